@@ -1,0 +1,38 @@
+"""Test adequacy for neural networks inside pytest.
+
+Importing this package imports no torch: public names are resolved when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Importance": "attribution.importance",
+    "Clustering": "clustering.kmeans",
+    "Profile": "profile.model",
+    "Report": "results",
+    "Settings": "settings",
+    "IdcError": "errors",
+    "load_model": "models.loading",
+    "build_profile": "engine",
+    "measure": "engine",
+    "record": "engine",
+    "importance": "attribution.importance",
+    "cluster_activations": "clustering.kmeans",
+}
+
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""Which neurons matter: relevance per neuron, behind one protocol."""

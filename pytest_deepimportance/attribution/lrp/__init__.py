@@ -1,0 +1,1 @@
+"""Layer-wise relevance propagation in one forward and one backward pass."""

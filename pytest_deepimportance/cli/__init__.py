@@ -1,0 +1,1 @@
+"""The deepimportance command."""

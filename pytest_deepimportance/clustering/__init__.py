@@ -1,0 +1,1 @@
+"""Exact one-dimensional clustering and the combinations made of clusters."""

@@ -1,0 +1,1 @@
+"""Coverage criteria: one module each, found through the registry."""

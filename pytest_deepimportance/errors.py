@@ -1,0 +1,76 @@
+"""Exceptions, and how a message is made: what happened, why it matters, what to type next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class IdcError(Exception):
+    """Base of every error this package raises on purpose.
+
+    Args:
+        what: What happened, with the actual value.
+        why: Why it matters (one sentence, may be empty).
+        fix: What to type or change next (may span lines, may be empty).
+    """
+
+    def __init__(self, what: str, why: str = "", fix: str = "") -> None:
+        self.what, self.why, self.fix = what, why, fix
+        super().__init__("\n".join(part for part in (what, why, fix) if part))
+
+    def __reduce__(self) -> tuple[type[IdcError], tuple[str, str, str]]:
+        """Pickle by the three parts, so that workers can send errors."""
+        return type(self), (self.what, self.why, self.fix)
+
+
+class SettingsError(IdcError):
+    """A setting is unknown, malformed, or contradicts another one."""
+
+
+class ModelLoadError(IdcError):
+    """A model could not be loaded from its specification."""
+
+
+class ReferenceDataError(IdcError):
+    """The reference data cannot be used."""
+
+
+class BatchError(IdcError):
+    """A batch or a model output has a form that is not understood."""
+
+
+class LayerError(IdcError):
+    """A layer does not exist or cannot be measured."""
+
+
+class AttributionError(IdcError):
+    """Importance could not be computed faithfully."""
+
+
+class ProfileError(IdcError):
+    """A profile file is missing, damaged, or does not belong to this model."""
+
+
+class RecordingError(IdcError):
+    """The recorder was used in a way that cannot give a right number."""
+
+
+class GateError(IdcError):
+    """A threshold is malformed or names something that does not exist."""
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """Return up to `count` of the `known` names that look most like `name`."""
+    pool = sorted(set(known))
+    close = difflib.get_close_matches(name, pool, n=count, cutoff=0.4)
+    folded = {key.lower(): key for key in pool}
+    if name.lower() in folded and folded[name.lower()] not in close:
+        close.insert(0, folded[name.lower()])
+    return close[:count]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "did you mean A or B?" for an unknown `name`, or an empty string."""
+    close = nearest(name, known)
+    return f"did you mean {' or '.join(close)}?" if close else ""

@@ -1,0 +1,138 @@
+"""Sites as data: which tensor of a forward pass holds a layer's neurons, and how it is found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pytest_deepimportance.errors import LayerError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a site's tensor is found again in a later forward pass.
+
+    Attributes:
+        via: "module": the output of a module call. "function": the result of a functional call.
+        module: Qualified name of the module hooked (via module), or of the innermost module in
+            whose forward the function is called (via function); "" is the root.
+        call: Number of the module's call within one pass, from 0.
+        function: Name of the functional activation in `models.functions` (via module: applied to a
+            copy of the module's output; via function: the call that is caught), None if there is none.
+        occurrence: Via function: number of this function's call within that module call, from 0.
+    """
+
+    via: str
+    module: str
+    call: int = 0
+    function: str | None = None
+    occurrence: int = 0
+
+
+@dataclass(frozen=True)
+class Site:
+    """One measured layer.
+
+    Attributes:
+        name: Name of the producing module (`fc2`, `conv1#1` for its second call), or of the
+            activation where several producers feed one site.
+        aliases: Other names accepted for it.
+        type: Class of the producing module, such as "Linear".
+        units: Number of neurons U.
+        channel_axis: Axis of the neurons in the tensor (1 for convolutions, -1 for [N, T, D]).
+        reading: Where the neurons are read by default (tap "post").
+        pre_reading: Where they are read with tap "pre".
+        activation: The activation that the reading lies after, or None.
+        flags: "branches", "no activation", "shared", "reused", ...
+        is_output: Whether this is the output layer (never a candidate for importance).
+        rows_are_inputs: False where the layer's rows are not the inputs (region heads).
+        feeders: Names of all producers of this tensor.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    type: str
+    units: int
+    channel_axis: int
+    reading: Reading
+    pre_reading: Reading
+    activation: str | None = None
+    flags: tuple[str, ...] = ()
+    is_output: bool = False
+    rows_are_inputs: bool = True
+    feeders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Unmeasured:
+    """A module that looks like a layer but cannot be measured, and why."""
+
+    name: str
+    type: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SiteMap:
+    """All sites of a model in execution order.
+
+    Attributes:
+        sites: In execution order, the output layer included (flagged).
+        unmeasured: What cannot be measured and why.
+        default: Name of the last hidden site, None when there is none.
+        output_activation: "softmax", "log_softmax" or "sigmoid" when the model ends in one.
+        notes: Sentences for the report.
+    """
+
+    sites: tuple[Site, ...]
+    unmeasured: tuple[Unmeasured, ...] = ()
+    default: str | None = None
+    output_activation: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def candidates(self) -> tuple[Site, ...]:
+        """Return the sites that may hold important neurons: hidden, one row per input."""
+        return tuple(s for s in self.sites if not s.is_output and s.rows_are_inputs)
+
+    def find(self, layer: str | int | None) -> Site:
+        """Return the site named by `layer`: a name, an alias, an index, or None for the default.
+
+        Raises:
+            LayerError: There is no such layer; the message lists the nearest names.
+        """
+        if layer is None:
+            layer = self.default
+        if layer is None:
+            raise LayerError("the model has no hidden layer that can be measured")
+        text = str(layer)
+        for site in self.sites:
+            if text == site.name or text in site.aliases:
+                return site
+        if text.lstrip("-").isdigit():
+            pool = self.candidates()
+            if -len(pool) <= int(text) < len(pool):
+                return pool[int(text)]
+            raise LayerError(
+                f"layer index {text} is outside 0..{len(pool) - 1}",
+                fix="List the layers with: deepimportance layers MODEL",
+            )
+        for other in self.unmeasured:
+            if text == other.name:
+                raise LayerError(f"layer {text!r} cannot be measured: {other.reason}")
+        known = [name for site in self.sites for name in (site.name, *site.aliases)]
+        hint = did_you_mean(text, known) or f"layers: {', '.join(s.name for s in self.sites[:12])}"
+        raise LayerError(f"the model has no layer {text!r}", fix=hint)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data that `from_json` reads back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SiteMap:
+        """Rebuild a site map from `to_json` data."""
+        from pytest_deepimportance.plaindata import rebuild
+
+        result = rebuild(cls, data)
+        assert isinstance(result, SiteMap)
+        return result

@@ -1,0 +1,111 @@
+"""Parsers for settings: each takes text or an already typed value, and raises ValueError."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+
+
+def text(value: Any) -> str:
+    """Accept any non-empty text; numbers become text."""
+    result = str(value).strip()
+    if not result:
+        raise ValueError("empty value")
+    return result
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """Accept a sequence of texts, or one text separated by commas."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)):
+        parts = [parts]
+    return tuple(str(part).strip() for part in parts if str(part).strip())
+
+
+def integer(value: Any) -> int:
+    """Accept a whole number."""
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError(f"{value!r} is not a whole number")
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{value!r} is not a whole number") from None
+
+
+def positive(value: Any) -> int:
+    """Accept a whole number of at least 1."""
+    number = integer(value)
+    if number < 1:
+        raise ValueError(f"{value!r} is not 1 or more")
+    return number
+
+
+def non_negative(value: Any) -> float:
+    """Accept a finite number of at least 0."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{value!r} is not a number") from None
+    if not math.isfinite(number) or number < 0:
+        raise ValueError(f"{value!r} is not a finite number of 0 or more")
+    return number
+
+
+def integers(value: Any) -> tuple[int, ...]:
+    """Accept whole numbers of at least 1, as a sequence or separated by commas."""
+    numbers = tuple(positive(part) for part in texts(value))
+    if not numbers:
+        raise ValueError("no number given")
+    return tuple(sorted(set(numbers)))
+
+
+def boolean(value: Any) -> bool:
+    """Accept true/false, yes/no, on/off, 1/0."""
+    if isinstance(value, bool):
+        return value
+    folded = str(value).strip().lower()
+    if folded not in _TRUE | _FALSE:
+        raise ValueError(f"{value!r} is neither true nor false")
+    return folded in _TRUE
+
+
+def byte_size(value: Any) -> int:
+    """Accept a number of bytes, or a number with KB, MB, GB or TB (powers of 1024)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return positive(value)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", str(value).lower())
+    if match is None:
+        raise ValueError(f"{value!r} is not a size such as 512MB or 2GB")
+    return positive(int(float(match[1]) * _UNITS[match[2]]))
+
+
+def choice(*allowed: str) -> Callable[[Any], str]:
+    """Accept one of the `allowed` words."""
+
+    def parse(value: Any) -> str:
+        word = str(value).strip().lower()
+        if word not in allowed:
+            raise ValueError(f"{value!r} is not one of: {', '.join(allowed)}")
+        return word
+
+    return parse
+
+
+def one_of(*words: str, parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Accept one of `words`, or whatever `parse` accepts."""
+
+    def either(value: Any) -> Any:
+        word = str(value).strip().lower()
+        if word in words:
+            return word
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise ValueError(f"{error}, nor one of: {', '.join(words)}") from None
+
+    return either

@@ -1,0 +1,1 @@
+"""Everything derived once from model and reference, portable as one file."""

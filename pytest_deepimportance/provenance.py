@@ -1,0 +1,107 @@
+"""What was measured and against what, as plain frozen data: model, reference, layers, neurons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One measured layer: its neurons, and what importance and clustering found there."""
+
+    name: str
+    type: str
+    neurons: int
+    reads: str
+    share_of_importance: float | None = None
+    unit: str = "neuron"
+
+
+@dataclass(frozen=True)
+class NeuronRow:
+    """One important neuron of a space, by rank."""
+
+    layer: str
+    index: int
+    relevance: float
+    k: int
+    centroids: tuple[float, ...]
+    silhouette: float | None
+    constant: bool
+
+
+@dataclass(frozen=True)
+class SpaceRow:
+    """One combination space: the important neurons of a layer (or of all) for one class or all."""
+
+    name: str
+    layer: str | None
+    class_name: str | None
+    m: int
+    m_from: str
+    total: int
+    reach: int
+    fit_reached: int
+    neurons: tuple[NeuronRow, ...]
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """The measured model."""
+
+    spec: str
+    type: str
+    fingerprint: str
+    parameters: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReferenceInfo:
+    """The reference data as the profile saw it.
+
+    Attributes:
+        rows: Rows read (after sampling).
+        available: Rows the source holds, None if unknown.
+        usable: Rows with finite activations (R).
+        fitted: Rows importance and clusters were fitted on (the correctly classified).
+        non_finite: Rows left out because of NaN or infinity.
+    """
+
+    descriptor: str
+    fingerprint: str
+    rows: int
+    available: int | None
+    usable: int
+    fitted: int
+    non_finite: int
+    labelled: bool
+    augmented: bool = False
+    sampled: bool = False
+    class_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImportanceInfo:
+    """How importance was computed and how faithful it was."""
+
+    method: str
+    rule: str
+    target: str
+    rows: int
+    balance: float | None
+    input_share: float | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ProfileInfo:
+    """The profile that everything was measured against."""
+
+    fingerprint: str
+    origin: str
+    layers: tuple[LayerRow, ...]
+    spaces: tuple[SpaceRow, ...]
+    importance: ImportanceInfo
+    notes: tuple[str, ...] = ()

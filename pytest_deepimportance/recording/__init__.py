@@ -1,0 +1,1 @@
+"""Reading sites during forward passes: hooks in and out, safely."""

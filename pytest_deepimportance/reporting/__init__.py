@@ -1,0 +1,1 @@
+"""Turn a report (plain data) into text; nothing here computes a number."""

@@ -1,0 +1,1 @@
+"""What criteria need from the reference: computed once, mergeable."""
