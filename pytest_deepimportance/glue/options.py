@@ -1,0 +1,132 @@
+"""Settings as pytest options and ini keys, and back again."""
+
+from __future__ import annotations
+
+import functools
+import operator
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_deepimportance.errors import SettingsError, did_you_mean
+from pytest_deepimportance.settings import TABLE, Setting, Settings, resolve
+
+_OWN = {"--idc-settings": "idc_settings", "--no-idc": "idc_off"}
+_VERSION = tuple(int(part) for part in re.findall(r"\d+", pytest.__version__)[:2])
+_PATHS = ("model", "factory", "weights", "reference", "transform", "data_root", "profile", "output")
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare an option and an ini key for each row of the settings table."""
+    group = parser.getgroup("idc", "neural network coverage (Importance-Driven Coverage)")
+    group.addoption(
+        "--no-idc", action="store_true", dest="idc_off", help="Switch all recording off (wins over "
+        "everything)",
+    )  # fmt: skip
+    group.addoption(
+        "--idc-settings", action="store_true", dest="idc_settings", help="Print every setting with "
+        "its value and origin, and exit",
+    )  # fmt: skip
+    for setting in TABLE.values():
+        if setting.cli:
+            _add_option(group, setting)
+        if setting.ini:
+            kind: Any = _ini_type(setting)
+            parser.addini(setting.key, setting.help, type=kind, default=None)
+
+
+def _add_option(group: Any, setting: Setting) -> None:
+    text = setting.help.replace("%", "%%")
+    if setting.is_flag:
+        group.addoption(
+            setting.option, dest=setting.key, action="store_true", default=None, help=text
+        )
+    else:
+        action = "append" if setting.many else "store"
+        group.addoption(
+            setting.option, dest=setting.key, action=action, default=None, metavar=setting.metavar,
+            help=text,
+        )  # fmt: skip
+
+
+def _ini_type(setting: Setting) -> Any:
+    """Choose the ini type: as precise as the running pytest understands."""
+    if setting.many:
+        return "linelist"
+    if setting.native == (bool,):
+        return "bool"
+    if _VERSION >= (9, 2):
+        # Text first: an ini file then keeps "0.6" as written, and our own parser words the error.
+        return functools.reduce(operator.or_, setting.native, str)
+    return "string"
+
+
+def refuse_unknown_options(args: list[str]) -> None:
+    """Raise a usage error for an --idc option that does not exist, with the nearest one."""
+    known = {s.option for s in TABLE.values() if s.cli} | set(_OWN)
+    for argument in args:
+        if argument == "--":
+            return
+        name = argument.partition("=")[0]
+        if name.startswith("--idc") and name not in known:
+            raise pytest.UsageError(f"unknown option {name}: {did_you_mean(name, known)}")
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    """Resolve the settings of this run from ini file and command line."""
+    _refuse_unknown_keys(config)
+    ini = {s.name: config.getini(s.key) for s in TABLE.values() if s.ini}
+    cli = {s.name: config.getoption(s.key) for s in TABLE.values() if s.cli}
+    base = config.inipath.parent if config.inipath is not None else config.rootpath
+    for name in _PATHS:
+        if isinstance(ini.get(name), str):
+            ini[name] = anchored(ini[name], base)
+    origin = f"ini {config.inipath.name}" if config.inipath is not None else "ini"
+    try:
+        return resolve(
+            [
+                (origin, {k: v for k, v in ini.items() if v is not None}),
+                ("command line", {k: v for k, v in cli.items() if v is not None}),
+            ]
+        )
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _refuse_unknown_keys(config: pytest.Config) -> None:
+    known = [s.key for s in TABLE.values() if s.ini]
+    for key in config.inicfg:
+        if key.startswith("idc_") and key not in known:
+            raise pytest.UsageError(
+                f"{config.inipath}: unknown key {key!r}: {did_you_mean(key, known)}"
+            )
+
+
+def anchored(value: str, base: Path) -> str:
+    """Return a path-like `value` of an ini file made relative to that file's folder.
+
+    Module specifications (`pkg.mod:name`), `torchvision:NAME` and words stay as they are.
+    """
+    path, colon, attribute = value.partition(":")
+    if colon and not path.endswith(".py"):
+        return value
+    looks_like_path = "/" in path or "\\" in path or Path(path).suffix != "" or path in (".", "..")
+    if not looks_like_path and not (base / path).exists():
+        return value
+    return str(base / path) + colon + attribute
+
+
+def print_settings(settings: Settings) -> None:
+    """Print the table of settings with values and origins."""
+    from pytest_deepimportance.reporting.settings_table import render
+
+    print(render(settings))
+
+
+def header(settings: Settings) -> str:
+    """Return the one header line of an active run."""
+    source = settings.profile or settings.reference or "fixture idc_reference"
+    kind = "profile" if settings.profile else "reference"
+    return f"idc: model {settings.model or 'fixture idc_model'}, {kind} {source}"

@@ -1,0 +1,29 @@
+"""Hooks that a conftest.py or another plugin may implement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_idc_batch(batch: Any) -> Any:
+    """Turn a batch of a form of your own into (inputs, labels) or a mapping of model arguments.
+
+    Return None to leave the batch to the built-in forms. Example::
+
+        def pytest_idc_batch(batch):
+            if isinstance(batch, MySample):
+                return batch.image, batch.target
+    """
+
+
+def pytest_idc_report(report: Any) -> None:
+    """See the finished report (`pytest_deepimportance.Report`) of each measured model.
+
+    Example::
+
+        def pytest_idc_report(report):
+            print(report.criteria["IDC"].value)
+    """
