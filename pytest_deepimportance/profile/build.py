@@ -1,0 +1,340 @@
+"""Build a profile: choose the important neurons, cluster them, count their combinations."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from pytest_deepimportance.attribution.base import create
+from pytest_deepimportance.attribution.importance import Importance
+from pytest_deepimportance.attribution.lrp.memory import micro_batch
+from pytest_deepimportance.clustering.combinations import CombinationSpace
+from pytest_deepimportance.clustering.kmeans import Clustering, cluster_activations
+from pytest_deepimportance.data.activations import UNKNOWN
+from pytest_deepimportance.data.batches import ModelCall
+from pytest_deepimportance.data.reference import Reference
+from pytest_deepimportance.errors import ProfileError, ReferenceDataError, SettingsError, did_you_mean
+from pytest_deepimportance.models.sitemap import SiteMap
+from pytest_deepimportance.models.sites import find_sites
+from pytest_deepimportance.profile.accumulate import Accumulated, Accumulator, Progress, stream
+from pytest_deepimportance.profile.model import Profile
+from pytest_deepimportance.provenance import ModelInfo, ReferenceInfo
+from pytest_deepimportance.settings import CLUSTERED_NEURONS, Settings
+from pytest_deepimportance.statistics.combination_counts import CombinationCounts
+
+LARGEST_IMBALANCE = 1e-3
+"""Relevance that is unaccounted for above this share of the target is said in the report."""
+
+
+def build(
+    model: nn.Module,
+    reference: Reference,
+    settings: Settings,
+    model_info: ModelInfo,
+    *,
+    output: Any = None,
+    progress: Progress | None = None,
+) -> Profile:
+    """Compute the profile of `model` on `reference` in one streaming pass.
+
+    Args:
+        output: Callable of the setting `output`, or None.
+        progress: Called with rows done and rows in all.
+
+    Raises:
+        ReferenceDataError: No rows, or fewer usable rows than `min_values`.
+        LayerError: The layer asked for does not exist.
+        AttributionError: Importance could not be computed faithfully.
+    """
+    first = _first_call(reference, settings.batch_size)
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    sites = find_sites(model, first.to(device))
+    layers = chosen_layers(sites, settings)
+    attribution = create(
+        settings.importance_method,
+        model=model,
+        sites=sites,
+        layers=layers,
+        rule=settings.lrp_rule,
+        epsilon=settings.lrp_epsilon,
+        target=settings.target,
+        tap=settings.tap,
+        reduce=settings.reduce,
+        output=output,
+    )
+    size = micro_batch(model, first.to(device), settings.memory // 4)
+    accumulator = Accumulator(
+        layers=layers,
+        correct_only=settings.correct == "only",
+        per_class=settings.classes != "all",
+        budget=settings.memory // 4,
+    )
+    try:
+        found = stream(
+            reference,
+            attribution,
+            accumulator,
+            batch_size=settings.batch_size,
+            micro_batch=size,
+            device=device,
+            progress=progress,
+        )
+        _check_usable(found, settings)
+        return _assemble(reference, settings, model_info, sites, found, attribution)
+    finally:
+        for spool in accumulator.spools.values():
+            spool.close()
+
+
+def chosen_layers(sites: SiteMap, settings: Settings) -> tuple[str, ...]:
+    """Return the layers in which important neurons are looked for."""
+    if settings.scope == "layer":
+        site = sites.find(settings.layer)
+        return (site.name,)
+    names = tuple(site.name for site in sites.candidates())
+    if not names:
+        sites.find(None)
+    return names
+
+
+def _first_call(reference: Reference, batch_size: int) -> ModelCall:
+    for call in reference.batches(batch_size):
+        if call.rows:
+            return call
+    raise ReferenceDataError(
+        f"the reference is empty: {reference.descriptor}",
+        "Without reference data there is nothing to compare the tests with.",
+        "Give the training data: --idc-reference, ini idc_reference, or the fixture idc_reference.",
+    )
+
+
+def _check_usable(found: Accumulated, settings: Settings) -> None:
+    usable, fitted = len(found.labels), int(found.fitted.sum())
+    if usable < settings.min_values or fitted < settings.min_values:
+        raise ReferenceDataError(
+            f"only {fitted} of {found.rows} reference rows can be used "
+            f"({found.non_finite} not finite, {usable - fitted} not classified correctly); "
+            f"at least {settings.min_values} are needed",
+            "Clusters of so few values say nothing about how a neuron behaves.",
+            "Give more reference data, check that its scale and labels fit the model, or set "
+            "idc_correct = all or idc_min_values.",
+        )
+
+
+def _assemble(
+    reference: Reference,
+    settings: Settings,
+    model_info: ModelInfo,
+    sites: SiteMap,
+    found: Accumulated,
+    attribution: Any,
+) -> Profile:
+    importance = _importance(found.relevance, int(found.fitted.sum()), settings, model_info, found)
+    names = settings.class_names or reference.class_names
+    info = reference_info(reference, found, names)
+    spaces: list[CombinationSpace] = []
+    counts: dict[str, CombinationCounts] = {}
+    class_importance: dict[int, Importance] = {}
+    notes = [*_notes(found, settings, importance), *sites.notes, *attribution.notes]
+    for label in _class_filters(found, settings, names):
+        scores = importance
+        rows = np.ones(len(found.labels), dtype=bool)
+        if label is not None:
+            rows = found.labels == label
+            fitted = int((rows & found.fitted).sum())
+            if fitted < settings.min_values:
+                notes.append(
+                    f"class {label} is not measured: {fitted} usable reference inputs, "
+                    f"{settings.min_values} needed"
+                )
+                continue
+            scores = _importance(found.class_relevance[label], fitted, settings, model_info, found)
+            class_importance[label] = scores
+        for space in _spaces(scores, found, rows, label, settings):
+            spaces.append(space)
+            counts[space.name] = _count(space, found, rows, settings)
+    if not spaces:
+        raise ProfileError(
+            "no class has enough reference rows to be measured",
+            fix="Measure all classes together: --idc-classes all",
+        )
+    profile = Profile(
+        model=model_info,
+        reference=info,
+        sites=sites,
+        settings=settings.profile_values(),
+        importance=importance,
+        class_importance=class_importance,
+        spaces=tuple(spaces),
+        counts=counts,
+        notes=tuple(notes),
+    )
+    return dataclasses.replace(profile, fingerprint=content_fingerprint(profile))
+
+
+def reference_info(
+    reference: Reference, found: Accumulated, class_names: Sequence[str]
+) -> ReferenceInfo:
+    """Return what the report says about the reference."""
+    return ReferenceInfo(
+        descriptor=reference.descriptor,
+        fingerprint=reference.fingerprint or f"digest-{found.digest:016x}",
+        rows=found.rows,
+        available=reference.available,
+        usable=len(found.labels),
+        fitted=int(found.fitted.sum()),
+        non_finite=found.non_finite,
+        labelled=found.labelled,
+        augmented=reference.augmented,
+        sampled=reference.sampled,
+        class_names=tuple(class_names),
+        notes=tuple(reference.notes),
+    )
+
+
+def _importance(
+    relevance: Mapping[str, NDArray[np.float64]],
+    rows: int,
+    settings: Settings,
+    model_info: ModelInfo,
+    found: Accumulated,
+) -> Importance:
+    rule = settings.lrp_rule
+    if rule == "epsilon":
+        rule = f"epsilon {settings.lrp_epsilon:g}"
+    return Importance(
+        scores=dict(relevance),
+        rows=rows,
+        method=settings.importance_method,
+        rule=rule,
+        target=settings.target,
+        balance=found.conservation.balance,
+        input_share=found.conservation.input_share,
+        notes=found.attribution_notes,
+        fingerprint=model_info.fingerprint,
+    )
+
+
+def _notes(found: Accumulated, settings: Settings, importance: Importance) -> list[str]:
+    notes = []
+    if settings.correct == "only" and not found.labelled:
+        notes.append(
+            "the reference has no labels: importance and clusters are fitted on all of its inputs"
+        )
+    if found.non_finite:
+        notes.append(f"{found.non_finite} reference inputs left out: NaN or infinity in them")
+    balance = importance.balance
+    if balance is not None and balance > LARGEST_IMBALANCE:
+        notes.append(
+            f"relevance is not conserved: {100 * balance:.2g} % of the target is unaccounted for, "
+            "so the choice of important neurons may be off"
+        )
+    return notes
+
+
+def _class_filters(
+    found: Accumulated, settings: Settings, names: Sequence[str]
+) -> Sequence[int | None]:
+    if settings.classes == "all":
+        return [None]
+    present = [int(label) for label in np.unique(found.labels) if label != UNKNOWN]
+    if not present:
+        raise SettingsError(
+            f"classes = {settings.classes} needs a reference with labels",
+            fix="Give (inputs, labels) as the reference, or use --idc-classes all.",
+        )
+    if settings.classes == "each":
+        return present
+    wanted = settings.classes
+    if wanted in names:
+        return [list(names).index(wanted)]
+    if wanted.isdigit() and int(wanted) in present:
+        return [int(wanted)]
+    known = [*names, *map(str, present)]
+    hint = did_you_mean(wanted, known) or f"classes: {', '.join(known)}"
+    raise SettingsError(f"the reference has no class {wanted!r}", fix=hint)
+
+
+def _spaces(
+    scores: Importance,
+    found: Accumulated,
+    rows: NDArray[np.bool_],
+    label: int | None,
+    settings: Settings,
+) -> list[CombinationSpace]:
+    clustered = max(CLUSTERED_NEURONS, settings.m if isinstance(settings.m, int) else 0)
+    suffix = "" if label is None else f":{label}"
+    if settings.scope == "global":
+        groups: list[tuple[str | None, list[str]]] = [(None, list(scores.scores))]
+    else:
+        groups = [(name, [name]) for name in scores.scores]
+    spaces = []
+    for layer, layers in groups:
+        top = scores.top(clustered, layers=layers, normalize=settings.normalize)
+        spaces.append(
+            CombinationSpace(
+                name=f"{layer or 'global'}{suffix}",
+                scope="layer" if layer is not None else "global",
+                layer=layer,
+                class_index=label,
+                neurons=tuple((name, index) for name, index, _ in top),
+                scores=tuple(score for _, _, score in top),
+                clusterings=tuple(
+                    _cluster(found, name, index, rows, settings) for name, index, _ in top
+                ),
+                m=min(6, len(top)),
+                m_from="",
+            )
+        )
+    return spaces
+
+
+def _cluster(
+    found: Accumulated, layer: str, index: int, rows: NDArray[np.bool_], settings: Settings
+) -> Clustering:
+    values = found.spools[layer].columns([index])[:, 0]
+    return cluster_activations(
+        values[rows & found.fitted],
+        settings.k,
+        k_range=settings.k_range,
+        min_values=settings.min_values,
+        zeros=settings.zeros,
+    )
+
+
+def _count(
+    space: CombinationSpace, found: Accumulated, rows: NDArray[np.bool_], settings: Settings
+) -> CombinationCounts:
+    codes = np.empty((int(rows.sum()), len(space.neurons)), dtype=np.uint8)
+    for column, ((layer, index), clustering) in enumerate(
+        zip(space.neurons, space.clusterings, strict=True)
+    ):
+        codes[:, column] = clustering.assign(found.spools[layer].columns([index])[rows, 0])
+    classes = np.where(found.labels != UNKNOWN, found.labels, found.predictions)[rows]
+    index = np.full(len(codes), -1) if settings.no_samples else found.index[rows]
+    return CombinationCounts.from_rows(
+        codes, ks=space.ks, classes=classes, fitted=found.fitted[rows], index=index
+    )
+
+
+def content_fingerprint(profile: Profile) -> str:
+    """Return a hash of everything that decides a result: model, settings, neurons, clusters, counts."""
+    digest = hashlib.sha256()
+    digest.update(profile.model.fingerprint.encode())
+    digest.update(json.dumps(profile.settings, sort_keys=True).encode())
+    for space in profile.spaces:
+        digest.update(json.dumps([space.name, list(space.neurons)]).encode())
+        for clustering in space.clusterings:
+            digest.update(np.asarray(clustering.centroids, dtype="<f8").tobytes())
+        counts = profile.counts[space.name]
+        for array in (counts.codes, counts.classes, counts.counts, counts.fit_counts):
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

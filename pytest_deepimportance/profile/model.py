@@ -1,0 +1,184 @@
+"""The profile: everything that is derived once from a model and its reference data."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pytest_deepimportance.attribution.importance import Importance
+from pytest_deepimportance.clustering.combinations import CombinationSpace, choose_m
+from pytest_deepimportance.errors import ProfileError
+from pytest_deepimportance.models.sitemap import SiteMap
+from pytest_deepimportance.provenance import (
+    ImportanceInfo,
+    LayerRow,
+    ModelInfo,
+    NeuronRow,
+    ProfileInfo,
+    ReferenceInfo,
+    SpaceRow,
+)
+from pytest_deepimportance.settings import Settings
+from pytest_deepimportance.statistics.combination_counts import CombinationCounts
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Everything derived once from model and reference; small, portable, never changed by tests.
+
+    Attributes:
+        sites: Where each layer is read, the same for reference and tests.
+        settings: The settings the profile depends on, as plain data.
+        importance: Scores over the fitted rows of all classes.
+        class_importance: By class index, when classes are measured each by itself.
+        spaces: Combination spaces: important neurons and their clusters, without m applied.
+        counts: Combination counts of the reference, by space name.
+        fingerprint: Content hash; results of equal fingerprints may be merged.
+        origin: "built", "cached" or the file it was loaded from (not part of the content).
+    """
+
+    model: ModelInfo
+    reference: ReferenceInfo
+    sites: SiteMap
+    settings: Mapping[str, Any]
+    importance: Importance
+    spaces: tuple[CombinationSpace, ...]
+    counts: Mapping[str, CombinationCounts]
+    class_importance: Mapping[int, Importance] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    fingerprint: str = ""
+    origin: str = "built"
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that tests must record."""
+        names = {layer for space in self.spaces for layer, _ in space.neurons}
+        return tuple(site.name for site in self.sites.sites if site.name in names)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the model's outputs (may be empty)."""
+        return self.reference.class_names
+
+    def class_name(self, index: int) -> str:
+        """Return the name of class `index`, or its number."""
+        names = self.class_names
+        return names[index] if 0 <= index < len(names) else str(index)
+
+    def with_m(self, ask: int | str) -> Profile:
+        """Return the profile with m chosen for every space (`auto`: DESIGN D8)."""
+        spaces = []
+        for space in self.spaces:
+            clustered = len(space.neurons)
+            m, why = choose_m(space.ks, self.counts[space.name].rows, ask)
+            if isinstance(ask, int) and ask > clustered and clustered < self._width(space):
+                raise ProfileError(
+                    f"m = {ask}, but this profile holds clusters for {clustered} neurons",
+                    fix=f"Build the profile again with --idc-m {ask}, or give a smaller m.",
+                )
+            spaces.append(dataclasses.replace(space, m=m, m_from=why))
+        return dataclasses.replace(self, spaces=tuple(spaces))
+
+    def _width(self, space: CombinationSpace) -> int:
+        if space.layer is not None:
+            return len(self.importance.scores[space.layer])
+        return sum(len(scores) for scores in self.importance.scores.values())
+
+    def check_settings(self, settings: Settings) -> None:
+        """Refuse settings that were given by the user and contradict the profile.
+
+        Raises:
+            ProfileError: A profile setting was asked for with another value than it was built with.
+        """
+        for name, built in self.settings.items():
+            asked = settings.profile_values().get(name)
+            origin = settings.origins.get(name, "default")
+            if origin != "default" and asked != built:
+                raise ProfileError(
+                    f"the profile was built with {name} = {built!r}, "
+                    f"but {name} = {asked!r} is asked for ({origin})",
+                    "Numbers against another setting would not mean what their label says.",
+                    "Drop that setting, or build the profile again with it: "
+                    "deepimportance profile build",
+                )
+
+    def info(self) -> ProfileInfo:
+        """Return what the report says about the profile, with m applied."""
+        total = {name: float(abs(s).sum()) for name, s in self.importance.scores.items()}
+        everything = sum(total.values())
+        layers = tuple(
+            LayerRow(
+                site.name,
+                site.type,
+                site.units,
+                site.activation or "its output",
+                total[site.name] / everything if everything else None,
+            )
+            for site in self.sites.sites
+            if site.name in total
+        )
+        return ProfileInfo(
+            fingerprint=self.fingerprint,
+            origin=self.origin,
+            layers=layers,
+            spaces=tuple(self._space_row(space) for space in self.spaces),
+            importance=ImportanceInfo(
+                method=self.importance.method,
+                rule=self.importance.rule,
+                target=self.importance.target,
+                rows=self.importance.rows,
+                balance=self.importance.balance,
+                input_share=self.importance.input_share,
+                notes=tuple(self.importance.notes),
+            ),
+            notes=self.notes,
+        )
+
+    def _space_row(self, space: CombinationSpace) -> SpaceRow:
+        counted = self.counts[space.name].prefix(space.m)
+        neurons = tuple(
+            NeuronRow(
+                layer=layer,
+                index=index,
+                relevance=float(score),
+                k=clustering.k,
+                centroids=tuple(float(value) for value in clustering.centroids),
+                silhouette=clustering.silhouette,
+                constant=clustering.constant,
+            )
+            for (layer, index), score, clustering in zip(
+                space.neurons, space.scores, space.clusterings, strict=True
+            )
+        )
+        label = None if space.class_index is None else self.class_name(space.class_index)
+        return SpaceRow(
+            name=space.name,
+            layer=space.layer,
+            class_name=label,
+            m=space.m,
+            m_from=space.m_from,
+            total=space.total(),
+            reach=counted.reach,
+            fit_reached=counted.fit_reached,
+            neurons=neurons,
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the profile to `path` (atomic; safetensors with a JSON header, no pickle)."""
+        from pytest_deepimportance.profile.file import save
+
+        save(self, Path(path))
+
+    @staticmethod
+    def load(path: str | Path) -> Profile:
+        """Read a profile written by `save`.
+
+        Raises:
+            ProfileError: The file is absent, damaged, or of another format.
+        """
+        from pytest_deepimportance.profile.file import load
+
+        return load(Path(path))
