@@ -21,7 +21,12 @@ from pytest_deepimportance.clustering.kmeans import Clustering, cluster_activati
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.errors import ProfileError, ReferenceDataError, SettingsError, did_you_mean
+from pytest_deepimportance.errors import (
+    ProfileError,
+    ReferenceDataError,
+    SettingsError,
+    did_you_mean,
+)
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.models.sites import find_sites
 from pytest_deepimportance.profile.accumulate import Accumulated, Accumulator, Progress, stream

@@ -1,0 +1,1 @@
+"""The facade: model + reference + settings -> Profile; recorded blocks -> state; states -> Report."""

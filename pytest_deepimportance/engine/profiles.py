@@ -1,0 +1,124 @@
+"""Model and reference in, profile out: what the plugin, the command and the API share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from pytest_deepimportance.data.importing import import_object
+from pytest_deepimportance.data.reference import Reference, open_reference
+from pytest_deepimportance.data.references_by_spec import load_reference
+from pytest_deepimportance.errors import ProfileError
+from pytest_deepimportance.models.fingerprint import fingerprint
+from pytest_deepimportance.profile.accumulate import Progress
+from pytest_deepimportance.profile.build import build
+from pytest_deepimportance.profile.cache import cache_key, get_or_build
+from pytest_deepimportance.profile.model import Profile
+from pytest_deepimportance.provenance import ModelInfo
+from pytest_deepimportance.settings import Settings, from_keywords
+
+
+def describe_model(model: nn.Module, spec: str = "", notes: tuple[str, ...] = ()) -> ModelInfo:
+    """Return what the report says about a model, its fingerprint included."""
+    return ModelInfo(
+        spec=spec or type(model).__name__,
+        type=type(model).__name__,
+        fingerprint=fingerprint(model),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        notes=notes,
+    )
+
+
+def output_adapter(settings: Settings) -> Any:
+    """Return the callable of the setting `output`, or None."""
+    return None if settings.output is None else import_object(settings.output, "output")
+
+
+def as_reference(source: Any, settings: Settings) -> Reference:
+    """Open a reference given as data, as a specification, or already open."""
+    if isinstance(source, Reference):
+        return source
+    if isinstance(source, (str, Path)):
+        return load_reference(str(source), settings)
+    return open_reference(source, settings)
+
+
+def obtain_profile(
+    model: nn.Module,
+    reference: Reference,
+    settings: Settings,
+    *,
+    model_info: ModelInfo | None = None,
+    cache: Path | None = None,
+    run_id: str | None = None,
+    progress: Progress | None = None,
+) -> Profile:
+    """Build the profile, or take it from the cache.
+
+    Args:
+        cache: Folder of the cache; None builds without one.
+        run_id: Key shared by the processes of one run; lets them share the profile of a reference
+            that has no fingerprint (an iterable), which later sessions must not reuse.
+    """
+    info = model_info or describe_model(model)
+
+    def make() -> Profile:
+        return build(
+            model, reference, settings, info, output=output_adapter(settings), progress=progress
+        )
+
+    if cache is None:
+        return make()
+    identity = reference.fingerprint
+    if identity is None:
+        if run_id is None:
+            return make()
+        identity = f"{run_id} {reference.descriptor}"
+    return get_or_build(cache, cache_key(info.fingerprint, identity, settings), make)
+
+
+def load_profile(path: str | Path, model: nn.Module, settings: Settings) -> Profile:
+    """Read a profile file and check that it belongs to `model` and to the settings asked for.
+
+    Raises:
+        ProfileError: Other weights, or a setting that contradicts the profile.
+    """
+    profile = Profile.load(path)
+    check_model(profile, fingerprint(model), str(path))
+    profile.check_settings(settings)
+    return profile
+
+
+def check_model(profile: Profile, model_fingerprint: str, path: str) -> None:
+    """Refuse a profile of other weights, showing both fingerprints."""
+    if profile.model.fingerprint != model_fingerprint:
+        raise ProfileError(
+            f"{path} was built for a {profile.model.type} with fingerprint "
+            f"{profile.model.fingerprint[:8]}, but the model has {model_fingerprint[:8]}",
+            "Clusters of one set of weights say nothing about another.",
+            "Build a profile for these weights: deepimportance profile build",
+        )
+
+
+def build_profile(
+    model: nn.Module, reference: Any, *, progress: Progress | None = None, **settings: Any
+) -> Profile:
+    """Derive everything that coverage needs from a model and its reference data.
+
+    Args:
+        model: Any PyTorch module that returns class scores, (N, C).
+        reference: (inputs, labels) as arrays or tensors, a Dataset, a DataLoader, an iterable of
+            batches, or a specification as for --idc-reference.
+        settings: Any setting of the table as a keyword (`m=8, layer="fc2", preset="paper"`).
+
+    Returns:
+        The profile, with m chosen.
+
+    Raises:
+        IdcError: A subclass that says what is wrong and what to do.
+    """
+    chosen = from_keywords(**settings)
+    profile = obtain_profile(model, as_reference(reference, chosen), chosen, progress=progress)
+    return profile.with_m(chosen.m)

@@ -1,0 +1,98 @@
+"""The state of a block: what it recorded, small enough to travel on a test report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_deepimportance.criteria.base import Criterion, create
+from pytest_deepimportance.profile.model import Profile
+from pytest_deepimportance.recording.blocks import Block
+
+
+@dataclass(frozen=True)
+class BlockState:
+    """One block (a test's call phase, or a fixture instance), reduced to what reports need.
+
+    Attributes:
+        passes: Counted forward passes.
+        digests: Content hash of each counted row, (N,) uint64.
+        labels, predictions: Of each counted row, (N,) int64, -1 where unknown.
+        criteria: Exported state of each criterion, builtins and bytes only.
+        non_finite: Rows left out, by layer name.
+        train_mode_passes: Passes of a model in training mode, measured in evaluation mode.
+    """
+
+    key: str
+    kind: str
+    passes: int
+    digests: NDArray[np.uint64]
+    labels: NDArray[np.int64]
+    predictions: NDArray[np.int64]
+    criteria: Mapping[str, Any]
+    non_finite: Mapping[str, int]
+    train_mode_passes: int = 0
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return builtins and bytes only."""
+        return {
+            "key": self.key,
+            "kind": self.kind,
+            "passes": self.passes,
+            "digests": self.digests.astype("<u8").tobytes(),
+            "labels": self.labels.astype("<i4").tobytes(),
+            "predictions": self.predictions.astype("<i4").tobytes(),
+            "criteria": dict(self.criteria),
+            "non_finite": dict(self.non_finite),
+            "train_mode_passes": self.train_mode_passes,
+        }
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> BlockState:
+        """Rebuild from `to_wire` data."""
+        return cls(
+            key=data["key"],
+            kind=data["kind"],
+            passes=data["passes"],
+            digests=np.frombuffer(data["digests"], dtype="<u8").astype(np.uint64),
+            labels=np.frombuffer(data["labels"], dtype="<i4").astype(np.int64),
+            predictions=np.frombuffer(data["predictions"], dtype="<i4").astype(np.int64),
+            criteria=data["criteria"],
+            non_finite=data["non_finite"],
+            train_mode_passes=data["train_mode_passes"],
+        )
+
+    def same_inputs(self, other: BlockState) -> bool:
+        """Whether both recorded the same inputs, in whatever order (two workers, one fixture)."""
+        return bool(np.array_equal(np.sort(self.digests), np.sort(other.digests)))
+
+
+def new_criteria(profile: Profile, names: tuple[str, ...] = ("IDC",)) -> dict[str, Criterion]:
+    """Return fresh criteria by name, given what they need of the profile."""
+    provided = {"spaces": profile.spaces, "combination_counts": profile.counts}
+    return {name: create(name, provided) for name in names}
+
+
+def state_of(block: Block, profile: Profile) -> BlockState:
+    """Measure what a block recorded."""
+    batch = block.activations()
+    criteria = new_criteria(profile)
+    if batch is not None and len(batch):
+        for criterion in criteria.values():
+            criterion.update(batch)
+    empty = np.empty(0, dtype=np.int64)
+    return BlockState(
+        key=block.key,
+        kind=block.kind,
+        passes=block.counted_passes,
+        digests=batch.digests if batch is not None else np.empty(0, dtype=np.uint64),
+        labels=batch.labels if batch is not None else empty,
+        predictions=batch.predictions if batch is not None else empty,
+        criteria={name: criterion.export() for name, criterion in criteria.items()},
+        non_finite=block.non_finite,
+        train_mode_passes=block.train_mode_passes,
+    )

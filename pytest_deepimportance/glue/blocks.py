@@ -1,0 +1,89 @@
+"""Which fixture instances a test used, so that it can claim the passes they made.
+
+pytest calls `pytest_fixture_setup` only when a fixture is really set up; a cached fixture is handed
+out silently. What a test used is therefore read from the request's table of active fixture
+definitions, and what a fixture used in turn is remembered from its own set-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+
+@dataclass
+class FixtureInstance:
+    """One set-up of a fixture: the key of its block, and the instances it used itself.
+
+    `known` holds the names that were active before its function ran: what is active afterwards
+    and not among them was asked for by getfixturevalue inside it.
+    """
+
+    key: str
+    known: frozenset[str] = frozenset()
+    uses: list[FixtureInstance] = field(default_factory=list)
+
+
+class FixtureLedger:
+    """Knows the live instance of each fixture definition."""
+
+    def __init__(self) -> None:
+        self._live: dict[int, FixtureInstance] = {}
+
+    def begin(self, definition: Any, request: pytest.FixtureRequest) -> FixtureInstance:
+        """Note that `definition` is being set up and return its instance."""
+        known = frozenset(active_definitions(request))
+        instance = FixtureInstance(block_key(definition, request), known)
+        self._live[id(definition)] = instance
+        return instance
+
+    def finish(
+        self, instance: FixtureInstance, definition: Any, request: pytest.FixtureRequest
+    ) -> None:
+        """Note what the fixture used while it was set up."""
+        active = active_definitions(request)
+        names = {*definition.argnames, *(set(active) - instance.known)}
+        used = [active[name] for name in names if name in active and active[name] is not definition]
+        instance.uses = [self._live[id(d)] for d in used if id(d) in self._live]
+
+    def forget(self, definition: Any) -> None:
+        """Note that the instance was torn down."""
+        self._live.pop(id(definition), None)
+
+    def claimed_by(self, item: pytest.Item) -> list[str]:
+        """Return the block keys of every fixture instance the test used, directly or not."""
+        request = getattr(item, "_request", None)
+        if request is None:
+            return []
+        roots = [self._live.get(id(d)) for d in active_definitions(request).values()]
+        keys: dict[str, None] = {}
+        _collect((root for root in roots if root is not None), keys)
+        return list(keys)
+
+
+def _collect(instances: Iterable[FixtureInstance], keys: dict[str, None]) -> None:
+    for instance in instances:
+        if instance.key not in keys:
+            keys[instance.key] = None
+            _collect(instance.uses, keys)
+
+
+def active_definitions(request: Any) -> dict[str, Any]:
+    """Return the fixture definitions a request has used so far, by name.
+
+    The table is private, but it is the only place that knows fixtures obtained by getfixturevalue.
+    """
+    return dict(getattr(request, "_fixture_defs", {}))
+
+
+def block_key(definition: Any, request: pytest.FixtureRequest) -> str:
+    """Return the key of a fixture instance: scope node, definition, parameter.
+
+    Equal in every worker that sets the fixture up, so that their blocks merge.
+    """
+    node = request.node.nodeid
+    parameter = f"[{request.param_index}]" if hasattr(request, "param") else ""
+    return f"fixture {node}::{definition.baseid}::{definition.argname}{parameter}"

@@ -1,0 +1,78 @@
+"""After collection: find the marked tests and start recording if there is a model to watch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_deepimportance.glue.markers import SUITE, assign_suites
+from pytest_deepimportance.plugin import fixtures_of
+from pytest_deepimportance.settings import Settings
+
+if TYPE_CHECKING:
+    from pytest_deepimportance.glue.recording import Recording
+
+RECORDING = pytest.StashKey["Recording"]()
+"""On the config, while recording is active in this process."""
+
+_OWN_FIXTURES = frozenset({"idc_model", "idc_reference", "idc_profile", "idc", "request"})
+
+
+def prepare(session: pytest.Session, items: list[pytest.Item], settings: Settings) -> None:
+    """Activate recording for the marked items (DESIGN D1), or do nothing."""
+    marked = assign_suites(items, settings)
+    config = session.config
+    if not marked or config.option.collectonly:
+        return
+    if not (settings.model or settings.profile or any(overrides_model(item) for item in marked)):
+        return
+    from pytest_deepimportance.glue.recording import Recording
+
+    recording = Recording(config, settings, len(marked))
+    config.stash[RECORDING] = recording
+    config.pluginmanager.register(recording, "idc_session")
+    for item in [*marked, *_companions(items, marked)]:
+        names = getattr(item, "fixturenames", None)
+        if names is not None and "idc_profile" not in names:
+            # First, so that the recorder is there before any other fixture runs the model. It is
+            # inserted here because pytest orders a closure by scope: a session-scoped prediction
+            # fixture would otherwise come before this function-scoped one.
+            names.insert(0, "idc_profile")
+
+
+def overrides_model(item: pytest.Item) -> bool:
+    """Whether the item sees an `idc_model` fixture other than the plugin's own."""
+    definition = fixture_definition(item, "idc_model")
+    return definition is not None and definition.func.__module__ != "pytest_deepimportance.plugin"
+
+
+def fixture_definition(item: pytest.Item, name: str) -> Any:
+    """Return the fixture definition that `name` means for this item, or None."""
+    found = item.session._fixturemanager.getfixturedefs(name, item)
+    return found[-1] if found else None
+
+
+def _companions(items: Sequence[pytest.Item], marked: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Return unmarked items that may be first to set up a fixture shared with a marked one."""
+    shared = {definition for item in marked for definition in _shared_fixtures(item)}
+    return [
+        item
+        for item in items
+        if SUITE not in item.stash and any(f in shared for f in _shared_fixtures(item))
+    ]
+
+
+def _shared_fixtures(item: pytest.Item) -> list[Any]:
+    """Return the item's fixture definitions that outlive a single test."""
+    info = getattr(item, "_fixtureinfo", None)
+    if info is None:
+        return []
+    return [
+        definition
+        for name in fixtures_of(item)
+        if name not in _OWN_FIXTURES
+        for definition in info.name2fixturedefs.get(name, ())
+        if definition.scope != "function"
+    ]

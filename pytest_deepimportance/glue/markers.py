@@ -1,0 +1,168 @@
+"""What a marked test asks for: its suite, and thresholds of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from pytest_deepimportance.errors import did_you_mean
+from pytest_deepimportance.plugin import fixtures_of
+from pytest_deepimportance.settings import Settings
+
+_ARGUMENTS = ("name", "criteria", "fail_under", "gate", "reason")
+DEFAULT_SUITE = "default"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Settings of one suite, the same for all of its tests.
+
+    Attributes:
+        name: Suite name.
+        criteria: Criteria to show for it, None for all.
+        fail_under: Thresholds that the marker set for this suite.
+        gate: False leaves the suite out of TOTAL and of every threshold.
+        reason: Why its thresholds were set.
+    """
+
+    name: str = DEFAULT_SUITE
+    criteria: tuple[str, ...] | None = None
+    fail_under: tuple[str, ...] = ()
+    gate: bool = True
+    reason: str | None = None
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return builtins only, for a report that travels between processes."""
+        return {
+            "name": self.name,
+            "criteria": None if self.criteria is None else list(self.criteria),
+            "fail_under": list(self.fail_under),
+            "gate": self.gate,
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def from_wire(cls, data: dict[str, Any]) -> Suite:
+        """Rebuild from `to_wire` data."""
+        criteria = data["criteria"]
+        return cls(
+            data["name"],
+            None if criteria is None else tuple(criteria),
+            tuple(data["fail_under"]),
+            data["gate"],
+            data["reason"],
+        )
+
+
+SUITE = pytest.StashKey[Suite]()
+"""On every marked item: its suite."""
+
+
+def assign_suites(items: Sequence[pytest.Item], settings: Settings) -> list[pytest.Item]:
+    """Put each marked item's suite on its stash and return the marked items.
+
+    Marked are items with the marker, items whose path an `idc_suites` line names, and items that
+    use the `idc` fixture.
+
+    Raises:
+        pytest.UsageError: Bad marker arguments, or one suite name with two different settings; the
+            message names file and line.
+    """
+    paths = [_suite_path(line) for line in settings.suites]
+    seen: dict[str, tuple[Suite, str]] = {}
+    marked = []
+    for item in items:
+        suite = _suite_of(item, paths)
+        if suite is None:
+            continue
+        earlier = seen.get(suite.name)
+        if earlier is None or _is_plain(earlier[0]):
+            seen[suite.name] = (suite, place(item))
+        elif not _is_plain(suite) and suite != earlier[0]:
+            raise pytest.UsageError(
+                f"idc_suite {suite.name!r} has two different settings:\n"
+                f"  {earlier[1]}: {_shown(earlier[0])}\n  {place(item)}: {_shown(suite)}\n"
+                "Give the settings once, or use two names."
+            )
+        marked.append((item, suite.name))
+    for item, name in marked:
+        item.stash[SUITE] = seen[name][0]
+    return [item for item, _ in marked]
+
+
+def _is_plain(suite: Suite) -> bool:
+    """Whether only the name was given: such a marker agrees with any settings."""
+    return suite == Suite(suite.name)
+
+
+def _shown(suite: Suite) -> str:
+    given = {
+        "criteria": suite.criteria,
+        "fail_under": ", ".join(suite.fail_under) or None,
+        "gate": None if suite.gate else False,
+        "reason": suite.reason,
+    }
+    return ", ".join(f"{key}={value!r}" for key, value in given.items() if value is not None)
+
+
+def place(item: pytest.Item) -> str:
+    """Return "file:line" of a test."""
+    path, line, _ = item.reportinfo()
+    return f"{path}:{line + 1 if line is not None else '?'}"
+
+
+def _suite_of(item: pytest.Item, paths: Sequence[tuple[str, str]]) -> Suite | None:
+    marker = item.get_closest_marker("idc_suite")
+    if marker is not None:
+        return _from_marker(marker, item)
+    where = item.nodeid.partition("::")[0]
+    for path, name in paths:
+        if where == path or where.startswith(path.rstrip("/") + "/"):
+            return Suite(name)
+    return Suite() if "idc" in fixtures_of(item) else None
+
+
+def _suite_path(line: str) -> tuple[str, str]:
+    path, equals, name = line.partition("=")
+    if not equals or not path.strip() or not name.strip():
+        raise pytest.UsageError(
+            f"idc_suites: {line!r} is not of the form 'path = suite', such as 'tests/clean = clean'"
+        )
+    return path.strip().removeprefix("./"), name.strip()
+
+
+def _from_marker(marker: pytest.Mark, item: pytest.Item) -> Suite:
+    def refuse(message: str) -> pytest.UsageError:
+        return pytest.UsageError(f"{place(item)}: idc_suite: {message}")
+
+    arguments = dict(marker.kwargs)
+    if len(marker.args) > 1:
+        raise refuse(f"one positional argument (the name) at most, got {marker.args!r}")
+    if marker.args:
+        if "name" in arguments:
+            raise refuse("the name is given twice")
+        arguments["name"] = marker.args[0]
+    for key in arguments:
+        if key not in _ARGUMENTS:
+            hint = did_you_mean(key, _ARGUMENTS) or f"arguments: {', '.join(_ARGUMENTS)}"
+            raise refuse(f"unknown argument {key!r}: {hint}")
+    name = arguments.get("name", DEFAULT_SUITE)
+    if not isinstance(name, str) or not name.strip() or "/" in name or name == "TOTAL":
+        raise refuse(f"name={name!r} is not a usable name (text without '/', not TOTAL)")
+    if not isinstance(arguments.get("gate", True), bool):
+        raise refuse(f"gate={arguments['gate']!r} is neither True nor False")
+    criteria = arguments.get("criteria")
+    return Suite(
+        name=name.strip(),
+        criteria=None if criteria is None else _texts(criteria),
+        fail_under=_texts(arguments.get("fail_under", ())),
+        gate=arguments.get("gate", True),
+        reason=arguments.get("reason"),
+    )
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, (list, tuple)) else (str(value),)

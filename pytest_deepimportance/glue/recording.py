@@ -1,0 +1,220 @@
+"""Recording inside pytest: which block a forward pass belongs to, from set-up to call report.
+
+Registered as `idc_session` in every process that runs tests. It keeps the hooks on the model only
+while tests or their fixtures run, opens a block for each marked test and each fixture instance, and
+puts what a test recorded on its own call report, where serial runs and xdist find it alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import pytest
+
+from pytest_deepimportance.engine.states import BlockState, state_of
+from pytest_deepimportance.glue.blocks import FixtureLedger
+from pytest_deepimportance.glue.markers import SUITE
+from pytest_deepimportance.glue.watch import Watch
+from pytest_deepimportance.settings import Settings
+
+_SILENT_FIXTURES = frozenset({"idc_model", "idc_reference", "idc_profile", "idc", "request"})
+WATCH = pytest.StashKey[Watch]()
+"""On an item: the watch of its own model and reference."""
+
+
+class Recording:
+    """The recording side of a session.
+
+    Args:
+        marked: Number of marked tests collected, before any is deselected.
+    """
+
+    def __init__(self, config: pytest.Config, settings: Settings, marked: int) -> None:
+        self.config = config
+        self.settings = settings
+        self.marked_collected = marked
+        self.marked_deselected = 0
+        self.unmarked_tests = 0
+        self.watches: list[Watch] = []
+        self.ledger = FixtureLedger()
+        self._stack: list[tuple[str, str]] = []
+        self._attached = False
+
+    # --- collection -------------------------------------------------------------------------
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Count marked tests that -k, -m or --lf left out."""
+        self.marked_deselected += sum(SUITE in item.stash for item in items)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Build the profile before the first test when it needs no user fixture."""
+        from pytest_deepimportance.glue.resources import prepare_from_specs
+
+        selected = [item for item in session.items if SUITE in item.stash]
+        if selected:
+            prepare_from_specs(self, selected)
+
+    # --- watches ----------------------------------------------------------------------------
+
+    def add_watch(self, watch: Watch) -> None:
+        """Start watching a model, also in the middle of a test's set-up."""
+        self.watches.append(watch)
+        if self._attached:
+            watch.recorder.attach()
+            self._point()
+
+    def _point(self) -> None:
+        """Make every recorder write to the innermost open block."""
+        for watch in self.watches:
+            watch.point_to(self._stack[-1] if self._stack else None)
+
+    def _attach(self, recording: bool) -> None:
+        self._attached = recording
+        for watch in self.watches:
+            watch.recorder.detach()
+            if recording:
+                watch.recorder.attach()
+            else:
+                watch.recorder.attach_counter()
+        self._point()
+
+    def _detach(self) -> None:
+        self._attached = False
+        self._stack.clear()
+        for watch in self.watches:
+            watch.recorder.detach()
+            watch.point_to(None)
+
+    # --- one test ---------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Attach the hooks: fixtures set up for this test may run the model."""
+        for watch in self.watches:
+            watch.start_test(item.nodeid)
+        self._attach(recording=True)
+        try:
+            yield
+        except BaseException:
+            self._detach()
+            raise
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: Any, request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
+        """Book the passes of a fixture's set-up to that fixture instance."""
+        if fixturedef.argname in _SILENT_FIXTURES:
+            result = yield
+            if fixturedef.argname == "idc_model":
+                self._prepare_early(request)
+            return result
+        instance = self.ledger.begin(fixturedef, request)
+        for watch in self.watches:
+            watch.restart_block(instance.key)
+        self._stack.append((instance.key, "fixture"))
+        self._point()
+        try:
+            return (yield)
+        finally:
+            if self._stack:
+                self._stack.pop()
+            self.ledger.finish(instance, fixturedef, request)
+            self._point()
+
+    def pytest_fixture_post_finalizer(self, fixturedef: Any) -> None:
+        """Forget a fixture instance that was torn down."""
+        self.ledger.forget(fixturedef)
+
+    def _prepare_early(self, request: pytest.FixtureRequest) -> None:
+        """Build the profile as soon as a user's model exists.
+
+        A prediction fixture that depends on `idc_model` may be set up for an unmarked test, before
+        any marked test asks for the profile; its passes must be recorded all the same.
+        """
+        from pytest_deepimportance.glue.resources import try_profile
+
+        try_profile(self, request)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Book passes of the call phase to the test; only count those of unmarked tests."""
+        if SUITE in item.stash:
+            self._stack.append((item.nodeid, "test"))
+            self._point()
+        else:
+            self._attach(recording=False)
+            before = sum(watch.recorder.counted for watch in self.watches)
+        try:
+            return (yield)
+        finally:
+            if SUITE not in item.stash:
+                after = sum(watch.recorder.counted for watch in self.watches)
+                self.unmarked_tests += after > before
+            self._detach()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Put what the test recorded on its report: builtins and bytes only."""
+        report = yield
+        if call.when == "call" or (call.when == "setup" and not report.passed):
+            payload = self._payload(item, report, reached_call=call.when == "call")
+            if payload is not None:
+                report.idc = payload  # type: ignore[attr-defined]
+        return report
+
+    def _payload(
+        self, item: pytest.Item, report: pytest.TestReport, reached_call: bool
+    ) -> dict[str, Any] | None:
+        worker = getattr(self.config, "workerinput", {}).get("workerid", "main")
+        totals = {
+            watch.profile.fingerprint: watch.recorder.totals.to_wire() for watch in self.watches
+        }
+        common = {"worker": worker, "totals": totals, "unmarked_tests": self.unmarked_tests}
+        if SUITE not in item.stash:
+            return common if self.unmarked_tests else None
+        counts = bool(reached_call and (report.passed or report.failed or _is_xfail(report)))
+        profiles = {}
+        own = item.stash.get(WATCH, None)
+        for watch in self.watches:
+            entry = self._entry(watch, item, counts)
+            if watch is own or entry["blocks"] or entry["inputs"]:
+                profiles[watch.profile.fingerprint] = entry
+        return {
+            **common,
+            "suite": item.stash[SUITE].to_wire(),
+            "outcome": "xfailed" if _is_xfail(report) else report.outcome,
+            "reached_call": counts,
+            "marked": [self.marked_collected, self.marked_deselected],
+            "own": own.profile.fingerprint if own is not None else None,
+            "profiles": profiles,
+        }
+
+    def _entry(self, watch: Watch, item: pytest.Item, counts: bool) -> dict[str, Any]:
+        claims = self.ledger.claimed_by(item) if counts else []
+        keys = [key for key in claims if watch.has_passes(key)]
+        states = watch.states([*keys, item.nodeid]) if counts else []
+        inputs = len(set().union(*(state.digests.tolist() for state in states)))
+        entry: dict[str, Any] = {
+            "claims": [*keys, item.nodeid],
+            "blocks": [state.to_wire() for state in watch.unsent(states, item.nodeid)],
+            "passes": sum(state.passes for state in states),
+            "inputs": inputs,
+            "cause": "" if inputs else watch.cause_of_nothing(item.nodeid, claims),
+        }
+        if hasattr(self.config, "workerinput"):
+            # The controller may be on another machine: it gets the profile itself, once.
+            entry["profile"] = watch.profile_bytes_once()
+        return entry
+
+    def states_of_test(self, watch: Watch, item: pytest.Item) -> list[BlockState]:
+        """Return the block states of a test that is still running."""
+        keys = [*self.ledger.claimed_by(item), item.nodeid]
+        return [state_of(watch.blocks[key], watch.profile) for key in keys if key in watch.blocks]
+
+
+def _is_xfail(report: pytest.TestReport) -> bool:
+    return hasattr(report, "wasxfail") and not report.passed

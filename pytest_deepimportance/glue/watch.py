@@ -1,0 +1,99 @@
+"""One watched model with its profile, and the blocks recorded for it in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_deepimportance.engine.states import BlockState, state_of
+from pytest_deepimportance.profile.file import serialise
+from pytest_deepimportance.profile.model import Profile
+from pytest_deepimportance.recording.blocks import Block
+from pytest_deepimportance.recording.recorder import Recorder
+
+
+@dataclass
+class Watch:
+    """A model, its reference object, its profile and its recorder.
+
+    `model` and `reference` are kept so that their identities stay unique while they serve as key.
+    """
+
+    model: Any
+    reference: Any
+    profile: Profile
+    recorder: Recorder
+    blocks: dict[str, Block] = field(default_factory=dict)
+    _states: dict[str, tuple[int, BlockState]] = field(default_factory=dict)
+    _sent: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _profile_sent: bool = False
+
+    def point_to(self, target: tuple[str, str] | None) -> None:
+        """Let the recorder write to the block of (key, kind), made when needed."""
+        if target is None:
+            self.recorder.block = None
+            return
+        key, kind = target
+        if key not in self.blocks:
+            self.blocks[key] = Block(key, kind)
+        self.recorder.block = self.blocks[key]
+
+    def start_test(self, nodeid: str) -> None:
+        """Drop what an earlier attempt of this test recorded: only the last one counts."""
+        self._drop(nodeid)
+
+    def restart_block(self, key: str) -> None:
+        """Start a fixture's block afresh: the instance is being set up again."""
+        self._drop(key)
+
+    def _drop(self, key: str) -> None:
+        for table in (self.blocks, self._states, self._sent):
+            table.pop(key, None)  # type: ignore[attr-defined]
+
+    def has_passes(self, key: str) -> bool:
+        """Whether the block exists and holds at least one pass."""
+        return key in self.blocks and bool(self.blocks[key].passes)
+
+    def states(self, keys: Sequence[str]) -> list[BlockState]:
+        """Return the states of the blocks that hold passes, recomputed only when they changed."""
+        result = []
+        for key in keys:
+            if not self.has_passes(key):
+                continue
+            block = self.blocks[key]
+            known = self._states.get(key)
+            if known is None or known[0] != block.version:
+                self._states[key] = (block.version, state_of(block, self.profile))
+            result.append(self._states[key][1])
+        return result
+
+    def unsent(self, states: Sequence[BlockState], nodeid: str) -> list[BlockState]:
+        """Return the states that the collector does not have yet, and note them as sent.
+
+        A state first sent with this very test is sent again: the earlier report may have belonged
+        to an attempt that was rerun and is not counted.
+        """
+        result = []
+        for state in states:
+            version = self.blocks[state.key].version
+            sent = self._sent.get(state.key)
+            if sent is None or sent[0] != version or sent[1] == nodeid:
+                self._sent[state.key] = (version, nodeid)
+                result.append(state)
+        return result
+
+    def cause_of_nothing(self, nodeid: str, claims: Sequence[str]) -> str:
+        """Return one sentence on why a marked test recorded nothing."""
+        for key in [nodeid, *claims]:
+            block = self.blocks.get(key)
+            if block is not None and (key == nodeid or block.touched):
+                return self.recorder.cause_of_nothing(block)
+        return self.recorder.cause_of_nothing(Block(nodeid, "test"))
+
+    def profile_bytes_once(self) -> bytes | None:
+        """Return the serialised profile the first time, None afterwards."""
+        if self._profile_sent:
+            return None
+        self._profile_sent = True
+        return serialise(self.profile)
