@@ -1,0 +1,1 @@
+"""A small digit classifier, as a team would have it in its repository."""
