@@ -60,6 +60,10 @@ class GateError(IdcError):
     """A threshold is malformed or names something that does not exist."""
 
 
+class ReportError(IdcError):
+    """A report file cannot be written, or is not one that this version reads."""
+
+
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """Return up to `count` of the `known` names that look most like `name`."""
     pool = sorted(set(known))

@@ -27,6 +27,12 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(str(part).strip() for part in parts if str(part).strip())
 
 
+def lines(value: Any) -> tuple[str, ...]:
+    """Accept a sequence of texts, or lines; commas belong to the text."""
+    parts = value.splitlines() if isinstance(value, str) else value
+    return texts(parts)
+
+
 def integer(value: Any) -> int:
     """Accept a whole number."""
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):

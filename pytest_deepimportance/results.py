@@ -179,6 +179,7 @@ class SuiteResult:
     gaps: tuple[Gap, ...] = ()
     ladder: tuple[LadderStep, ...] = ()
     failed_tests: int = 0
+    evenness: float | None = None
 
     @property
     def accuracy(self) -> float | None:

@@ -20,6 +20,7 @@ from pytest_deepimportance.parsing import (
     choice,
     integer,
     integers,
+    lines,
     non_negative,
     one_of,
     positive,
@@ -247,14 +248,14 @@ class Settings:
         "fail, or skip the measurement", metavar="HOW",
     )  # fmt: skip
     fail_under: tuple[str, ...] = _setting(
-        (), texts, "Threshold: [SUITE/]NAME[@LAYER][:CLASS]=VALUE, or VALUE for IDC",
+        (), lines, "Threshold: [SUITE/]NAME[@LAYER][:CLASS]=VALUE, or VALUE for IDC",
         metavar="THRESHOLD", native=(list,), many=True,
     )  # fmt: skip
     report: tuple[str, ...] = _setting(
-        (), texts, "Write a report file: json:PATH", metavar="TYPE:PATH", native=(list,), many=True
+        (), lines, "Write a report file: json:PATH", metavar="TYPE:PATH", native=(list,), many=True
     )
     suites: tuple[str, ...] = _setting(
-        (), texts, "Suites by path: lines 'tests/clean = clean'", metavar="PATH=SUITE",
+        (), lines, "Suites by path: lines 'tests/clean = clean'", metavar="PATH=SUITE",
         native=(list,), cli=False, many=True,
     )  # fmt: skip
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)

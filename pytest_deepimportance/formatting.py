@@ -1,0 +1,92 @@
+"""How numbers and names become text: rounding and percent signs exist once, here.
+
+A shown number never contradicts a verdict: 100 % is shown for exactly everything only, and
+`contrast` adds digits until the shown pair compares as the exact pair does.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Iterable
+from decimal import Decimal
+from fractions import Fraction
+
+PLACES = 60
+"""Decimal places that are tried to write a number exactly."""
+
+_PLAIN_BELOW = 10**12
+
+
+def decimal(value: Fraction, places: int) -> str:
+    """Write `value` (0 or more) with `places` decimals, halves rounded up."""
+    units = math.floor(value * 10**places + Fraction(1, 2))
+    if places == 0:
+        return str(units)
+    whole, rest = divmod(units, 10**places)
+    return f"{whole}.{rest:0{places}d}"
+
+
+def exact(value: Fraction) -> str:
+    """Write `value` with as few decimals as keep it exact, at most `PLACES`."""
+    for places in range(PLACES):
+        if 10**places % value.denominator == 0:
+            return decimal(value, places)
+    return decimal(value, PLACES)
+
+
+def contrast(value: Fraction, bound: Fraction, places: int = 2) -> tuple[str, str]:
+    """Write `value` and `bound` so that the shown numbers compare as the exact ones do.
+
+    Args:
+        value: The measured number, 0 or more.
+        bound: The threshold, a finite decimal of at most `PLACES` places.
+        places: Decimals of `value` to start with; more are used only where they are needed.
+    """
+    shown_bound = exact(bound)
+    while True:
+        shown = decimal(value, places)
+        if (Fraction(shown) >= Fraction(shown_bound)) == (value >= bound):
+            return shown, shown_bound
+        places += 1
+
+
+def percent(value: Fraction | float | None, places: int = 1, unit: str = "%") -> str:
+    """Write a ratio as a percentage ("30.6%"); "-" for None and NaN.
+
+    Less than everything is never shown as 100: it is cut instead of rounded there.
+    """
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return "-"
+    ratio = Fraction(value)
+    text = decimal(ratio * 100, places)
+    if ratio < 1 and Fraction(text) >= 100:
+        text = decimal(Fraction(100) - Fraction(1, 10**places), places)
+    return text + unit
+
+
+def count(number: int) -> str:
+    """Write a whole number with thousands separators, from 10**12 on as 1.15e18."""
+    if abs(number) < _PLAIN_BELOW:
+        return f"{number:,}"
+    return f"{Decimal(number):.2e}".replace("e+", "e")
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """Write "1 test", "2 tests"."""
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+def clean(text: str) -> str:
+    """Replace control characters, so that a name cannot move the cursor or break a line."""
+    return "".join("?" if unicodedata.category(char) in _CONTROL else char for char in text)
+
+
+_CONTROL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def listed(names: Iterable[str], most: int = 6, joint: str = ", ") -> str:
+    """Join up to `most` names and say how many were left out."""
+    pool = [clean(name) for name in names]
+    more = len(pool) - most
+    return joint.join(pool[:most]) + (f" and {count(more)} more" if more > 0 else "")

@@ -1,0 +1,189 @@
+"""The gate: thresholds are judged against a report by one exact comparison.
+
+The outcome's message carries the numbers and is the same in terminal, JUnit and JSON; its shown
+percentages never contradict the verdict.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from fractions import Fraction
+
+from pytest_deepimportance.formatting import clean, contrast, count, percent, plural
+from pytest_deepimportance.readings import NoVerdict, Reading, read
+from pytest_deepimportance.results import GateOutcome, Report, RunInfo, SuiteResult, TestRow
+from pytest_deepimportance.thresholds import (
+    IDC,
+    RANDOM,
+    REACHED,
+    SHARE,
+    Threshold,
+    parse_threshold,
+)
+
+__all__ = ["Threshold", "above_reach", "judge", "parse_threshold", "recorded_nothing"]
+
+OK, FAILED, NOT_JUDGED, WARNED = "ok", "failed", "not judged", "warned"
+
+_WAY_OUT = "lower m or k, or gate reached or share"
+
+
+def judge(
+    report: Report, thresholds: Sequence[Threshold], *, partial: str = "fail"
+) -> tuple[GateOutcome, ...]:
+    """Judge each threshold on the report's exact numbers.
+
+    Args:
+        report: What was measured; its gates are not looked at.
+        thresholds: In the order of the outcomes.
+        partial: With marked tests deselected, an unmet threshold is "failed" ("fail") or only
+            "warned" ("warn").
+
+    Returns:
+        One outcome per threshold. A threshold on something that does not exist, or on a suite in
+        which nothing was recorded, fails; one that cannot be judged (the run was stopped early, no
+        marked test ran, the random suite is not comparable) is "not judged".
+    """
+    return tuple(_judge(report, threshold, partial) for threshold in thresholds)
+
+
+def above_reach(reach: int, total: int, threshold: Threshold, reference_rows: int) -> str | None:
+    """Return a sentence when an IDC threshold lies above what the reference itself covers.
+
+    Args:
+        reach: Combinations that occur in the reference.
+        total: All combinations.
+        threshold: Judged only if it bounds IDC by a number.
+        reference_rows: Usable rows of the reference (R).
+    """
+    value = threshold.value
+    if threshold.name != IDC or isinstance(value, str) or not total:
+        return None
+    if value <= Fraction(reach, total):
+        return None
+    shown, asked = contrast(Fraction(reach, total) * 100, value * 100)
+    return (
+        f"{clean(threshold.subject)} {asked} % is asked, but the whole reference "
+        f"({plural(reference_rows, 'input')}) reaches {shown} % ({count(reach)} of "
+        f"{plural(total, 'combination')}): {_WAY_OUT}"
+    )
+
+
+def recorded_nothing(tests: Sequence[TestRow]) -> list[str]:
+    """Return one sentence per cause why `tests` recorded nothing, the most frequent first."""
+    causes = Counter(test.cause for test in tests if test.cause)
+    return [
+        f"{plural(number, 'marked test')} recorded nothing: {clean(cause).rstrip('.')}"
+        for cause, number in causes.most_common()
+    ]
+
+
+def _judge(report: Report, threshold: Threshold, partial: str) -> GateOutcome:
+    suite_name = report.total.name if threshold.suite is None else threshold.suite
+    reading: Reading | None = None
+    try:
+        _refuse_stopped_run(report)
+        suite = _suite(report, suite_name)
+        reading = read(report, suite, threshold)
+        status = OK if reading.passes(threshold) else FAILED
+        message = _message(threshold, reading, status)
+    except NoVerdict as verdict:
+        status, message = verdict.status, verdict.message
+        if status == NOT_JUDGED:
+            message = f"{clean(threshold.subject)} is not judged: {message}"
+    if status == FAILED and report.run.partial:
+        message += f"; partial run: {_ran(report.run)}"
+        status = WARNED if partial == "warn" else FAILED
+    return GateOutcome(
+        suite=suite_name,
+        threshold=threshold.text or _text(threshold),
+        status=status,
+        value=None if reading is None else float(reading.value),
+        covered=None if reading is None else reading.covered,
+        total=None if reading is None else reading.total,
+        needed=None if reading is None else reading.needed(threshold),
+        message=message,
+        reason=threshold.reason,
+        origin=threshold.origin,
+    )
+
+
+def _text(threshold: Threshold) -> str:
+    return f"{threshold.subject.rpartition('/')[2]}={threshold.value}"
+
+
+def _ran(run: RunInfo) -> str:
+    whole = max(run.marked_collected, run.marked_ran + run.deselected)
+    return f"{count(run.marked_ran)} of {plural(whole, 'marked test')}"
+
+
+def _refuse_stopped_run(report: Report) -> None:
+    if not report.run.complete:
+        because = f" ({clean(report.run.incomplete_because)})" * bool(report.run.incomplete_because)
+        raise NoVerdict(NOT_JUDGED, f"run incomplete{because}")
+    if not report.run.marked_ran and not report.total.rows:
+        raise NoVerdict(NOT_JUDGED, "no marked test ran")
+
+
+def _suite(report: Report, name: str) -> SuiteResult:
+    """Return the suite if it recorded anything, else say why it did not."""
+    suite = report.suite(name)
+    tests = [test for test in report.tests if test.suite == name or name == report.total.name]
+    if suite is None and not tests:
+        known = [item.name for item in report.suites]
+        raise NoVerdict.unknown("suite", name, known, "no suite recorded anything")
+    if suite is None or not suite.rows:
+        causes = recorded_nothing(tests) or [f"suite {clean(name)} recorded nothing"]
+        raise NoVerdict(FAILED, "; ".join(causes))
+    return suite
+
+
+def _message(threshold: Threshold, reading: Reading, status: str) -> str:
+    subject = clean(threshold.subject)
+    if threshold.value == RANDOM:
+        return _random_message(subject, reading, status)
+    value = threshold.value
+    assert isinstance(value, Fraction)
+    sign = ">=" if status == OK else "<"
+    if reading.unit != "ratio":
+        shown, asked = contrast(reading.value, value, places=0)
+        return f"{subject} {shown} {sign} {asked}" + (f" ({reading.who})" if reading.who else "")
+    shown, asked = contrast(reading.value * 100, value * 100)
+    parts = f"{count(reading.covered)} of {count(reading.total or 0)} {_NOUNS[threshold.name]}"
+    who = f"{reading.who}: " if reading.who else ""
+    needed = reading.needed(threshold) or 0
+    return (
+        f"{subject} {shown} % {sign} {asked} % "
+        f"({who}{parts}, {count(needed)} needed{_reach(reading, needed, status)})"
+    )
+
+
+class _Nouns(dict[str, str]):
+    def __missing__(self, name: str) -> str:
+        return "covered"
+
+
+_NOUNS = _Nouns({SHARE: "reference inputs exercised", REACHED: "reached combinations covered"})
+
+
+def _reach(reading: Reading, needed: int, status: str) -> str:
+    if reading.reach is None:
+        return ""
+    if status == FAILED and needed > reading.reach:
+        most = percent(Fraction(reading.reach, reading.total or 1), 2, " %")
+        return f"; the reference itself reaches only {count(reading.reach)}, {most}: {_WAY_OUT}"
+    return f"; reach {count(reading.reach)}"
+
+
+def _random_message(subject: str, reading: Reading, status: str) -> str:
+    suite = reading.random
+    assert suite is not None
+    verdict = "not below" if status == OK else "below"
+    expected = count(math.floor(suite.expected + 0.5))
+    return (
+        f"{subject} covers {count(reading.covered)} reached combinations, {verdict} "
+        f"{count(suite.low)}, the 1st percentile of random suites of "
+        f"{plural(suite.inputs, 'input')} (expected {expected}; experimental)"
+    )

@@ -1,0 +1,198 @@
+"""Finds the number a threshold is about in a report, or says what exists instead."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from pytest_deepimportance.errors import did_you_mean
+from pytest_deepimportance.formatting import clean, listed
+from pytest_deepimportance.results import ClassShare, CriterionRow, RandomSuite, Report, SuiteResult
+from pytest_deepimportance.thresholds import IDC, LOWEST, RANDOM, REACHED, SHARE, Threshold
+
+
+class NoVerdict(Exception):
+    """A threshold that cannot be compared: the status it gets instead, and why."""
+
+    def __init__(self, status: str, message: str) -> None:
+        self.status, self.message = status, message
+        super().__init__(message)
+
+    @classmethod
+    def unknown(cls, what: str, name: str, known: Sequence[str], nothing: str) -> NoVerdict:
+        """Say that `name` does not exist, and what does, the nearest first."""
+        hint = did_you_mean(name, known)
+        names = f"{what}{'' if what.endswith('s') else 's'}: {listed(known)}" if known else nothing
+        if what == "class":
+            names = f"classes: {listed(known)}" if known else nothing
+        parts = [part for part in (clean(hint), names) if part]
+        return cls("failed", f"there is no {what} {clean(name)!r}; {'; '.join(parts)}")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The exact number a threshold is compared with.
+
+    Attributes:
+        covered, total: Its integers (a count has no total).
+        value: Covered divided by total, or the count.
+        unit: "ratio", "count" or "float".
+        who: "class 7" when the lowest class was asked for.
+        reach: Items the reference covers, for IDC only.
+        random: The random suite, for `random` only.
+    """
+
+    covered: int
+    total: int | None
+    value: Fraction
+    unit: str = "ratio"
+    who: str = ""
+    reach: int | None = None
+    random: RandomSuite | None = None
+
+    def passes(self, threshold: Threshold) -> bool:
+        """Compare exactly: the one comparison of the gate."""
+        if isinstance(threshold.value, str):
+            return self.random is not None and self.covered >= self.random.low
+        return self.value >= threshold.value
+
+    def needed(self, threshold: Threshold) -> int | None:
+        """Return the smallest `covered` that passes, None where that has no meaning."""
+        if isinstance(threshold.value, str):
+            return None if self.random is None else self.random.low
+        if self.unit == "ratio":
+            return math.ceil(threshold.value * (self.total or 0))
+        return math.ceil(threshold.value) if self.unit == "count" else None
+
+
+def headline(suite: SuiteResult, criterion: str = IDC) -> CriterionRow | None:
+    """Return a criterion's main row: no class, pooled over layers where such a row exists."""
+    rows = [row for row in suite.criteria.values() if row.criterion == criterion]
+    rows.sort(key=lambda row: (row.class_name is not None, row.layer is not None))
+    return rows[0] if rows else None
+
+
+def read(report: Report, suite: SuiteResult, threshold: Threshold) -> Reading:
+    """Return the number `threshold` asks for in `suite`.
+
+    Raises:
+        NoVerdict: There is no such row, or it cannot be judged.
+    """
+    if threshold.name == SHARE and threshold.label is not None and threshold.layer is None:
+        _of_class(_of_layer(report, suite, IDC, None), IDC, None)
+        return _class_share(suite, threshold.label)
+    criterion = IDC if threshold.name in (SHARE, REACHED) else threshold.name
+    candidates = _of_layer(report, suite, criterion, threshold.layer)
+    rows = _of_class(candidates, criterion, threshold.label)
+    readings = [_reading(row, threshold) for row in rows]
+    return min(readings, key=_margin)
+
+
+def _margin(reading: Reading) -> Fraction:
+    """Order the readings of several classes, the one nearest to failing first."""
+    return reading.covered - Fraction(reading.random.low) if reading.random else reading.value
+
+
+def _reading(row: CriterionRow, threshold: Threshold) -> Reading:
+    who = f"class {clean(row.class_name or '')}" if threshold.label == LOWEST else ""
+    if threshold.value == RANDOM:
+        return _against_random(row, who)
+    if threshold.name == SHARE:
+        return _ratio(row.exercised_rows, row.reference_rows, who, "counts reference inputs")
+    if threshold.name == REACHED:
+        return _ratio(row.covered_reached, row.reach, who, "knows what the reference reaches")
+    total = row.total if row.unit == "ratio" else None
+    return Reading(row.covered, total, row.fraction, row.unit, who, row.reach)
+
+
+def _against_random(row: CriterionRow, who: str) -> Reading:
+    suite = row.random
+    if suite is None or not suite.comparable:
+        note = suite.note if suite else ""
+        raise NoVerdict("not judged", clean(note) or "random suites are not comparable here")
+    covered = suite.covered if row.covered_reached is None else row.covered_reached
+    return Reading(covered, row.total, row.fraction, row.unit, who, random=suite)
+
+
+def _ratio(covered: int | None, total: int | None, who: str, what: str) -> Reading:
+    if covered is None or not total:
+        raise NoVerdict("not judged", f"no row of this criterion {what}")
+    return Reading(covered, total, Fraction(covered, total), who=who)
+
+
+def _class_share(suite: SuiteResult, label: str) -> Reading:
+    usable = [row for row in suite.classes if row.reference_rows]
+    if label != LOWEST:
+        match = [row for row in usable if row.name == label]
+        match = match or [row for row in usable if str(row.index) == label]
+        if not match:
+            raise NoVerdict.unknown(
+                "class", label, [row.name for row in usable], "the reference has no classes"
+            )
+        return _share(match[0], "")
+    if not usable:
+        raise NoVerdict("failed", "the reference has no classes, so none is the lowest")
+    return min((_share(row, f"class {clean(row.name)}") for row in usable), key=_margin)
+
+
+def _share(row: ClassShare, who: str) -> Reading:
+    value = Fraction(row.exercised_rows, row.reference_rows)
+    return Reading(row.exercised_rows, row.reference_rows, value, who=who)
+
+
+def _of_layer(
+    report: Report, suite: SuiteResult, criterion: str, layer: str | None
+) -> list[CriterionRow]:
+    rows = [row for row in suite.criteria.values() if row.criterion == criterion]
+    main = headline(suite, criterion)
+    if main is None:
+        measured = sorted({row.criterion for row in suite.criteria.values()})
+        raise NoVerdict.unknown("criterion", criterion, measured, "nothing was measured")
+    pooled = [row for row in rows if row.layer is None] or [
+        row for row in rows if row.layer == main.layer
+    ]
+    if layer is None:
+        in_classes = [row for row in rows if row.class_name is not None]
+        return pooled if any(row.class_name for row in pooled) else pooled + in_classes
+    named = [row for row in rows if row.layer == layer]
+    spaces = {space.layer for space in report.profile.spaces if space.layer is not None}
+    if not named and spaces == {layer} and main.layer is None:
+        return pooled
+    if not named:
+        known = sorted({row.layer for row in rows if row.layer is not None} | spaces)
+        raise NoVerdict.unknown(
+            "layer", layer, known, "the important neurons are chosen over all layers together"
+        )
+    return named
+
+
+def _of_class(
+    rows: Sequence[CriterionRow], criterion: str, label: str | None
+) -> list[CriterionRow]:
+    classes = [row for row in rows if row.class_name is not None]
+    if label is None:
+        chosen = [row for row in rows if row.class_name is None][:1]
+    elif label == LOWEST:
+        chosen = classes
+    else:
+        chosen = [row for row in classes if row.class_name == label]
+        chosen = chosen or [row for row in classes if str(row.class_index) == label]
+    if not chosen and not classes:
+        raise NoVerdict(
+            "failed", f"{criterion} was not measured per class (set idc_classes to each)"
+        )
+    if not chosen:
+        raise NoVerdict.unknown("class", label or "", [row.class_name or "" for row in classes], "")
+    return _judgeable(chosen)
+
+
+def _judgeable(rows: Sequence[CriterionRow]) -> list[CriterionRow]:
+    judged = [row for row in rows if row.judged]
+    if not judged:
+        raise NoVerdict("not judged", "the inputs carry no labels (give them to idc.labels)")
+    able = [row for row in judged if row.unit != "ratio" or row.total > 1]
+    if not able:
+        raise NoVerdict("not judged", "degenerate, there is only one combination")
+    return able
