@@ -36,14 +36,14 @@ def classifier() -> DigitsLeNet:
 
 
 @pytest.fixture(scope="session")
-def test_images() -> tuple[torch.Tensor, torch.Tensor]:
+def golden() -> tuple[torch.Tensor, torch.Tensor]:
     """The 497 test images and their labels."""
     return load_test()
 
 
 @pytest.fixture(scope="module")
-def clean(classifier: DigitsLeNet, test_images: tuple[torch.Tensor, torch.Tensor]) -> Predictions:
+def clean(classifier: DigitsLeNet, golden: tuple[torch.Tensor, torch.Tensor]) -> Predictions:
     """Predictions for the test images as they are, computed once for a module."""
-    images, labels = test_images
+    images, labels = golden
     with torch.no_grad():
         return Predictions(classifier(images), labels)

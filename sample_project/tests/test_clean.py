@@ -16,8 +16,8 @@ def test_accuracy_of_each_digit(clean, digit):
     assert clean.accuracy(digit) >= 0.88
 
 
-def test_one_image_at_a_time_gives_the_same_answers(classifier, test_images, clean):
-    images, _ = test_images
+def test_one_image_at_a_time_gives_the_same_answers(classifier, golden, clean):
+    images, _ = golden
     with torch.inference_mode():
         single = torch.cat([classifier(image.unsqueeze(0)) for image in images[:20]])
     torch.testing.assert_close(single, clean.logits[:20])

@@ -7,8 +7,8 @@ from app.data import add_noise
 
 @pytest.mark.idc_suite(name="noisy")
 @pytest.mark.parametrize(("sigma", "least"), [(0.10, 0.93), (0.15, 0.90)])
-def test_noise(sigma, least, classifier, test_images, idc):
-    images, labels = (part[::4] for part in test_images)
+def test_noise(sigma, least, classifier, golden, idc):
+    images, labels = (part[::4] for part in golden)
     with torch.no_grad():
         logits = classifier(add_noise(images, sigma, seed=0))
     idc.labels(labels)

@@ -26,7 +26,7 @@ def test_noise_is_repeatable_and_stays_in_range():
     assert noisy.max() <= 1
 
 
-def test_reference_and_test_images_do_not_overlap():
+def test_reference_and_golden_do_not_overlap():
     reference, test = split()
     assert len(reference) == 1300
     assert not set(reference) & set(test)

@@ -8,8 +8,8 @@ import torch
 
 
 @pytest.mark.idc_suite(name="without_789", gate=False, reason="demonstration of a gap")
-def test_digits_up_to_six(classifier, test_images, idc):
-    images, labels = test_images
+def test_digits_up_to_six(classifier, golden, idc):
+    images, labels = golden
     kept = labels < 7
     with torch.no_grad():
         logits = classifier(images[kept])
