@@ -14,6 +14,7 @@ import pytest
 from pytest_deepimportance import hookspecs, settings
 
 if TYPE_CHECKING:
+    from pytest_deepimportance.glue.collector import Collector
     from pytest_deepimportance.glue.idc import Idc
 
 MARKER = (
@@ -43,13 +44,16 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker, and the session object on the side that sees reports."""
+    """Register the marker, read the settings, and listen for what tests record."""
     config.addinivalue_line("markers", MARKER)
     if config.getoption("idc_off"):
         return
-    from pytest_deepimportance.glue.options import settings_of
+    from pytest_deepimportance.glue.options import check_early, settings_of
 
-    config.stash[SETTINGS] = settings_of(config)
+    active = config.stash[SETTINGS] = settings_of(config)
+    check_early(active)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Inlet(config), "idc_inlet")
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
@@ -88,12 +92,38 @@ def pytest_collection_modifyitems(
     yield
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Take what a test recorded off its report: serial runs and xdist use the same path."""
-    if hasattr(report, "idc"):
-        from pytest_deepimportance.glue.collector import collect
+class _Inlet:
+    """Listens on the process that sees every report; imports nothing until a test recorded."""
 
-        collect(report)
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._collector: Collector | None = None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take what a test recorded off its report: serial runs and xdist use the same path."""
+        payload = getattr(report, "idc", None)
+        if payload is None:
+            return
+        if self._collector is None:
+            from pytest_deepimportance.glue.collector import Collector
+
+            self._collector = Collector(self._config, self._config.stash[SETTINGS])
+        self._collector.add(report, payload)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Judge the gate before the JUnit file and the last line are written."""
+        if self._collector is not None:
+            from pytest_deepimportance.glue.finish import finish
+
+            finish(self._collector, session, exitstatus)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print the coverage screen."""
+        if self._collector is not None:
+            from pytest_deepimportance.glue.finish import summarise
+
+            summarise(self._collector, terminalreporter)
 
 
 @pytest.fixture(scope="session")

@@ -132,3 +132,22 @@ def header(settings: Settings) -> str:
     source = settings.profile or settings.reference or "fixture idc_reference"
     kind = "profile" if settings.profile else "reference"
     return f"idc: model {settings.model or 'fixture idc_model'}, {kind} {source}"
+
+
+def check_early(settings: Settings) -> None:
+    """Refuse malformed thresholds and report destinations before anything runs."""
+    if settings.fail_under:
+        from pytest_deepimportance.errors import GateError
+        from pytest_deepimportance.thresholds import parse_threshold
+
+        try:
+            for text in settings.fail_under:
+                parse_threshold(text, settings.origins["fail_under"])
+        except GateError as error:
+            raise pytest.UsageError(str(error)) from None
+    for wanted in settings.report:
+        kind, colon, path = wanted.partition(":")
+        if kind != "json" or not colon or not path:
+            raise pytest.UsageError(
+                f"--idc-report={wanted}: write json:PATH, such as json:idc.json"
+            )

@@ -8,6 +8,7 @@ puts what a test recorded on its own call report, where serial runs and xdist fi
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -15,7 +16,10 @@ import pytest
 from pytest_deepimportance.engine.states import BlockState, state_of
 from pytest_deepimportance.glue.blocks import FixtureLedger
 from pytest_deepimportance.glue.markers import SUITE
+from pytest_deepimportance.glue.progress import uncaptured
+from pytest_deepimportance.glue.thresholds import sentences_before_tests
 from pytest_deepimportance.glue.watch import Watch
+from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.settings import Settings
 
 _SILENT_FIXTURES = frozenset({"idc_model", "idc_reference", "idc_profile", "idc", "request"})
@@ -63,6 +67,31 @@ class Recording:
         if self._attached:
             watch.recorder.attach()
             self._point()
+
+    @contextmanager
+    def suspended(self) -> Generator[None, None, None]:
+        """Keep every hook off the models while a profile is computed with them."""
+        attached = self._attached
+        for watch in self.watches:
+            watch.recorder.detach()
+        try:
+            yield
+        finally:
+            if attached:
+                self._attach(recording=True)
+
+    def say_before_tests(self, profile: Profile) -> None:
+        """Say as soon as the profile exists which thresholds can never be met."""
+        if hasattr(self.config, "workerinput"):
+            return
+        reporter = self.config.pluginmanager.getplugin("terminalreporter")
+        lines = sentences_before_tests(profile, self.settings)
+        if reporter is None or not lines:
+            return
+        with uncaptured(self.config):
+            reporter.ensure_newline()
+            for line in lines:
+                reporter.write_line(f"idc: {line}", yellow=True)
 
     def _point(self) -> None:
         """Make every recorder write to the innermost open block."""

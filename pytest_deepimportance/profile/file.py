@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.numpy import load as parse_arrays
 from safetensors.numpy import save as to_bytes
 
 from pytest_deepimportance.attribution.importance import Importance
@@ -112,33 +113,47 @@ def load(path: Path) -> Profile:
             fix=(f"Nearest files there: {', '.join(close)}. " if close else "")
             + "Make one with: deepimportance profile build -o model.idc",
         )
+    return dataclasses.replace(deserialise(path.read_bytes(), str(path)), origin=str(path))
+
+
+def deserialise(data: bytes, name: str) -> Profile:
+    """Read the bytes of a profile file called `name`.
+
+    Raises:
+        ProfileError: As for `load`.
+    """
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            header = json.loads(metadata.get("idc", "{}"))
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        header, arrays = _read(data)
     except (SafetensorError, OSError, ValueError) as error:
         raise ProfileError(
-            f"{path} is not a profile file, or it is damaged ({error})",
+            f"{name} is not a profile file, or it is damaged ({error})",
             fix="Make a new one with: deepimportance profile build -o model.idc",
         ) from error
     if header.get("kind") != KIND:
         raise ProfileError(
-            f"{path} is a safetensors file, but not a profile",
+            f"{name} is a safetensors file, but not a profile",
             fix="If it holds model weights, give it as --idc-model with --idc-factory.",
         )
     if header.get("format") != FORMAT:
         raise ProfileError(
-            f"{path} has profile format {header.get('format')}, this version reads {FORMAT}",
+            f"{name} has profile format {header.get('format')}, this version reads {FORMAT}",
             fix="Build the profile again with this version: deepimportance profile build",
         )
-    profile = dataclasses.replace(_assemble(header, arrays), origin=str(path))
+    profile = _assemble(header, arrays)
     if content_fingerprint(profile) != header["fingerprint"]:
         raise ProfileError(
-            f"{path} is damaged: its content does not match its fingerprint",
+            f"{name} is damaged: its content does not match its fingerprint",
             fix="Build the profile again: deepimportance profile build",
         )
     return profile
+
+
+def _read(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Split a safetensors file into our JSON header and the arrays."""
+    arrays = parse_arrays(data)
+    size = int.from_bytes(data[:8], "little")
+    metadata = json.loads(data[8 : 8 + size]).get("__metadata__", {})
+    return json.loads(metadata.get("idc", "{}")), arrays
 
 
 def _assemble(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Profile:

@@ -1,0 +1,48 @@
+"""Settings as options of the command: the same table as in pytest, without the idc- prefix."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pytest_deepimportance.settings import TABLE, Settings, resolve
+
+if TYPE_CHECKING:
+    from pytest_deepimportance.models.loading import LoadedModel
+
+LOADING = ("factory", "weights", "allow_pickle", "download", "device")
+
+
+def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
+    """Add one option for each named setting."""
+    group = parser.add_argument_group("settings (as --idc-* in pytest)")
+    for name in names:
+        setting = TABLE[name]
+        flags = ["--" + name.replace("_", "-")]
+        text = setting.help.replace("%", "%%")
+        if setting.is_flag:
+            group.add_argument(*flags, dest=name, action="store_true", default=None, help=text)
+        else:
+            group.add_argument(*flags, dest=name, default=None, metavar=setting.metavar, help=text)
+
+
+def settings_from(options: argparse.Namespace) -> Settings:
+    """Resolve the settings given on the command line."""
+    given = {name: getattr(options, name, None) for name in TABLE}
+    return resolve([("command line", {k: v for k, v in given.items() if v is not None})])
+
+
+def load(options: argparse.Namespace) -> LoadedModel:
+    """Load the model that the command names."""
+    from pytest_deepimportance.models.loading import load as load_by_spec
+
+    settings = settings_from(options)
+    return load_by_spec(
+        options.model,
+        factory=settings.factory,
+        weights=settings.weights,
+        allow_pickle=settings.allow_pickle,
+        download=settings.download,
+        device=settings.device,
+    )

@@ -1,0 +1,89 @@
+"""`deepimportance layers MODEL`: what would be measured, and what cannot be."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from pytest_deepimportance.cli.arguments import LOADING, add_settings, load, settings_from
+from pytest_deepimportance.errors import LayerError
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "layers",
+        help="list the layers of a model: neurons, where they are read, which is the default",
+        description="List what would be measured in a model, and what cannot be and why.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="as for --idc-model")
+    parser.add_argument(
+        "--input-shape", metavar="D,D,...", help="shape of one input, such as 1,28,28 (default: "
+        "from the reference if given, else guessed from the first layer)",
+    )  # fmt: skip
+    add_settings(parser, [*LOADING, "reference", "transform", "data_root", "output", "tap"])
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the table of layers."""
+    from pytest_deepimportance.models.sites import find_sites
+    from pytest_deepimportance.reporting.layers_table import render
+
+    loaded = load(options)
+    call, origin = _example(options, loaded.module)
+    sites = find_sites(loaded.module, call)
+    rows = [
+        (
+            site.name,
+            site.type,
+            str(site.units),
+            _read_where(site),
+            "default" if site.name == sites.default else "output" if site.is_output else "",
+        )
+        for site in sites.sites
+    ]
+    left_out = [(item.name, item.type, item.reason) for item in sites.unmeasured]
+    print(render(rows, left_out, [*loaded.notes, origin, *sites.notes]))
+    return 0
+
+
+def _read_where(site: Any) -> str:
+    where = f"after {site.activation}" if site.activation else "its output"
+    if len(site.feeders) > 1:
+        where += f" <- {', '.join(site.feeders)}"
+    if not site.rows_are_inputs:
+        where += " (rows are not inputs)"
+    return where
+
+
+def _example(options: argparse.Namespace, model: Any) -> tuple[Any, str]:
+    """Return a model call to probe with, and where it came from."""
+    import torch
+
+    from pytest_deepimportance.data.batches import as_call
+    from pytest_deepimportance.models.probe import guess_call
+
+    settings = settings_from(options)
+    if options.input_shape:
+        try:
+            shape = [int(part) for part in options.input_shape.split(",")]
+        except ValueError:
+            raise LayerError(
+                f"--input-shape {options.input_shape!r} is not a list of numbers",
+                fix="Write the shape of one input, such as --input-shape 1,28,28",
+            ) from None
+        return as_call(torch.zeros(2, *shape)), f"input shape given: {tuple(shape)}"
+    if settings.reference is not None:
+        from pytest_deepimportance.data.references_by_spec import load_reference
+
+        reference = load_reference(settings.reference, settings)
+        return next(iter(reference.batches(2))), f"input from {reference.descriptor}"
+    call = guess_call(model)
+    if call is None:
+        raise LayerError(
+            "no input shape fits this model",
+            "The layers are found by running the model once.",
+            "Give one: --input-shape 1,28,28, or --reference for real data.",
+        )
+    return call, f"input shape guessed: {tuple(call.args[0].shape[1:])} (or give --input-shape)"

@@ -1,0 +1,53 @@
+"""The `deepimportance` command: what can be done outside a pytest run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from pytest_deepimportance import __version__
+from pytest_deepimportance.errors import IdcError
+
+EXAMPLES = """examples:
+  deepimportance layers lenet.pth --factory app.model:LeNet
+  deepimportance profile build lenet.pth --factory app.model:LeNet \\
+      --reference app.data:train -o lenet.idc
+  deepimportance profile show lenet.idc
+  deepimportance profile check lenet.idc lenet.pth --factory app.model:LeNet
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command."""
+    from pytest_deepimportance.cli import layers, profile
+
+    top = argparse.ArgumentParser(
+        prog="deepimportance",
+        description="Test adequacy for neural networks: look at a model, build a profile.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"deepimportance {__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    layers.add_parser(commands)
+    profile.add_parser(commands)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 0 is success, 1 a check that failed, 2 a mistake in what was asked."""
+    options = parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except IdcError as error:
+        print(f"deepimportance: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("deepimportance: interrupted; nothing was written", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""`deepimportance profile build|show|check`: the profile as a file of its own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from pytest_deepimportance.cli.arguments import LOADING, add_settings, load, settings_from
+from pytest_deepimportance.errors import ReferenceDataError
+from pytest_deepimportance.settings import TABLE
+
+_BUILD = [
+    "reference", "m", "class_names", "batch_size", "memory", "data_root", "preset",
+    *[s.name for s in TABLE.values() if s.profile],
+]  # fmt: skip
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommand and its three actions."""
+    parser = commands.add_parser(
+        "profile",
+        help="build, show or check a profile file (for CI runners without training data)",
+        description="A profile holds what is derived once from model and reference data. With "
+        "--idc-profile FILE pytest needs no reference.",
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    build = actions.add_parser("build", help="run the reference through the model once")
+    build.add_argument("model", metavar="MODEL", help="as for --idc-model")
+    build.add_argument("-o", "--output-file", required=True, metavar="FILE", help="where to write")
+    add_settings(build, dict.fromkeys([*LOADING, *_BUILD]))
+    build.set_defaults(run=run_build)
+    show = actions.add_parser("show", help="print what a profile holds")
+    show.add_argument("file", metavar="FILE")
+    show.add_argument("--m", default="auto", help="number of important neurons to show it for")
+    show.set_defaults(run=run_show)
+    check = actions.add_parser("check", help="check that a profile belongs to these weights")
+    check.add_argument("file", metavar="FILE")
+    check.add_argument("model", metavar="MODEL", help="as for --idc-model")
+    add_settings(check, LOADING)
+    check.set_defaults(run=run_check)
+
+
+def run_build(options: argparse.Namespace) -> int:
+    """Build a profile and write it."""
+    from pytest_deepimportance.data.references_by_spec import load_reference
+    from pytest_deepimportance.engine.profiles import describe_model, obtain_profile
+    from pytest_deepimportance.reporting.progress import bar
+
+    settings = settings_from(options)
+    if settings.reference is None:
+        raise ReferenceDataError(
+            "no reference data given", fix="Add --reference pkg.mod:callable, DIR or FILE.npz"
+        )
+    loaded = load(options)
+    info = describe_model(loaded.module, options.model, loaded.notes)
+    terminal = sys.stderr.isatty()
+    with bar("learning from the reference", sys.stderr) if terminal else nullcontext() as progress:
+        profile = obtain_profile(
+            loaded.module,
+            load_reference(settings.reference, settings),
+            settings,
+            model_info=info,
+            progress=progress,
+        ).with_m(settings.m)
+    path = Path(options.output_file)
+    profile.save(path)
+    _show(profile)
+    print(f"written    {path} ({path.stat().st_size:,} bytes)")
+    print(f"use it     pytest --idc-model {options.model} --idc-profile {path}")
+    return 0
+
+
+def run_show(options: argparse.Namespace) -> int:
+    """Print what a profile file holds."""
+    from pytest_deepimportance.profile.model import Profile
+
+    _show(Profile.load(options.file).with_m(TABLE["m"].parse(options.m)))
+    return 0
+
+
+def _show(profile: Any) -> None:
+    from pytest_deepimportance.reporting.profile_table import render
+
+    print(render(profile.model, profile.reference, profile.info(), dict(profile.settings)))
+
+
+def run_check(options: argparse.Namespace) -> int:
+    """Compare the profile's model fingerprint with the model's."""
+    from pytest_deepimportance.models.fingerprint import fingerprint
+    from pytest_deepimportance.profile.model import Profile
+
+    profile = Profile.load(options.file)
+    found = fingerprint(load(options).module)
+    if found != profile.model.fingerprint:
+        print(
+            f"{options.file} does not belong to {options.model}:\n"
+            f"  built for  {profile.model.type} {profile.model.fingerprint[:16]}\n"
+            f"  the model  {found[:16]}\n"
+            "Build a profile for these weights: deepimportance profile build"
+        )
+        return 1
+    print(f"{options.file} belongs to {options.model} ({found[:16]})")
+    return 0

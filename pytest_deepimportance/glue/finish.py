@@ -1,0 +1,116 @@
+"""The end of a session: judge the gate, write reports, print the screen."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_deepimportance import gating
+from pytest_deepimportance.glue.collection import RECORDING
+from pytest_deepimportance.glue.collector import Collector
+from pytest_deepimportance.glue.thresholds import session_thresholds, suite_thresholds
+from pytest_deepimportance.profile.model import Profile
+from pytest_deepimportance.reporting import json_report, terminal
+from pytest_deepimportance.results import GateOutcome, Report, RunInfo
+
+_NOT_TOLD = ("session", "lfplugin", "stepwiseplugin", "dsession")
+"""Plugins that must not hear of the gate's report: they would take it for a test that failed and
+remember it, stop at it, or count it a second time."""
+
+
+def finish(collector: Collector, session: pytest.Session, exitstatus: int) -> None:
+    """Make the reports, judge the gate, and turn each unmet threshold into a failed report."""
+    run = run_info(collector, session, exitstatus)
+    recording = collector.config.stash.get(RECORDING, None)
+    own: dict[str, Profile] = {}
+    if recording is not None:
+        own = {watch.profile.fingerprint: watch.profile for watch in recording.watches}
+    reports = [_judged(report, collector) for report in collector.finish(run, own)]
+    collector.reports = reports
+    for report in reports:
+        session.config.hook.pytest_idc_report(report=report)
+    failed = [gate for report in reports for gate in report.gates if gate.status == "failed"]
+    if failed and int(exitstatus) in (0, 1) and run.complete:
+        _fail(session, failed)
+    write_files(collector, reports)
+
+
+def run_info(collector: Collector, session: pytest.Session, exitstatus: int) -> RunInfo:
+    """Return how much of the suite ran, and why it stopped early if it did."""
+    collected, deselected = collector.marked
+    because = ""
+    if int(exitstatus) not in (0, 1):
+        because = f"the run ended with exit status {int(exitstatus)}"
+    if session.shouldstop or session.shouldfail:
+        because = str(session.shouldstop or session.shouldfail)
+    return RunInfo(
+        marked_collected=collected,
+        marked_ran=len(collector.ran),
+        deselected=deselected,
+        complete=not because,
+        incomplete_because=because,
+    )
+
+
+def _judged(report: Report, collector: Collector) -> Report:
+    thresholds = [
+        *session_thresholds(collector.settings),
+        *suite_thresholds(collector.suites.values()),
+    ]
+    known = {suite.name for suite in report.suites}
+    own = [t for t in thresholds if t.origin != "marker" or t.suite in known]
+    gates = gating.judge(report, own, partial=collector.settings.partial)
+    return dataclasses.replace(report, gates=gates)
+
+
+def _fail(session: pytest.Session, failed: list[GateOutcome]) -> None:
+    manager = session.config.pluginmanager
+    silent = [manager.getplugin(name) for name in _NOT_TOLD]
+    caller = manager.subset_hook_caller(
+        "pytest_runtest_logreport", remove_plugins=[p for p in silent if p is not None]
+    )
+    for gate in failed:
+        nodeid = f"idc::{gate.suite}::{gate.threshold}"
+        report = pytest.TestReport(
+            nodeid=nodeid,
+            location=("idc", None, nodeid),
+            keywords={},
+            outcome="failed",
+            longrepr=gate.message,
+            when="call",
+        )
+        caller(report=report)
+        session.testsfailed += 1
+    session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def write_files(collector: Collector, reports: list[Report]) -> None:
+    """Write the report files asked for by --idc-report."""
+    for wanted in collector.settings.report:
+        kind, _, path = wanted.partition(":")
+        if kind == "json" and reports:
+            json_report.write(reports, Path(path))
+
+
+def summarise(collector: Collector, reporter: Any) -> None:
+    """Print the screen at the end of the session."""
+    if not collector.reports:
+        if collector.ran:
+            reporter.write_line(
+                "idc: nothing measured: no marked test got as far as a profile "
+                "(see the errors above)"
+            )
+        return
+    lines = terminal.render(
+        collector.reports,
+        width=reporter._tw.fullwidth,
+        color=reporter._tw.hasmarkup and "NO_COLOR" not in os.environ,
+        verbosity=collector.config.option.verbose,
+    )
+    reporter.ensure_newline()
+    for line in lines:
+        reporter.write_line(line)

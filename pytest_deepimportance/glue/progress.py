@@ -1,0 +1,33 @@
+"""A progress bar for the reference pass; nothing when the output is not a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import pytest
+
+
+@contextmanager
+def uncaptured(config: pytest.Config) -> Generator[None, None, None]:
+    """Let output through to the terminal, also while a fixture is being set up."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
+        yield
+
+
+@contextmanager
+def progress_for(config: pytest.Config) -> Generator[Callable[..., Any] | None, None, None]:
+    """Yield a function (rows done, rows in all), or None when nobody watches a terminal."""
+    worker = hasattr(config, "workerinput")
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if worker or reporter is None or not reporter.isatty or config.option.verbose < 0:
+        yield None
+        return
+    from pytest_deepimportance.reporting.progress import bar
+
+    with uncaptured(config):
+        with bar("idc: learning from the reference", sys.stderr) as update:
+            yield update

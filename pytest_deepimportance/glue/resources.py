@@ -1,0 +1,246 @@
+"""Model, reference and profile of a session: from specifications or from the user's fixtures."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_deepimportance.errors import IdcError
+from pytest_deepimportance.glue.collection import RECORDING, fixture_definition, overrides_model
+from pytest_deepimportance.glue.markers import SUITE
+from pytest_deepimportance.plugin import SETTINGS
+from pytest_deepimportance.settings import Settings
+
+if TYPE_CHECKING:
+    from pytest_deepimportance.engine.profiles import Reference
+    from pytest_deepimportance.glue.recording import Recording
+    from pytest_deepimportance.glue.watch import Watch
+    from pytest_deepimportance.models.loading import LoadedModel
+
+_LOADED = pytest.StashKey["LoadedModel"]()
+_REFERENCE = pytest.StashKey["Reference"]()
+SKIPPED = pytest.StashKey[str]()
+"""On the config: why the measurement was skipped (idc_missing = skip)."""
+
+
+def load_idc_model(config: pytest.Config) -> Any:
+    """Return the module that --idc-model names, loaded once per process."""
+    settings = _settings(config)
+    if settings.model is None:
+        pytest.fail(
+            "no model to measure: give --idc-model FILE (or ini idc_model), or define a session "
+            "fixture idc_model that returns a torch.nn.Module",
+            pytrace=False,
+        )
+    try:
+        return _loaded(config, settings).module
+    except IdcError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+def _settings(config: pytest.Config) -> Settings:
+    """Return the settings; with --no-idc they are read anew, since fixtures must keep working."""
+    if SETTINGS in config.stash:
+        return config.stash[SETTINGS]
+    from pytest_deepimportance.glue.options import settings_of
+
+    return settings_of(config)
+
+
+def _loaded(config: pytest.Config, settings: Settings) -> LoadedModel:
+    if _LOADED not in config.stash:
+        from pytest_deepimportance.models.loading import load
+
+        assert settings.model is not None
+        config.stash[_LOADED] = load(
+            settings.model,
+            factory=settings.factory,
+            weights=settings.weights,
+            allow_pickle=settings.allow_pickle,
+            download=settings.download,
+            device=settings.device,
+            root=config.rootpath,
+        )
+    return config.stash[_LOADED]
+
+
+def load_idc_reference(config: pytest.Config) -> Any:
+    """Return the open reference that --idc-reference names, or None when there is none."""
+    settings = _settings(config)
+    if settings.reference is None:
+        return None
+    if _REFERENCE not in config.stash:
+        from pytest_deepimportance.data.references_by_spec import load_reference
+
+        try:
+            config.stash[_REFERENCE] = load_reference(settings.reference, settings)
+        except IdcError as error:
+            pytest.fail(str(error), pytrace=False)
+    return config.stash[_REFERENCE]
+
+
+def prepare_from_specs(recording: Recording, selected: Sequence[pytest.Item]) -> None:
+    """Build or load the profile before the first test, when no user fixture is needed for it.
+
+    Raises:
+        pytest.UsageError: Model, reference or profile cannot be used.
+    """
+    settings = recording.settings
+    item = selected[0]
+    reference = fixture_definition(item, "idc_reference")
+    own_reference = reference.func.__module__ == "pytest_deepimportance.plugin"
+    if settings.model is None or overrides_model(item):
+        return
+    if settings.profile is None and (not own_reference or settings.reference is None):
+        return
+    missing = missing_files(settings)
+    if missing and settings.missing == "skip":
+        recording.config.stash[SKIPPED] = f"not measured: {missing} is absent (idc_missing = skip)"
+        for marked in recording.config.pluginmanager.get_plugins():
+            if marked is recording:
+                recording.config.pluginmanager.unregister(recording)
+        del recording.config.stash[RECORDING]
+        return
+    try:
+        model = _loaded(recording.config, settings).module
+        source = None if settings.profile else load_idc_reference(recording.config)
+        obtain_watch(recording, model, source)
+    except IdcError as error:
+        raise pytest.UsageError(str(error)) from error
+    except pytest.fail.Exception as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def missing_files(settings: Settings) -> str:
+    """Return the first of model, reference and profile that is a path without a file, or ""."""
+    for value in (settings.model, settings.profile, settings.reference):
+        if value is None:
+            continue
+        path = value.partition(":")[0] if value.partition(":")[0].endswith(".py") else value
+        is_path = "/" in path or (":" not in path and Path(path).suffix != "")
+        if is_path and not Path(path).exists():
+            return path
+    return ""
+
+
+def try_profile(recording: Recording, request: pytest.FixtureRequest) -> None:
+    """Build the profile right after `idc_model` was set up; problems are left to marked tests."""
+    try:
+        model = request.getfixturevalue("idc_model")
+        reference = request.getfixturevalue("idc_reference")
+        if recording.settings.profile is not None or reference is not None:
+            obtain_watch(recording, model, reference)
+    except (Exception, pytest.fail.Exception):
+        # The marked test that needs the profile meets the same problem and reports it as its own.
+        return
+
+
+def profile_of(request: pytest.FixtureRequest) -> Any:
+    """Return the profile of the requesting test's model and reference, building it if needed."""
+    recording = request.config.stash.get(RECORDING, None)
+    if recording is None:
+        return None
+    item = request.node
+    marked = SUITE in item.stash
+    try:
+        model = request.getfixturevalue("idc_model")
+        reference = None
+        if recording.settings.profile is None:
+            reference = request.getfixturevalue("idc_reference")
+        watch = obtain_watch(recording, model, reference)
+    except IdcError as error:
+        if not marked:
+            return None
+        pytest.fail(str(error), pytrace=False)
+    except (Exception, pytest.fail.Exception):
+        if not marked:
+            # An unmarked test only lends its turn (a fixture it shares with marked tests); it must
+            # not fail for what it never asked for.
+            return None
+        raise
+    from pytest_deepimportance.glue.recording import WATCH
+
+    item.stash[WATCH] = watch
+    return watch.profile
+
+
+def obtain_watch(recording: Recording, model: Any, reference: Any) -> Watch:
+    """Return the watch of this model and reference object, made when it is new."""
+    from pytest_deepimportance.engine import profiles
+    from pytest_deepimportance.glue.watch import Watch
+    from pytest_deepimportance.recording.recorder import Recorder
+
+    for watch in recording.watches:
+        if watch.model is model and watch.reference is reference:
+            return watch
+    model = _checked_module(model)
+    settings = recording.settings
+    with recording.suspended():
+        profile = _obtain_profile(recording, model, reference).with_m(settings.m)
+    recorder = Recorder(
+        model,
+        profile.sites,
+        profile.layers,
+        reduce=str(profile.settings["reduce"]),
+        tap=str(profile.settings["tap"]),
+        output=profiles.output_adapter(settings),
+        model_fingerprint=profile.model.fingerprint,
+    )
+    watch = Watch(model, reference, profile, recorder)
+    recording.add_watch(watch)
+    recording.say_before_tests(profile)
+    return watch
+
+
+def _checked_module(model: Any) -> Any:
+    from torch import nn
+
+    if not isinstance(model, nn.Module):
+        raise pytest.UsageError(
+            f"the fixture idc_model returned {type(model).__name__}, not a torch.nn.Module"
+        )
+    return model
+
+
+def _obtain_profile(recording: Recording, model: Any, reference: Any) -> Any:
+    from pytest_deepimportance.engine import profiles
+    from pytest_deepimportance.errors import ReferenceDataError
+    from pytest_deepimportance.glue.progress import progress_for
+
+    settings, config = recording.settings, recording.config
+    if settings.profile is not None:
+        return profiles.load_profile(settings.profile, model, settings)
+    if reference is None:
+        raise ReferenceDataError(
+            "no reference data: the plugin learns from (training) data which neurons matter",
+            fix="Give --idc-reference (or ini idc_reference), define a session fixture "
+            "idc_reference, or measure against a stored profile: --idc-profile FILE",
+        )
+    loaded = config.stash.get(_LOADED, None)
+    from_spec = loaded is not None and loaded.module is model
+    info = profiles.describe_model(
+        model, settings.model or "" if from_spec else "", loaded.notes if from_spec else ()
+    )
+    with progress_for(config) as progress:
+        return profiles.obtain_profile(
+            model,
+            profiles.as_reference(reference, settings),
+            settings,
+            model_info=info,
+            cache=cache_folder(config),
+            run_id=getattr(config, "workerinput", {}).get("testrunuid"),
+            progress=progress,
+        )
+
+
+def cache_folder(config: pytest.Config) -> Path:
+    """Return the folder of cached profiles: pytest's own cache, cleared by --cache-clear."""
+    cache = getattr(config, "cache", None)
+    if cache is not None:
+        return Path(cache.mkdir("idc"))
+    run = getattr(config, "workerinput", {}).get("testrunuid", "main")
+    return Path(tempfile.gettempdir()) / f"pytest-deepimportance-{run}"

@@ -1,0 +1,56 @@
+"""Thresholds of a session: from option or ini file, and from the markers of suites."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from pytest_deepimportance import gating
+from pytest_deepimportance.errors import GateError
+from pytest_deepimportance.glue.markers import Suite
+from pytest_deepimportance.profile.model import Profile
+from pytest_deepimportance.settings import Settings
+from pytest_deepimportance.thresholds import Threshold, parse_threshold
+
+
+def session_thresholds(settings: Settings) -> list[Threshold]:
+    """Parse the thresholds of option and ini file.
+
+    Raises:
+        pytest.UsageError: One of them is malformed.
+    """
+    origin = settings.origins.get("fail_under", "default")
+    try:
+        return [parse_threshold(text, origin) for text in settings.fail_under]
+    except GateError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def suite_thresholds(suites: Iterable[Suite]) -> list[Threshold]:
+    """Parse the thresholds that markers set, each for its own suite."""
+    result = []
+    for suite in suites:
+        if not suite.gate:
+            continue
+        for text in suite.fail_under:
+            try:
+                result.append(
+                    parse_threshold(text, "marker", suite.name, reason=suite.reason or "")
+                )
+            except GateError as error:
+                raise pytest.UsageError(f"idc_suite {suite.name!r}: {error}") from None
+    return result
+
+
+def sentences_before_tests(profile: Profile, settings: Settings) -> list[str]:
+    """Return what must be said before the tests: thresholds above what the reference reaches."""
+    lines = []
+    headline = [space for space in profile.spaces if space.class_index is None]
+    for threshold in session_thresholds(settings):
+        for space in headline if len(headline) == 1 else ():
+            reach = profile.counts[space.name].prefix(space.m).reach
+            sentence = gating.above_reach(reach, space.total(), threshold, profile.reference.usable)
+            if sentence:
+                lines.append(sentence)
+    return lines
