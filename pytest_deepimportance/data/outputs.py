@@ -1,0 +1,67 @@
+"""What a model returns, turned into class scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from pytest_deepimportance.data.batches import describe
+from pytest_deepimportance.errors import BatchError
+
+
+def class_scores(output: Any, adapter: Callable[[Any], Any] | None = None) -> Tensor | None:
+    """Return the class scores (N, C), C >= 2, in a model's output, or None if it holds none.
+
+    Args:
+        output: A floating tensor (N, C) or (N, C, 1, ...); a mapping or ModelOutput with "logits",
+            else its first floating tensor of two dimensions; a tuple or list whose first element
+            is the scores.
+        adapter: The callable of setting `output`, applied first.
+
+    Raises:
+        BatchError: The adapter returned something that is neither class scores nor None.
+    """
+    if adapter is None:
+        return _scores(output)
+    adapted = adapter(output)
+    scores = _scores(adapted)
+    if scores is None and adapted is not None:
+        raise BatchError(
+            f"the callable of idc_output returned {describe(adapted)}",
+            "Class scores are one floating tensor (N, C) with at least two classes.",
+            "Return such a tensor, or None if the model has no classes.",
+        )
+    return scores
+
+
+def describe_output(output: Any) -> str:
+    """Return the sentence that says why `output` holds no class score, and what makes it work."""
+    return (
+        f"the model's output is {describe(output)}: not a class score\n"
+        "Set idc_output = pkg.mod:callable (model output -> scores (N, C)), and\n"
+        "idc_correct = all if no input can be called correctly classified."
+    )
+
+
+def _scores(output: Any) -> Tensor | None:
+    if isinstance(output, Tensor):
+        return _as_scores(output)
+    if isinstance(output, Mapping):
+        if "logits" in output:
+            return _as_scores(output["logits"])
+        flat = (value for value in output.values() if isinstance(value, Tensor))
+        return next((v for v in flat if v.dim() == 2 and _as_scores(v) is not None), None)
+    if isinstance(output, (tuple, list)):
+        # Only a tensor: a list of dicts is a detector's, one dict an image, and no score.
+        return _as_scores(output[0]) if output else None
+    return _as_scores(getattr(output, "logits", None))
+
+
+def _as_scores(value: Any) -> Tensor | None:
+    if not isinstance(value, Tensor) or not value.is_floating_point() or value.dim() < 2:
+        return None
+    if value.shape[1] < 2 or any(size != 1 for size in value.shape[2:]):
+        return None
+    return value.flatten(1)
