@@ -1,1 +1,1 @@
-"""The facade: model + reference + settings -> Profile; recorded blocks -> state; states -> Report."""
+"""The facade: model and reference -> Profile; recorded blocks -> states; states -> Report."""

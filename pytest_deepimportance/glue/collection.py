@@ -12,7 +12,7 @@ from pytest_deepimportance.plugin import fixtures_of
 from pytest_deepimportance.settings import Settings
 
 if TYPE_CHECKING:
-    from pytest_deepimportance.glue.recording import Recording
+    pass
 
 RECORDING = pytest.StashKey["Recording"]()
 """On the config, while recording is active in this process."""

@@ -28,6 +28,5 @@ def progress_for(config: pytest.Config) -> Generator[Callable[..., Any] | None, 
         return
     from pytest_deepimportance.reporting.progress import bar
 
-    with uncaptured(config):
-        with bar("idc: learning from the reference", sys.stderr) as update:
-            yield update
+    with uncaptured(config), bar("idc: learning from the reference", sys.stderr) as update:
+        yield update

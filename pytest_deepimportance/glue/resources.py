@@ -16,7 +16,6 @@ from pytest_deepimportance.plugin import SETTINGS
 from pytest_deepimportance.settings import Settings
 
 if TYPE_CHECKING:
-    from pytest_deepimportance.engine.profiles import Reference
     from pytest_deepimportance.glue.recording import Recording
     from pytest_deepimportance.glue.watch import Watch
     from pytest_deepimportance.models.loading import LoadedModel

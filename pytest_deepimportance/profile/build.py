@@ -17,22 +17,19 @@ from pytest_deepimportance.attribution.base import create
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.attribution.lrp.memory import micro_batch
 from pytest_deepimportance.clustering.combinations import CombinationSpace
-from pytest_deepimportance.clustering.kmeans import Clustering, cluster_activations
-from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.errors import (
     ProfileError,
     ReferenceDataError,
-    SettingsError,
-    did_you_mean,
 )
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.models.sites import find_sites
 from pytest_deepimportance.profile.accumulate import Accumulated, Accumulator, Progress, stream
 from pytest_deepimportance.profile.model import Profile
+from pytest_deepimportance.profile.spaces import class_filters, spaces_of
 from pytest_deepimportance.provenance import ModelInfo, ReferenceInfo
-from pytest_deepimportance.settings import CLUSTERED_NEURONS, Settings
+from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.statistics.combination_counts import CombinationCounts
 
 LARGEST_IMBALANCE = 1e-3
@@ -149,7 +146,7 @@ def _assemble(
     counts: dict[str, CombinationCounts] = {}
     class_importance: dict[int, Importance] = {}
     notes = [*_notes(found, settings, importance), *sites.notes, *attribution.notes]
-    for label in _class_filters(found, settings, names):
+    for label in class_filters(found, settings, names):
         scores = importance
         rows = np.ones(len(found.labels), dtype=bool)
         if label is not None:
@@ -163,9 +160,10 @@ def _assemble(
                 continue
             scores = _importance(found.class_relevance[label], fitted, settings, model_info, found)
             class_importance[label] = scores
-        for space in _spaces(scores, found, rows, label, settings):
+        name = names[label] if label is not None and label < len(names) else ""
+        for space, counted in spaces_of(scores, found, rows, (label, name), settings):
             spaces.append(space)
-            counts[space.name] = _count(space, found, rows, settings)
+            counts[space.name] = counted
     if not spaces:
         raise ProfileError(
             "no class has enough reference rows to be measured",
@@ -245,93 +243,8 @@ def _notes(found: Accumulated, settings: Settings, importance: Importance) -> li
     return notes
 
 
-def _class_filters(
-    found: Accumulated, settings: Settings, names: Sequence[str]
-) -> Sequence[int | None]:
-    if settings.classes == "all":
-        return [None]
-    present = [int(label) for label in np.unique(found.labels) if label != UNKNOWN]
-    if not present:
-        raise SettingsError(
-            f"classes = {settings.classes} needs a reference with labels",
-            fix="Give (inputs, labels) as the reference, or use --idc-classes all.",
-        )
-    if settings.classes == "each":
-        return present
-    wanted = settings.classes
-    if wanted in names:
-        return [list(names).index(wanted)]
-    if wanted.isdigit() and int(wanted) in present:
-        return [int(wanted)]
-    known = [*names, *map(str, present)]
-    hint = did_you_mean(wanted, known) or f"classes: {', '.join(known)}"
-    raise SettingsError(f"the reference has no class {wanted!r}", fix=hint)
-
-
-def _spaces(
-    scores: Importance,
-    found: Accumulated,
-    rows: NDArray[np.bool_],
-    label: int | None,
-    settings: Settings,
-) -> list[CombinationSpace]:
-    clustered = max(CLUSTERED_NEURONS, settings.m if isinstance(settings.m, int) else 0)
-    suffix = "" if label is None else f":{label}"
-    if settings.scope == "global":
-        groups: list[tuple[str | None, list[str]]] = [(None, list(scores.scores))]
-    else:
-        groups = [(name, [name]) for name in scores.scores]
-    spaces = []
-    for layer, layers in groups:
-        top = scores.top(clustered, layers=layers, normalize=settings.normalize)
-        spaces.append(
-            CombinationSpace(
-                name=f"{layer or 'global'}{suffix}",
-                scope="layer" if layer is not None else "global",
-                layer=layer,
-                class_index=label,
-                neurons=tuple((name, index) for name, index, _ in top),
-                scores=tuple(score for _, _, score in top),
-                clusterings=tuple(
-                    _cluster(found, name, index, rows, settings) for name, index, _ in top
-                ),
-                m=min(6, len(top)),
-                m_from="",
-            )
-        )
-    return spaces
-
-
-def _cluster(
-    found: Accumulated, layer: str, index: int, rows: NDArray[np.bool_], settings: Settings
-) -> Clustering:
-    values = found.spools[layer].columns([index])[:, 0]
-    return cluster_activations(
-        values[rows & found.fitted],
-        settings.k,
-        k_range=settings.k_range,
-        min_values=settings.min_values,
-        zeros=settings.zeros,
-    )
-
-
-def _count(
-    space: CombinationSpace, found: Accumulated, rows: NDArray[np.bool_], settings: Settings
-) -> CombinationCounts:
-    codes = np.empty((int(rows.sum()), len(space.neurons)), dtype=np.uint8)
-    for column, ((layer, index), clustering) in enumerate(
-        zip(space.neurons, space.clusterings, strict=True)
-    ):
-        codes[:, column] = clustering.assign(found.spools[layer].columns([index])[rows, 0])
-    classes = np.where(found.labels != UNKNOWN, found.labels, found.predictions)[rows]
-    index = np.full(len(codes), -1) if settings.no_samples else found.index[rows]
-    return CombinationCounts.from_rows(
-        codes, ks=space.ks, classes=classes, fitted=found.fitted[rows], index=index
-    )
-
-
 def content_fingerprint(profile: Profile) -> str:
-    """Return a hash of everything that decides a result: model, settings, neurons, clusters, counts."""
+    """Return a hash of all that decides a result: weights, settings, neurons, clusters, counts."""
     digest = hashlib.sha256()
     digest.update(profile.model.fingerprint.encode())
     digest.update(json.dumps(profile.settings, sort_keys=True).encode())

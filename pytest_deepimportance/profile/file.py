@@ -17,7 +17,6 @@ from safetensors.numpy import save as to_bytes
 
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.clustering.combinations import CombinationSpace
-from pytest_deepimportance.clustering.kmeans import Clustering
 from pytest_deepimportance.errors import ProfileError, nearest
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.plaindata import rebuild
@@ -57,7 +56,7 @@ def serialise(profile: Profile) -> bytes:
         "class_importance": {
             str(label): _importance_header(item) for label, item in profile.class_importance.items()
         },
-        "spaces": [_space_header(space) for space in profile.spaces],
+        "spaces": [space.to_json() for space in profile.spaces],
         "notes": list(profile.notes),
     }
     return to_bytes(arrays, metadata={"idc": json.dumps(header, sort_keys=True)})
@@ -69,16 +68,6 @@ def _importance_header(importance: Importance) -> dict[str, Any]:
         for field in dataclasses.fields(importance)
         if field.name != "scores"
     }
-
-
-def _space_header(space: CombinationSpace) -> dict[str, Any]:
-    header = dataclasses.asdict(space)
-    header["clusterings"] = [
-        {**dataclasses.asdict(item), "centroids": [float(v) for v in item.centroids],
-         "sizes": [int(v) for v in item.sizes]}
-        for item in space.clusterings
-    ]  # fmt: skip
-    return header
 
 
 def save(profile: Profile, path: Path) -> None:
@@ -167,10 +156,10 @@ def _assemble(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Profil
         ordered = {name: scores[name] for name in order if name in scores}
         return Importance(**{**data, "notes": tuple(data["notes"]), "scores": ordered})
 
-    spaces = tuple(_space(data) for data in header["spaces"])
+    spaces = tuple(CombinationSpace.from_json(data) for data in header["spaces"])
     counts = {
         space.name: CombinationCounts(
-            ks=space.ks, **{field: arrays[f"space{number}/{field}"] for field in _COUNT_FIELDS}
+            **{field: arrays[f"space{number}/{field}"] for field in _COUNT_FIELDS}
         )
         for number, space in enumerate(spaces)
     }
@@ -188,16 +177,4 @@ def _assemble(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Profil
         counts=counts,
         notes=tuple(header["notes"]),
         fingerprint=header["fingerprint"],
-    )
-
-
-def _space(data: dict[str, Any]) -> CombinationSpace:
-    clusterings = tuple(
-        Clustering(**{**item, "centroids": np.asarray(item["centroids"], dtype=np.float64),
-                      "sizes": tuple(item["sizes"])})
-        for item in data["clusterings"]
-    )  # fmt: skip
-    neurons = tuple((str(layer), int(index)) for layer, index in data["neurons"])
-    return CombinationSpace(
-        **{**data, "clusterings": clusterings, "neurons": neurons, "scores": tuple(data["scores"])}
     )

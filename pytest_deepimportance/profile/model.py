@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.clustering.combinations import CombinationSpace, choose_m
@@ -68,17 +68,16 @@ class Profile:
         names = self.class_names
         return names[index] if 0 <= index < len(names) else str(index)
 
-    def with_m(self, ask: int | str) -> Profile:
-        """Return the profile with m chosen for every space (`auto`: DESIGN D8)."""
+    def with_m(self, ask: int | Literal["auto"]) -> Profile:
+        """Return the profile with m chosen for every space (`auto`: DESIGN D8).
+
+        Raises:
+            SettingsError: The profile holds clusters for fewer neurons than asked for.
+        """
         spaces = []
         for space in self.spaces:
-            clustered = len(space.neurons)
-            m, why = choose_m(space.ks, self.counts[space.name].rows, ask)
-            if isinstance(ask, int) and ask > clustered and clustered < self._width(space):
-                raise ProfileError(
-                    f"m = {ask}, but this profile holds clusters for {clustered} neurons",
-                    fix=f"Build the profile again with --idc-m {ask}, or give a smaller m.",
-                )
+            rows = self.counts[space.name].rows
+            m, why = choose_m(space.ks, rows, ask, width=self._width(space))
             spaces.append(dataclasses.replace(space, m=m, m_from=why))
         return dataclasses.replace(self, spaces=tuple(spaces))
 

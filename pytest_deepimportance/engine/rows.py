@@ -1,0 +1,82 @@
+"""Distinct inputs of several blocks: how many, how labelled, how predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_deepimportance.data.activations import UNKNOWN
+from pytest_deepimportance.engine.states import BlockState
+
+
+@dataclass(frozen=True)
+class DistinctInputs:
+    """Each distinct input once.
+
+    Attributes:
+        digests: Content hashes, ascending, (N,).
+        labels: True class where any block knew it, else UNKNOWN, (N,).
+        predictions: Predicted class, (N,).
+        rows: Recorded rows before repeats were removed.
+    """
+
+    digests: NDArray[np.uint64]
+    labels: NDArray[np.int64]
+    predictions: NDArray[np.int64]
+    rows: int
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+    @property
+    def labelled(self) -> int:
+        """Number of inputs with a label."""
+        return int((self.labels != UNKNOWN).sum())
+
+    @property
+    def correct(self) -> int:
+        """Number of labelled inputs predicted right."""
+        return int(((self.labels != UNKNOWN) & (self.labels == self.predictions)).sum())
+
+    def of_class(self, index: int) -> int:
+        """Return the number of inputs whose true class is `index`."""
+        return int((self.labels == index).sum())
+
+    @property
+    def classes(self) -> tuple[NDArray[np.int64], str]:
+        """Class of each input and where it comes from: labels if all have one, else predictions."""
+        if len(self) and self.labelled == len(self):
+            return self.labels, "labels"
+        return self.predictions, "predictions"
+
+
+def distinct_inputs(states: Sequence[BlockState]) -> DistinctInputs:
+    """Join the rows of `states` and keep each input once."""
+    if not states:
+        nothing = np.empty(0, dtype=np.int64)
+        return DistinctInputs(nothing.astype(np.uint64), nothing, nothing, 0)
+    digests = np.concatenate([state.digests for state in states])
+    labels = np.concatenate([state.labels for state in states])
+    predictions = np.concatenate([state.predictions for state in states])
+    # Within equal digests the row with a label comes first, so that no label is lost.
+    order = np.lexsort((-labels, digests))
+    unique, first = np.unique(digests[order], return_index=True)
+    chosen = order[first]
+    return DistinctInputs(unique, labels[chosen], predictions[chosen], len(digests))
+
+
+def evenness(classes: NDArray[np.int64], total: int) -> float | None:
+    """Return Pielou's evenness H / log(total) of the classes, None when it has no meaning.
+
+    Args:
+        classes: Class of each input, (N,), UNKNOWN left out.
+        total: Number of classes there are (not of those present, which would flatter a suite).
+    """
+    known = classes[classes != UNKNOWN]
+    if not len(known) or total < 2:
+        return None
+    shares = np.unique(known, return_counts=True)[1] / len(known)
+    return float(-(shares * np.log(shares)).sum() / np.log(total))
