@@ -18,9 +18,9 @@ _HOME = {
     "Settings": "settings",
     "IdcError": "errors",
     "load_model": "models.loading",
-    "build_profile": "engine",
-    "measure": "engine",
-    "record": "engine",
+    "build_profile": "engine.profiles",
+    "measure": "engine.measuring",
+    "record": "engine.measuring",
     "importance": "attribution.importance",
     "cluster_activations": "clustering.kmeans",
 }

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
+from pytest_deepimportance.clustering.combinations import CombinationSpace
 from pytest_deepimportance.criteria.idc import ImportanceDrivenCoverage
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.engine.rows import DistinctInputs, distinct_inputs, evenness
 from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.results import ClassShare, CriterionRow, Gap, SuiteResult
-from pytest_deepimportance.statistics.combination_counts import Exercised
 
 TOTAL = "TOTAL"
 GAPS_SHOWN = 3
@@ -36,10 +37,11 @@ def evaluate(
             without them is then reported as covered only by failing tests.
     """
     inputs = distinct_inputs(states)
-    idc = _merged(states, profile)
-    rows = {row.key: row for row in idc.rows(_inputs_per_space(profile, inputs))}
+    idc = merged_idc(states, profile)
+    per_space = inputs_per_space(profile, inputs)
+    rows = {row.key: row for row in idc.rows_at(inputs=per_space)}
     if passing is not None:
-        rows = _with_only_failing(rows, _merged(passing, profile))
+        rows = _with_only_failing(rows, merged_idc(passing, profile))
     return SuiteResult(
         name=name,
         tests=tests,
@@ -51,7 +53,91 @@ def evaluate(
         classes=_classes(profile, idc, inputs),
         classes_from=inputs.classes[1] if len(inputs) else "",
         gaps=_gaps(profile, idc),
-        ladder=idc.ladder(len(inputs)),
+        ladder=idc.ladder(per_space),
         failed_tests=failed_tests,
         evenness=evenness(inputs.classes[0], _class_count(profile, inputs)),
+    )
+
+
+def merged_idc(states: Sequence[BlockState], profile: Profile) -> ImportanceDrivenCoverage:
+    """Return IDC over all blocks."""
+    idc = new_criteria(profile)["IDC"]
+    assert isinstance(idc, ImportanceDrivenCoverage)
+    for state in states:
+        idc.absorb(state.criteria["IDC"])
+    return idc
+
+
+def inputs_per_space(profile: Profile, inputs: DistinctInputs) -> dict[str, int]:
+    """Return the number of distinct inputs by space: all, or those of its true class."""
+    return {
+        space.name: len(inputs) if space.class_index is None else inputs.of_class(space.class_index)
+        for space in profile.spaces
+    }
+
+
+def _with_only_failing(
+    rows: dict[str, CriterionRow], passing: ImportanceDrivenCoverage
+) -> dict[str, CriterionRow]:
+    """Note on each row how many of its items no passing test covers (coverage is monotone)."""
+    without = {row.key: row.covered for row in passing.rows_at()}
+    return {
+        key: dataclasses.replace(row, only_failing=row.covered - without[key])
+        for key, row in rows.items()
+    }
+
+
+def _classes(
+    profile: Profile, idc: ImportanceDrivenCoverage, inputs: DistinctInputs
+) -> tuple[ClassShare, ...]:
+    """Return the share of each reference class, over the spaces that hold it."""
+    exercised: dict[int, list[int]] = {}
+    for space in _headline_spaces(profile):
+        for label, (hit, rows) in idc.exercised(space.name).classes.items():
+            pair = exercised.setdefault(label, [0, 0])
+            pair[0] += hit
+            pair[1] += rows
+    found, counts = np.unique(inputs.classes[0], return_counts=True)
+    tested = dict(zip(found.tolist(), counts.tolist(), strict=True))
+    return tuple(
+        ClassShare(
+            index=label,
+            name=profile.class_name(label),
+            reference_rows=exercised[label][1],
+            exercised_rows=exercised[label][0],
+            suite_inputs=tested.get(label, 0),
+        )
+        for label in sorted(exercised)
+        if label != UNKNOWN
+    )
+
+
+def _headline_spaces(profile: Profile) -> list[CombinationSpace]:
+    """Return the spaces the headline is made of: all classes together, else each class."""
+    whole = [space for space in profile.spaces if space.class_index is None]
+    return whole or list(profile.spaces)
+
+
+def _class_count(profile: Profile, inputs: DistinctInputs) -> int:
+    if profile.class_names:
+        return len(profile.class_names)
+    seen = [int(counts.classes.max(initial=-1)) for counts in profile.counts.values()]
+    own = int(inputs.classes[0].max(initial=-1)) if len(inputs) else -1
+    return max([*seen, own]) + 1
+
+
+def _gaps(profile: Profile, idc: ImportanceDrivenCoverage) -> tuple[Gap, ...]:
+    """Return the largest groups of reference inputs that no test exercises."""
+    spaces = _headline_spaces(profile)
+    if len(spaces) != 1:
+        return ()
+    return tuple(
+        Gap(
+            rows=item.rows,
+            main_class=None if item.main_class is None else profile.class_name(item.main_class),
+            main_class_rows=item.main_class_rows,
+            nearest_reference_index=item.first_index if item.first_index >= 0 else None,
+            combination=item.combination,
+        )
+        for item in idc.missing(spaces[0].name, GAPS_SHOWN)
     )

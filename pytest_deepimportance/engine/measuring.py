@@ -1,0 +1,125 @@
+"""Measure without pytest: `record` as a context manager, `measure` in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from torch import nn, no_grad
+
+from pytest_deepimportance.data.activations import UNKNOWN
+from pytest_deepimportance.engine.assemble import SessionState, TestState, assemble
+from pytest_deepimportance.engine.profiles import (
+    as_reference,
+    build_profile,
+    check_model,
+    output_adapter,
+)
+from pytest_deepimportance.engine.states import state_of
+from pytest_deepimportance.models.fingerprint import fingerprint
+from pytest_deepimportance.models.restore import evaluating
+from pytest_deepimportance.profile.model import Profile
+from pytest_deepimportance.recording.blocks import Block, label_newest
+from pytest_deepimportance.recording.recorder import Recorder
+from pytest_deepimportance.results import Report, RunInfo
+from pytest_deepimportance.settings import Settings, from_keywords
+
+_NAME = "recorded"
+
+
+class Recording:
+    """What `record` hands out: label what was run, ask for the report at any time."""
+
+    def __init__(self, recorder: Recorder, profile: Profile, settings: Settings) -> None:
+        self._recorder, self._profile, self._settings = recorder, profile, settings
+        self._block = Block(_NAME, "test")
+        recorder.block = self._block
+
+    def labels(self, labels: Any) -> None:
+        """Label the newest unlabelled passes, (N,) true classes.
+
+        Raises:
+            RecordingError: N does not end on a pass boundary.
+        """
+        label_newest([self._block], np.asarray(labels))
+
+    def report(self) -> Report:
+        """Return the report of everything recorded so far."""
+        state = state_of(self._block, self._profile)
+        cause = "" if len(state.digests) else self._recorder.cause_of_nothing(self._block)
+        test = TestState(
+            nodeid=_NAME,
+            suite=_NAME,
+            outcome="passed",
+            counts=True,
+            claims=(("main", _NAME),),
+            passes=state.passes,
+            inputs=len(np.unique(state.digests)),
+            cause=cause,
+        )
+        session = SessionState(
+            tests=(test,),
+            blocks={_NAME: {"main": state}},
+            totals=(self._recorder.totals.to_wire(),),
+            run=RunInfo(marked_collected=1, marked_ran=1),
+        )
+        return assemble(self._profile, self._settings, session)
+
+
+@contextmanager
+def record(
+    model: nn.Module, profile: Profile, criteria: Any = None, **settings: Any
+) -> Generator[Recording, None, None]:
+    """Record every forward pass of `model` inside the context.
+
+    Args:
+        profile: From `build_profile` or `Profile.load`, for these very weights.
+        criteria: Criteria to measure, default all.
+
+    Raises:
+        ProfileError: The profile belongs to other weights.
+    """
+    chosen = from_keywords(**({} if criteria is None else {"criteria": criteria}), **settings)
+    check_model(profile, fingerprint(model), "the profile")
+    if "m" in settings:
+        profile = profile.with_m(chosen.m)
+    recorder = Recorder(
+        model,
+        profile.sites,
+        profile.layers,
+        reduce=str(profile.settings["reduce"]),
+        tap=str(profile.settings["tap"]),
+        output=output_adapter(chosen),
+        model_fingerprint=profile.model.fingerprint,
+    )
+    recording = Recording(recorder, profile, chosen)
+    recorder.attach()
+    try:
+        yield recording
+    finally:
+        recorder.detach()
+
+
+def measure(model: nn.Module, reference: Any, inputs: Any, **settings: Any) -> Report:
+    """Measure how well `inputs` exercise what `model` learned from `reference`.
+
+    Args:
+        reference: As for `build_profile`.
+        inputs: Test data in the same forms; labels, when there, give the accuracy.
+
+    Raises:
+        IdcError: A subclass that says what is wrong and what to do.
+    """
+    chosen = from_keywords(**settings)
+    profile = build_profile(model, reference, **settings)
+    device = next((p.device for p in model.parameters()), None)
+    data = as_reference(inputs, chosen)
+    with record(model, profile, **settings) as recording, evaluating(model), no_grad():
+        for call in data.batches(chosen.batch_size):
+            moved = call.to(device)
+            model(*moved.args, **moved.kwargs)
+            if call.labels is not None and bool((call.labels != UNKNOWN).any()):
+                recording.labels(call.labels.cpu().numpy())
+    return recording.report()
