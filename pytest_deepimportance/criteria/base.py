@@ -1,0 +1,217 @@
+"""What a criterion is, and the registry through which all of them are found.
+
+A whole criterion fits in twenty lines of a user's conftest:
+
+    @register
+    class PositiveSum(Criterion):
+        name, unit, needs = "POS", "ratio", ()
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("seen", torch.zeros(1, dtype=torch.bool))
+
+        def update(self, batch):
+            for layer in batch.layers.values():
+                self.seen |= (layer.values.sum(dim=1) > 0).any()
+
+        def merge(self, other):
+            self.seen |= other.seen
+
+        def reset(self):
+            self.seen.zero_()
+
+        def compute(self):
+            return (CriterionRow(self.name, self.unit, int(self.seen), 1),)
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from pytest_deepimportance.data.activations import ActivationBatch
+from pytest_deepimportance.errors import RecordingError, SettingsError, did_you_mean
+from pytest_deepimportance.results import CriterionRow
+
+if TYPE_CHECKING:
+    from typing import Self  # Python 3.11; never imported when the code runs
+
+_REGISTRY: dict[str, type[Criterion]] = {}
+_Class = TypeVar("_Class", bound="type[Criterion]")
+
+
+class Criterion(nn.Module, ABC):
+    """A measure of what inputs exercise, as a mergeable state.
+
+    State of a fixed size is kept in buffers; state that grows goes through `get_extra_state` and
+    `set_extra_state`, as builtins, bytes and numpy arrays only. Adding an input must never lower
+    the number, and neither the order nor the grouping of inputs may change it; a criterion that
+    breaks one of these rules by definition names it in `breaks`.
+
+    Attributes:
+        name: Registry name, as thresholds and reports spell it.
+        unit: "ratio" (covered of total), "count" or "float".
+        needs: What it needs from the reference; the names of the constructor's keywords.
+        breaks: Rules broken by definition: "monotone", "order-free".
+    """
+
+    name: ClassVar[str]
+    unit: ClassVar[str] = "ratio"
+    needs: ClassVar[tuple[str, ...]] = ()
+    breaks: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, **provided: Any) -> None:
+        super().__init__()
+        self.provided: Mapping[str, Any] = provided
+
+    @abstractmethod
+    def update(self, batch: ActivationBatch) -> None:
+        """Take in the rows of one forward pass (finite rows only)."""
+
+    @abstractmethod
+    def merge(self, other: Self) -> None:
+        """Take in everything that `other`, made from the same reference, has seen."""
+
+    @abstractmethod
+    def compute(self) -> tuple[CriterionRow, ...]:
+        """Return the measured rows, the headline first."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Forget everything seen."""
+
+    def fresh(self) -> Self:
+        """Return an empty criterion made from the same reference."""
+        return type(self)(**self.provided)
+
+    def export(self) -> dict[str, Any]:
+        """Return the state as builtins and bytes, fit for a test report or a file."""
+        extra = self.get_extra_state() if has_extra_state(self) else None
+        buffers = {name: to_plain(buffer.cpu().numpy()) for name, buffer in self.named_buffers()}
+        return {"criterion": self.name, "buffers": buffers, "extra": to_plain(extra)}
+
+    def absorb(self, state: Mapping[str, Any]) -> None:
+        """Merge a state that `export` made, in this process or another.
+
+        Raises:
+            RecordingError: The state belongs to another criterion.
+        """
+        if state["criterion"] != self.name:
+            raise RecordingError(
+                f"a state of {state['criterion']} cannot be merged into {self.name}",
+                "The files come from different versions or settings.",
+            )
+        other = self.fresh()
+        for name, buffer in other.named_buffers():
+            buffer.copy_(torch.from_numpy(from_plain(state["buffers"][name])))
+        if has_extra_state(other):
+            other.set_extra_state(from_plain(state["extra"]))
+        self.merge(other)
+
+
+def has_extra_state(criterion: Criterion) -> bool:
+    """Return whether the criterion keeps growing state."""
+    return type(criterion).get_extra_state is not nn.Module.get_extra_state
+
+
+def register(criterion: _Class) -> _Class:
+    """Add a criterion to the registry (class decorator).
+
+    Raises:
+        SettingsError: The name is missing or belongs to another criterion.
+    """
+    name = getattr(criterion, "name", "")
+    if not name:
+        raise SettingsError(
+            f"{criterion.__name__} has no name", fix='Add a class attribute: name = "MINE".'
+        )
+    known = _REGISTRY.get(name)
+    # Reloading a module (a notebook, a conftest read twice) defines the same class again.
+    if known is not None and known.__qualname__ != criterion.__qualname__:
+        raise SettingsError(
+            f"two criteria are called {name!r}: {known.__module__}.{known.__qualname__} and "
+            f"{criterion.__module__}.{criterion.__qualname__}",
+            fix="Rename one of them.",
+        )
+    _REGISTRY[name] = criterion
+    return criterion
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all registered criteria, sorted."""
+    _import_own()
+    return tuple(sorted(_REGISTRY))
+
+
+def get(name: str) -> type[Criterion]:
+    """Return the criterion called `name`.
+
+    Raises:
+        SettingsError: There is none; the message names the nearest.
+    """
+    known = names()
+    if name not in known:
+        raise SettingsError(
+            f"unknown criterion {name!r}",
+            fix=did_you_mean(name, known) or f"criteria: {', '.join(known)}",
+        )
+    return _REGISTRY[name]
+
+
+def needs_of(chosen: Iterable[str]) -> tuple[str, ...]:
+    """Return what the criteria called `chosen` need from the reference, without repeats."""
+    return tuple(dict.fromkeys(need for name in chosen for need in get(name).needs))
+
+
+def create(name: str, provided: Mapping[str, Any]) -> Criterion:
+    """Return a new, empty criterion, made from what the reference provides.
+
+    Raises:
+        SettingsError: There is no such criterion, or the profile lacks what it needs.
+    """
+    criterion = get(name)
+    missing = [need for need in criterion.needs if need not in provided]
+    if missing:
+        raise SettingsError(
+            f"criterion {name} needs {', '.join(missing)}, which this profile does not hold",
+            fix=f"Build the profile again with {name} among the criteria.",
+        )
+    return criterion(**{need: provided[need] for need in criterion.needs})
+
+
+def to_plain(value: Any) -> Any:
+    """Turn numpy arrays inside builtin containers into builtins and bytes."""
+    if isinstance(value, np.ndarray):
+        data = np.ascontiguousarray(value)
+        return {"dtype": data.dtype.str, "shape": list(value.shape), "data": data.tobytes()}
+    if isinstance(value, Mapping):
+        return {key: to_plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_plain(item) for item in value]
+    return value
+
+
+def from_plain(value: Any) -> Any:
+    """Undo `to_plain` (tuples come back as lists)."""
+    if isinstance(value, Mapping):
+        if set(value) == {"dtype", "shape", "data"}:
+            flat = np.frombuffer(value["data"], dtype=np.dtype(value["dtype"]))
+            return flat.reshape(value["shape"]).copy()
+        return {key: from_plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [from_plain(item) for item in value]
+    return value
+
+
+def _import_own() -> None:
+    """Import every module of this room, so that registering is all a criterion has to do."""
+    package = importlib.import_module(__name__.rpartition(".")[0])
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
