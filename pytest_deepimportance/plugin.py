@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_deepimportance import hookspecs, settings
+from pytest_deepimportance import hookspecs
 
 if TYPE_CHECKING:
     from pytest_deepimportance.glue.collector import Collector
@@ -48,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     if config.getoption("idc_off"):
         return
+    from pytest_deepimportance.glue.keys import SETTINGS
     from pytest_deepimportance.glue.options import check_early, settings_of
 
     active = config.stash[SETTINGS] = settings_of(config)
@@ -68,6 +69,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Name the model in one line when the plugin is active by option or ini."""
+    from pytest_deepimportance.glue.keys import SETTINGS
+
     active = config.stash.get(SETTINGS, None)
     if active is None or not (active.model or active.profile):
         return None
@@ -81,6 +84,8 @@ def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> Iterator[None]:
     """Start recording when a marked test was collected and there is a model to watch."""
+    from pytest_deepimportance.glue.keys import SETTINGS, fixtures_of
+
     active = config.stash.get(SETTINGS, None)
     if active is not None and (
         active.suites
@@ -106,6 +111,7 @@ class _Inlet:
             return
         if self._collector is None:
             from pytest_deepimportance.glue.collector import Collector
+            from pytest_deepimportance.glue.keys import SETTINGS
 
             self._collector = Collector(self._config, self._config.stash[SETTINGS])
         self._collector.add(report, payload)
@@ -156,12 +162,3 @@ def idc(request: pytest.FixtureRequest, idc_profile: Any) -> Idc:
     from pytest_deepimportance.glue.idc import Idc
 
     return Idc(request)
-
-
-def fixtures_of(item: pytest.Item) -> list[str]:
-    """Return the fixture names an item uses (doctests and custom items may have none)."""
-    return list(getattr(item, "fixturenames", ()))
-
-
-SETTINGS = pytest.StashKey[settings.Settings]()
-"""The session's settings; absent with --no-idc."""

@@ -74,8 +74,6 @@ def test_imports_point_down(path: Path) -> None:
         target = own_room(name)
         if target is None or target == room:
             continue
-        if (room, target) in {("glue", "plugin"), ("plugin", "glue")}:
-            continue  # checked by test_the_shell_is_light: the plugin defers every glue import
         where = f"{path.relative_to(PACKAGE)}:{line} imports {name}"
         if room == "reporting":
             assert FLOORS[target] <= 1, f"{where}: reporting sees plain data only"

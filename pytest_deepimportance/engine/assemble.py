@@ -63,8 +63,8 @@ class SessionState:
     totals: tuple[Mapping[str, Any], ...] = ()
     unmarked_tests: int = 0
     ungated: frozenset[str] = frozenset()
-    run: RunInfo = RunInfo()
-    notes: tuple[str, ...] = field(default=())
+    run: RunInfo = field(default_factory=RunInfo)
+    notes: tuple[str, ...] = ()
 
 
 def assemble(profile: Profile, settings: Settings, state: SessionState) -> Report:

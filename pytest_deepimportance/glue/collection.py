@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_deepimportance.glue.keys import fixtures_of
 from pytest_deepimportance.glue.markers import SUITE, assign_suites
-from pytest_deepimportance.plugin import fixtures_of
 from pytest_deepimportance.settings import Settings
 
 if TYPE_CHECKING:

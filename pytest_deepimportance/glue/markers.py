@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_deepimportance.errors import did_you_mean
-from pytest_deepimportance.plugin import fixtures_of
+from pytest_deepimportance.glue.keys import fixtures_of
 from pytest_deepimportance.settings import Settings
 
 _ARGUMENTS = ("name", "criteria", "fail_under", "gate", "reason")

@@ -11,8 +11,8 @@ import pytest
 
 from pytest_deepimportance.errors import IdcError
 from pytest_deepimportance.glue.collection import RECORDING, fixture_definition, overrides_model
+from pytest_deepimportance.glue.keys import SETTINGS
 from pytest_deepimportance.glue.markers import SUITE
-from pytest_deepimportance.plugin import SETTINGS
 from pytest_deepimportance.settings import Settings
 
 if TYPE_CHECKING:

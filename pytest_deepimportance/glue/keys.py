@@ -1,0 +1,15 @@
+"""What the shell and the glue share; standard library, pytest and settings only."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_deepimportance.settings import Settings
+
+SETTINGS = pytest.StashKey[Settings]()
+"""On the config: the session's settings; absent with --no-idc."""
+
+
+def fixtures_of(item: pytest.Item) -> list[str]:
+    """Return the fixture names an item uses (doctests and custom items may have none)."""
+    return list(getattr(item, "fixturenames", ()))

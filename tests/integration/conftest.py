@@ -1,0 +1,94 @@
+"""A small project written into pytester's folder: a model that learned blobs, and its data."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch  # noqa: F401 - loaded once here: in-process runs would import it anew each time
+
+NET = '''
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    """Three classes of points in the plane; weights by formula, so nothing is trained."""
+
+    def __init__(self, shift=0.0):
+        super().__init__()
+        self.fc1 = nn.Linear(2, 12)
+        self.fc2 = nn.Linear(12, 8)
+        self.fc3 = nn.Linear(8, 3)
+        generator = torch.Generator().manual_seed(7)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.7 + shift)
+
+    def forward(self, x):
+        return self.fc3(torch.relu(self.fc2(torch.relu(self.fc1(x)))))
+
+
+def points(count, seed):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(count, 2, generator=generator) * 2
+    with torch.no_grad():
+        y = Net()(x).argmax(dim=1)
+    return x, y
+
+
+def reference():
+    return points(600, seed=1)
+
+
+def test_points():
+    return points(60, seed=2)
+'''
+
+
+class Project:
+    """A user's project in a temporary folder."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        self.path = pytester.path
+        self.write("net.py", NET)
+        self.ini()
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    def ini(self, *lines: str, model: str = "net:Net", reference: str = "net:reference") -> None:
+        own = [f"idc_model = {model}"] if model else []
+        own += [f"idc_reference = {reference}"] if reference else []
+        body = "\n".join(["[pytest]", "pythonpath = .", "addopts = -p no:randomly", *own, *lines])
+        (self.path / "pytest.ini").write_text(body + "\n")
+
+    def run(self, *arguments: str) -> pytest.RunResult:
+        """Run in this process (fast); the report goes to idc.json."""
+        return self.pytester.runpytest_inprocess("--idc-report=json:idc.json", *arguments)
+
+    def run_apart(self, *arguments: str) -> pytest.RunResult:
+        """Run in a process of its own."""
+        return self.pytester.runpytest_subprocess("--idc-report=json:idc.json", *arguments)
+
+    def reports(self) -> list[dict[str, Any]]:
+        data = json.loads((self.path / "idc.json").read_text())
+        reports: list[dict[str, Any]] = data["reports"]
+        return reports
+
+    def report(self) -> dict[str, Any]:
+        (only,) = self.reports()
+        return only
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setenv("COLUMNS", "80")
+    return Project(pytester)
