@@ -1,0 +1,144 @@
+"""Models and data that the benchmarks run on, and where they are found."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import os
+import sys
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A trained model, its training images (the reference) and its test images.
+
+    Images are (N, C, H, W) float32 in 0..1, labels (N,) int64.
+    """
+
+    title: str
+    model: nn.Module
+    reference: tuple[Tensor, Tensor]
+    test: tuple[Tensor, Tensor]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where models and data sets are."""
+    parser.add_argument(
+        "--shared", type=Path, help="folder with data/models (default: IDC_SHARED, else ../shared)"
+    )
+    parser.add_argument(
+        "--data", type=Path, help="folder with mnist/ and cifar10/ (default: IDC_DATA)"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="torch threads (default 1)")
+
+
+def find(options: argparse.Namespace) -> tuple[Path, Path | None]:
+    """Return the shared folder and the data folder (None when it is not named)."""
+    shared = options.shared or Path(os.environ.get("IDC_SHARED", ROOT.parent / "shared"))
+    data = options.data or (Path(os.environ["IDC_DATA"]) if "IDC_DATA" in os.environ else None)
+    return shared, data
+
+
+def lenet5(channels: int, side: int) -> nn.Sequential:
+    """LeNet-5 with the module names of the paper's weights: conv1 .. relu4, fc3."""
+    last = ((side - 4) // 2 - 4) // 2
+    return nn.Sequential(
+        OrderedDict(
+            conv1=nn.Conv2d(channels, 6, 5), relu1=nn.ReLU(), pool1=nn.MaxPool2d(2),
+            conv2=nn.Conv2d(6, 16, 5), relu2=nn.ReLU(), pool2=nn.MaxPool2d(2),
+            flatten=nn.Flatten(), fc1=nn.Linear(16 * last * last, 120), relu3=nn.ReLU(),
+            fc2=nn.Linear(120, 84), relu4=nn.ReLU(), fc3=nn.Linear(84, 10),
+        )
+    )  # fmt: skip
+
+
+def _trained(model: nn.Module, weights: Path) -> nn.Module:
+    model.load_state_dict(load_file(weights))
+    return model.eval()
+
+
+def mnist_lenet5(shared: Path, data: Path | None) -> Workload | None:
+    """The paper's LeNet-5 on MNIST, None when weights or images are absent."""
+    weights = shared / "data" / "models" / "deepimportance_lenet5_mnist.safetensors"
+    folders = [folder / "MNIST" / "raw" for folder in _mnist_folders(shared, data)]
+    raw = next((folder for folder in folders if folder.is_dir()), None)
+    if raw is None or not weights.exists():
+        return None
+    return Workload(
+        "the paper's LeNet-5 on MNIST (60,000 and 10,000 images)",
+        _trained(lenet5(1, 28), weights),
+        (_mnist_images(raw, "train"), _mnist_labels(raw, "train")),
+        (_mnist_images(raw, "t10k"), _mnist_labels(raw, "t10k")),
+    )
+
+
+def _mnist_folders(shared: Path, data: Path | None) -> list[Path]:
+    packed = shared / "data" / "mnist"
+    return [packed] if data is None else [data / "mnist", packed]
+
+
+def _mnist_images(raw: Path, part: str) -> Tensor:
+    pixels = np.frombuffer(_idx(raw, f"{part}-images-idx3-ubyte"), np.uint8, offset=16)
+    return torch.from_numpy(pixels.reshape(-1, 1, 28, 28).astype(np.float32) / 255)
+
+
+def _mnist_labels(raw: Path, part: str) -> Tensor:
+    labels = np.frombuffer(_idx(raw, f"{part}-labels-idx1-ubyte"), np.uint8, offset=8)
+    return torch.from_numpy(labels.astype(np.int64))
+
+
+def _idx(raw: Path, name: str) -> bytes:
+    plain = raw / name
+    return plain.read_bytes() if plain.exists() else gzip.decompress((raw / f"{name}.gz").read_bytes())
+
+
+def cifar10_lenet5(shared: Path, data: Path | None) -> Workload | None:
+    """The LeNet-5 for CIFAR-10 (JPEG), None when weights or unpacked images are absent."""
+    weights = shared / "data" / "models" / "cifar10_lenet5.safetensors"
+    folder = None if data is None else data / "cifar10"
+    if folder is None or not (folder / "train").is_dir() or not weights.exists():
+        return None
+    return Workload(
+        "LeNet-5 on CIFAR-10 (JPEG; 50,000 and 10,000 images)",
+        _trained(lenet5(3, 32), weights),
+        _image_folder(folder / "train"),
+        _image_folder(folder / "test"),
+    )
+
+
+def _image_folder(folder: Path) -> tuple[Tensor, Tensor]:
+    """Decode folder/CLASS/NUMBER.jpg in sorted order, classes numbered alphabetically."""
+    from PIL import Image
+
+    files = [
+        (file, label)
+        for label, part in enumerate(sorted(folder.iterdir()))
+        for file in sorted(part.iterdir())
+    ]
+    pixels = np.stack([np.asarray(Image.open(file).convert("RGB")) for file, _ in files])
+    images = torch.from_numpy(pixels.transpose(0, 3, 1, 2).astype(np.float32) / 255)
+    return images, torch.tensor([label for _, label in files])
+
+
+def digits_lenet() -> Workload:
+    """The sample project's network on scikit-learn's digits: always there, too small to time."""
+    sys.path.insert(0, str(ROOT / "sample_project"))
+    from app.data import load_reference, load_test
+    from app.model import load_classifier
+
+    return Workload(
+        "the sample project's LeNet on scikit-learn's digits (1,300 and 497 images)",
+        load_classifier(ROOT / "fixtures" / "digits_lenet.safetensors"),
+        load_reference(),
+        load_test(),
+    )
