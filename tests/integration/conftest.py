@@ -44,7 +44,7 @@ def reference():
     return points(600, seed=1)
 
 
-def test_points():
+def suite_points():
     return points(60, seed=2)
 '''
 

@@ -66,11 +66,11 @@ def test_no_idc_wins_and_fixtures_keep_working(project: Project) -> None:
         "test_marked.py",
         """
         import pytest
-        from net import test_points
+        from net import suite_points
 
         @pytest.mark.idc_suite
         def test_it(idc):
-            x, y = test_points()
+            x, y = suite_points()
             assert idc(x, labels=y).shape == (60, 3)
             with idc.paused():
                 idc.model(x)
