@@ -21,6 +21,8 @@ class Reading:
         function: Name of the functional activation in `models.functions` (via module: applied to a
             copy of the module's output; via function: the call that is caught), None if there is none.
         occurrence: Via function: number of this function's call within that module call, from 0.
+            Only calls that return a floating tensor of two or more dimensions are numbered.
+        arguments: Of the function, after its tensor, as (name, value) pairs (a leaky slope).
     """
 
     via: str
@@ -28,6 +30,7 @@ class Reading:
     call: int = 0
     function: str | None = None
     occurrence: int = 0
+    arguments: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,16 @@ class Site:
 
     Attributes:
         name: Name of the producing module (`fc2`, `conv1#1` for its second call), or of the
-            activation where several producers feed one site.
+            activation where the site lies after a residual add or several producers feed it.
         aliases: Other names accepted for it.
         type: Class of the producing module, such as "Linear".
         units: Number of neurons U.
         channel_axis: Axis of the neurons in the tensor (1 for convolutions, -1 for [N, T, D]).
+        row_axis: Axis of the inputs, 0 but for layouts such as [T, N, D].
         reading: Where the neurons are read by default (tap "post").
         pre_reading: Where they are read with tap "pre".
+        graph_reading: Where the very tensor of the pass is found when `reading` recomputes it from
+            a module's output; None where `reading` already finds it.
         activation: The activation that the reading lies after, or None.
         flags: "branches", "no activation", "shared", "reused", ...
         is_output: Whether this is the output layer (never a candidate for importance).
@@ -62,6 +68,8 @@ class Site:
     is_output: bool = False
     rows_are_inputs: bool = True
     feeders: tuple[str, ...] = ()
+    row_axis: int = 0
+    graph_reading: Reading | None = None
 
 
 @dataclass(frozen=True)

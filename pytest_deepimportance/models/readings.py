@@ -1,0 +1,72 @@
+"""How a tensor of the traced pass is found again in later passes, and what it is called."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from pytest_deepimportance.models.functions import ACTIVATIONS, recorded_arguments
+from pytest_deepimportance.models.graph import Call, Graph, Operation, Value
+from pytest_deepimportance.models.sitemap import Reading
+
+
+def reading_of(graph: Graph, value: Value) -> Reading:
+    """Return the cheapest exact way to read `value`.
+
+    A module's output is read by a hook; a functional activation of a module's output by the same
+    hook and the function; anything else where the function is called.
+    """
+    direct = module_reading(graph, value)
+    if direct is not None:
+        return direct
+    op = value.producer
+    assert op is not None
+    if op.function in ACTIVATIONS:
+        source = module_reading(graph, op.inputs[0])
+        arguments = recorded_arguments(op.function, op.args, op.kwargs)
+        if source is not None and arguments is not None:
+            return Reading("module", source.module, source.call, op.function, arguments=arguments)
+    return function_reading(op)
+
+
+def module_reading(graph: Graph, value: Value) -> Reading | None:
+    """Return the reading of `value` as a module's output, None if it is none."""
+    for call in graph.calls_returning(value):
+        if call is not graph.root:
+            return Reading("module", call.name, call.number)
+    if graph.root.output is value and _is_layer_itself(graph, value):
+        return Reading("module", "", 0)
+    return None
+
+
+def function_reading(op: Operation) -> Reading:
+    """Return the reading of an operation's result at the call of the function."""
+    owner = op.owner
+    return Reading("function", owner.name, owner.number, op.function, op.occurrence)
+
+
+def functional_names(graph: Graph) -> dict[Operation, str]:
+    """Name each functional activation `owner.function`, with `#n` from the second on.
+
+    A name that a module has already gets "()" appended.
+    """
+    modules = {name for name, _ in graph.root.module.named_modules()}
+    seen: Counter[str] = Counter()
+    names: dict[Operation, str] = {}
+    for op in graph.operations:
+        if op.function not in ACTIVATIONS:
+            continue
+        name = f"{op.owner.name}.{op.function}".lstrip(".")
+        name = f"{name}()" if name in modules else name
+        names[op] = name if seen[name] == 0 else f"{name}#{seen[name]}"
+        seen[name] += 1
+    return names
+
+
+def call_named(graph: Graph, value: Value) -> Call | None:
+    """Return the innermost module call below the root whose output is `value`."""
+    calls = [call for call in graph.calls_returning(value) if call is not graph.root]
+    return calls[0] if calls else None
+
+
+def _is_layer_itself(graph: Graph, value: Value) -> bool:
+    return value.producer is not None and value.producer.owner is graph.root
