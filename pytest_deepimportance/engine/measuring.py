@@ -30,10 +30,15 @@ _NAME = "recorded"
 
 
 class Recording:
-    """What `record` hands out: label what was run, ask for the report at any time."""
+    """What `record` hands out: label what was run, ask for the report at any time.
+
+    Attributes:
+        profile: What is measured against; `profile.with_m(8)` put here changes m at no cost.
+    """
 
     def __init__(self, recorder: Recorder, profile: Profile, settings: Settings) -> None:
-        self._recorder, self._profile, self._settings = recorder, profile, settings
+        self.profile = profile
+        self._recorder, self._settings = recorder, settings
         self._block = Block(_NAME, "test")
         recorder.block = self._block
 
@@ -47,7 +52,7 @@ class Recording:
 
     def report(self) -> Report:
         """Return the report of everything recorded so far."""
-        state = state_of(self._block, self._profile)
+        state = state_of(self._block, self.profile)
         cause = "" if len(state.digests) else self._recorder.cause_of_nothing(self._block)
         test = TestState(
             nodeid=_NAME,
@@ -65,7 +70,7 @@ class Recording:
             totals=(self._recorder.totals.to_wire(),),
             run=RunInfo(marked_collected=1, marked_ran=1),
         )
-        return assemble(self._profile, self._settings, session)
+        return assemble(self.profile, self._settings, session)
 
 
 @contextmanager
