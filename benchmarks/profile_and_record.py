@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -71,12 +72,13 @@ def time_all(work: Workload, repetitions: int) -> dict[str, tuple[float, float]]
     ratios: dict[str, list[float]] = {name: [] for name in pairs}
     for _ in range(repetitions):
         for name, (images, action) in pairs.items():
-            before = seconds(lambda images=images: forward(work.model, images))
-            taken = seconds(action)
-            after = seconds(lambda images=images: forward(work.model, images))
+            yardstick = partial(forward, work.model, images)
+            before, taken, after = seconds(yardstick), seconds(action), seconds(yardstick)
             bare[name].append((before + after) / 2)
             ratios[name].append(taken / bare[name][-1])
-    return {name: (statistics.median(ratios[name]), statistics.median(bare[name])) for name in pairs}
+    return {
+        name: (statistics.median(ratios[name]), statistics.median(bare[name])) for name in pairs
+    }
 
 
 def status_kb(field: str) -> int:
@@ -144,7 +146,9 @@ def main() -> None:
     add_options(parser)
     parser.add_argument("--repetitions", type=int, default=5, help="interleaved rounds (default 5)")
     parser.add_argument("--digits", action="store_true", help="use the small fixture at once")
-    parser.add_argument("--memory-of", choices=("bare", "profile", "record"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--memory-of", choices=("bare", "profile", "record"), help=argparse.SUPPRESS
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     work = None if options.digits else mnist_lenet5(*find(options))

@@ -137,12 +137,10 @@ def show_cifar10(bench: Bench) -> None:
     for m, row in CIFAR10.items():
         full = bench.mean(everything, len(everything), m).idc
         drawn = [bench.mean(everything, inputs, m) for inputs in CIFAR10_SIZES]
-        rows.append(
-            [m, f"{bench.total(m)} / {row.total}", beside(bench.reach(m) / bench.total(m), row.reach),
-             beside(full, row.full),
-             *(beside(figures.of_reached, page) for figures, page in zip(drawn, row.of_reached, strict=True)),
-             *(beside(figures.share, page) for figures, page in zip(drawn, row.share, strict=True))]
-        )  # fmt: skip
+        cells = [beside(bench.reach(m) / bench.total(m), row.reach), beside(full, row.full)]
+        cells += map(beside, [figures.of_reached for figures in drawn], row.of_reached)
+        cells += map(beside, [figures.share for figures in drawn], row.share)
+        rows.append([m, f"{bench.total(m)} / {row.total}", *cells])
     sizes = [f"{n:,}" for n in CIFAR10_SIZES]
     head = ["m", "total", "reach", "full test set", *(f"of reached {n}" for n in sizes),
             *(f"share {n}" for n in sizes)]  # fmt: skip

@@ -68,7 +68,7 @@ def _trained(model: nn.Module, weights: Path) -> nn.Module:
 
 
 def mnist_lenet5(shared: Path, data: Path | None) -> Workload | None:
-    """The paper's LeNet-5 on MNIST, None when weights or images are absent."""
+    """Return the paper's LeNet-5 on MNIST, None when weights or images are absent."""
     weights = shared / "data" / "models" / "deepimportance_lenet5_mnist.safetensors"
     folders = [folder / "MNIST" / "raw" for folder in _mnist_folders(shared, data)]
     raw = next((folder for folder in folders if folder.is_dir()), None)
@@ -99,11 +99,13 @@ def _mnist_labels(raw: Path, part: str) -> Tensor:
 
 def _idx(raw: Path, name: str) -> bytes:
     plain = raw / name
-    return plain.read_bytes() if plain.exists() else gzip.decompress((raw / f"{name}.gz").read_bytes())
+    return (
+        plain.read_bytes() if plain.exists() else gzip.decompress((raw / f"{name}.gz").read_bytes())
+    )
 
 
 def cifar10_lenet5(shared: Path, data: Path | None) -> Workload | None:
-    """The LeNet-5 for CIFAR-10 (JPEG), None when weights or unpacked images are absent."""
+    """Return the LeNet-5 for CIFAR-10 (JPEG), None when weights or images are absent."""
     weights = shared / "data" / "models" / "cifar10_lenet5.safetensors"
     folder = None if data is None else data / "cifar10"
     if folder is None or not (folder / "train").is_dir() or not weights.exists():
@@ -131,7 +133,7 @@ def _image_folder(folder: Path) -> tuple[Tensor, Tensor]:
 
 
 def digits_lenet() -> Workload:
-    """The sample project's network on scikit-learn's digits: always there, too small to time."""
+    """Return the sample project's network and digits: always there, too small to time."""
     sys.path.insert(0, str(ROOT / "sample_project"))
     from app.data import load_reference, load_test
     from app.model import load_classifier

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ import pytest
 import torch
 
 from pytest_deepimportance.results import Report, SuiteResult
+from tests.examples.sample_modules import FIXTURES, ROOT, imported
 from tests.oracles.reference_sample_project import (
     ExpectedSpace,
     ExpectedSuite,
@@ -24,7 +24,6 @@ from tests.oracles.reference_sample_project import (
     expected_suite,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["clean", "shifted", "noisy", "without_789"]
 
 
@@ -65,15 +64,8 @@ def first_run(sample: Path) -> Run:
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(ROOT / "sample_project"))
-    try:
-        importlib.import_module("app.model")
-        importlib.import_module("app.data")
-        yield importlib.import_module("app")
-    finally:
-        sys.path.remove(str(ROOT / "sample_project"))
-        for name in [name for name in sys.modules if name == "app" or name.startswith("app.")]:
-            del sys.modules[name]
+    with imported(ROOT / "sample_project", "app", "model", "data") as package:
+        yield package
 
 
 @dataclass(frozen=True)
@@ -86,7 +78,7 @@ class Twin:
 @pytest.fixture(scope="module")
 def twin(app: ModuleType) -> Twin:
     """The numbers that the report must show, computed without our package."""
-    model = app.model.load_classifier(ROOT / "fixtures" / "digits_lenet.safetensors")
+    model = app.model.load_classifier(FIXTURES / "digits_lenet.safetensors")
     kept: list[torch.Tensor] = []
     model.relu4.register_forward_hook(lambda *call: kept.append(call[-1]))
 
