@@ -51,17 +51,22 @@ def contrast(value: Fraction, bound: Fraction, places: int = 2) -> tuple[str, st
         places += 1
 
 
-def percent(value: Fraction | float | None, places: int = 1, unit: str = "%") -> str:
+def percent(
+    value: Fraction | float | None, places: int = 1, unit: str = "%", *, bare: bool = False
+) -> str:
     """Write a ratio as a percentage ("30.6%"); "-" for None and NaN.
 
-    Less than everything is never shown as 100: it is cut instead of rounded there.
+    Less than everything is never shown as 100 (it is cut there, not rounded), and more than nothing
+    is shown as "<0.1%" rather than as 0.0, unless a `bare` number is asked for.
     """
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "-"
-    ratio = Fraction(value)
+    ratio, step = Fraction(value), Fraction(1, 10**places)
     text = decimal(ratio * 100, places)
     if ratio < 1 and Fraction(text) >= 100:
-        text = decimal(Fraction(100) - Fraction(1, 10**places), places)
+        text = decimal(100 - step, places)
+    if ratio > 0 and not Fraction(text) and not bare:
+        text = "<" + decimal(step, places)
     return text + unit
 
 
@@ -79,7 +84,8 @@ def plural(number: int, one: str, many: str = "") -> str:
 
 def clean(text: str) -> str:
     """Replace control characters, so that a name cannot move the cursor or break a line."""
-    return "".join("?" if unicodedata.category(char) in _CONTROL else char for char in text)
+    spaced = " ".join(text.split()) if any(char in "\t\n\r\v\f" for char in text) else text
+    return "".join("?" if unicodedata.category(char) in _CONTROL else char for char in spaced)
 
 
 _CONTROL = {"Cc", "Cf", "Cs", "Zl", "Zp"}

@@ -6,7 +6,6 @@ percentages never contradict the verdict.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
@@ -23,7 +22,7 @@ from pytest_deepimportance.thresholds import (
     parse_threshold,
 )
 
-__all__ = ["Threshold", "above_reach", "judge", "parse_threshold", "recorded_nothing"]
+__all__ = ["Threshold", "above_reach", "judge", "parse_threshold", "silent_tests"]
 
 OK, FAILED, NOT_JUDGED, WARNED = "ok", "failed", "not judged", "warned"
 
@@ -71,13 +70,10 @@ def above_reach(reach: int, total: int, threshold: Threshold, reference_rows: in
     )
 
 
-def recorded_nothing(tests: Sequence[TestRow]) -> list[str]:
-    """Return one sentence per cause why `tests` recorded nothing, the most frequent first."""
-    causes = Counter(test.cause for test in tests if test.cause)
-    return [
-        f"{plural(number, 'marked test')} recorded nothing: {clean(cause).rstrip('.')}"
-        for cause, number in causes.most_common()
-    ]
+def silent_tests(tests: Sequence[TestRow]) -> list[tuple[str, int]]:
+    """Return why marked tests recorded nothing: (cause, tests), the most frequent first."""
+    causes = Counter(clean(test.cause).rstrip(".") for test in tests if test.cause)
+    return causes.most_common()
 
 
 def _judge(report: Report, threshold: Threshold, partial: str) -> GateOutcome:
@@ -91,10 +87,10 @@ def _judge(report: Report, threshold: Threshold, partial: str) -> GateOutcome:
         message = _message(threshold, reading, status)
     except NoVerdict as verdict:
         status, message = verdict.status, verdict.message
-        if status == NOT_JUDGED:
-            message = f"{clean(threshold.subject)} is not judged: {message}"
+        joint = " is not judged: " if status == NOT_JUDGED else ": "
+        message = clean(threshold.subject) + joint + message
     if status == FAILED and report.run.partial:
-        message += f"; partial run: {_ran(report.run)}"
+        message += f"; partial: {_ran(report.run)}"
         status = WARNED if partial == "warn" else FAILED
     return GateOutcome(
         suite=suite_name,
@@ -135,8 +131,8 @@ def _suite(report: Report, name: str) -> SuiteResult:
         known = [item.name for item in report.suites]
         raise NoVerdict.unknown("suite", name, known, "no suite recorded anything")
     if suite is None or not suite.rows:
-        causes = recorded_nothing(tests) or [f"suite {clean(name)} recorded nothing"]
-        raise NoVerdict(FAILED, "; ".join(causes))
+        causes = "; ".join(f"{plural(n, 'test')}: {cause}" for cause, n in silent_tests(tests))
+        raise NoVerdict(FAILED, "nothing was recorded" + (f". {causes}" if causes else ""))
     return suite
 
 
@@ -173,17 +169,15 @@ def _reach(reading: Reading, needed: int, status: str) -> str:
         return ""
     if status == FAILED and needed > reading.reach:
         most = percent(Fraction(reading.reach, reading.total or 1), 2, " %")
-        return f"; the reference itself reaches only {count(reading.reach)}, {most}: {_WAY_OUT}"
+        return f", but the reference itself reaches {count(reading.reach)}, {most}: {_WAY_OUT}"
     return f"; reach {count(reading.reach)}"
 
 
 def _random_message(subject: str, reading: Reading, status: str) -> str:
     suite = reading.random
     assert suite is not None
-    verdict = "not below" if status == OK else "below"
-    expected = count(math.floor(suite.expected + 0.5))
+    who = f"{reading.who}; " if reading.who else ""
     return (
-        f"{subject} covers {count(reading.covered)} reached combinations, {verdict} "
-        f"{count(suite.low)}, the 1st percentile of random suites of "
-        f"{plural(suite.inputs, 'input')} (expected {expected}; experimental)"
+        f"{subject} {count(reading.covered)} {'>=' if status == OK else '<'} {count(suite.low)} "
+        f"({who}1st percentile of random suites of {plural(suite.inputs, 'input')}; experimental)"
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pytest_deepimportance.errors import did_you_mean
+from pytest_deepimportance.errors import nearest
 from pytest_deepimportance.formatting import clean, listed
 from pytest_deepimportance.results import ClassShare, CriterionRow, RandomSuite, Report, SuiteResult
 from pytest_deepimportance.thresholds import IDC, LOWEST, RANDOM, REACHED, SHARE, Threshold
@@ -23,12 +23,14 @@ class NoVerdict(Exception):
     @classmethod
     def unknown(cls, what: str, name: str, known: Sequence[str], nothing: str) -> NoVerdict:
         """Say that `name` does not exist, and what does, the nearest first."""
-        hint = did_you_mean(name, known)
-        names = f"{what}{'' if what.endswith('s') else 's'}: {listed(known)}" if known else nothing
-        if what == "class":
-            names = f"classes: {listed(known)}" if known else nothing
-        parts = [part for part in (clean(hint), names) if part]
-        return cls("failed", f"there is no {what} {clean(name)!r}; {'; '.join(parts)}")
+        close = nearest(name, known)
+        pool = [*close, *(item for item in known if item not in close)]
+        order = ", nearest first" if close and len(pool) > 1 else ""
+        exists = f"{_PLURALS.get(what, what + 's')}{order}: {listed(pool, 4)}" if pool else nothing
+        return cls("failed", f"there is no such {what}; {exists}")
+
+
+_PLURALS = {"class": "classes", "criterion": "criteria"}
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,10 @@ def _refuse_name_alone(typed: str, place: str, criteria: Mapping[str, str]) -> N
     if not typed:
         raise GateError(f"{place} is empty", fix="Write a number such as 0.6, or NAME=VALUE.")
     if typed[0].isalpha() and typed.lower() not in (RANDOM, "nan", "inf", "infinity"):
-        raise GateError(f"{place} has no value", fix=f"Write {typed}=0.6.")
+        suite, slash, last = typed.rpartition("/")
+        bare = slash and (last.lower() == RANDOM or _NUMBER.fullmatch(last))
+        fix = f"Write {suite}/{IDC}={last}." if bare else f"Write {typed}=0.6."
+        raise GateError(f"{place} has no value", fix=fix)
 
 
 def _address(

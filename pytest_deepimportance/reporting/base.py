@@ -1,0 +1,222 @@
+"""What every reporter says: facts of a report as phrases, without layout.
+
+Numbers are written by `pytest_deepimportance.formatting` only, so a figure looks the same wherever
+it is shown.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from pytest_deepimportance.formatting import clean, count, listed, percent, plural
+from pytest_deepimportance.provenance import SpaceRow
+from pytest_deepimportance.readings import headline
+from pytest_deepimportance.results import (
+    ClassShare,
+    CriterionRow,
+    Exclusions,
+    Gap,
+    Report,
+    SuiteResult,
+)
+
+NAME = "Importance-Driven Coverage (IDC)"
+
+_EXCLUDED = (
+    ("attack_passes", "attack step", "attack steps"),
+    ("paused_passes", "paused pass", "paused passes"),
+    ("unclaimed_passes", "pass of an unused fixture", "passes of unused fixtures"),
+    ("other_weights_passes", "pass with other weights", "passes with other weights"),
+    ("partial_model_calls", "call of a part of the model", "calls of a part of the model"),
+    ("dropped_passes", "pass outside any test", "passes outside any test"),
+    ("non_finite_rows", "row with NaN or infinity", "rows with NaN or infinity"),
+)  # fmt: skip
+
+
+def main_spaces(report: Report) -> list[SpaceRow]:
+    """Return the combination spaces of all classes together, or all there are."""
+    spaces = report.profile.spaces
+    return [space for space in spaces if space.class_name is None] or list(spaces)
+
+
+def is_degenerate(report: Report) -> bool:
+    """Return whether the headline can take one value only (one combination in total)."""
+    row = headline(report.total)
+    return row is not None and row.unit == "ratio" and row.total <= 1
+
+
+def measured_layers(report: Report) -> str:
+    """Say which layers are measured: "layer fc2 (84 neurons), after relu4"."""
+    spaces = main_spaces(report)
+    names = list(dict.fromkeys(space.layer for space in spaces if space.layer is not None))
+    rows = [row for row in report.profile.layers if not names or row.name in names]
+    neurons = plural(sum(row.neurons for row in rows), "neuron")
+    if len(names) == 1:
+        row = next((row for row in rows if row.name == names[0]), None)
+        if row is None:
+            return f"layer {clean(names[0])}"
+        reads = "" if row.reads == "its output" else f", after {clean(row.reads)}"
+        return f"layer {clean(row.name)} ({plural(row.neurons, row.unit)}){reads}"
+    if names:
+        return f"{plural(len(names), 'layer')} ({neurons}), each by itself"
+    return f"{plural(len(rows), 'layer')} ({neurons}) together"
+
+
+def reference_rows(report: Report) -> str:
+    """Say how much reference data there is: "60,000 inputs (59,531 classified correctly)"."""
+    info = report.reference
+    of = ""
+    if info.available is not None and info.available != info.rows:
+        of = f" of {count(info.available)}"
+    inputs = f"{count(info.rows)}{of} {'input' if info.rows == 1 else 'inputs'}"
+    sample = ", a seeded sample" if info.sampled else ""
+    right = f" ({count(info.fitted)} classified correctly)" if info.fitted < info.usable else ""
+    origin = {"": "", "built": "", "cached": ", cached"}.get(
+        report.profile.origin, f", from {clean(report.profile.origin)}"
+    )
+    return f"{inputs}{sample}{right}{origin}"
+
+
+def items(report: Report) -> str:
+    """Say what can be covered: "m=8 auto: 423 of 576 combinations occur in the reference"."""
+    spaces = main_spaces(report)
+    if not spaces:
+        return "no combination of clusters"
+    low, high = min(space.m for space in spaces), max(space.m for space in spaces)
+    size = f"m={low}" if low == high else f"m={low}..{high}"
+    auto = " auto" if any(space.m_from.startswith("auto") for space in spaces) else ""
+    total, reach = sum(space.total for space in spaces), sum(space.reach for space in spaces)
+    part = percent(Fraction(reach, total) if total else None, unit=" %")
+    return (
+        f"{size}{auto}: {count(reach)} of {plural(total, 'combination')} "
+        f"{'occurs' if total == 1 else 'occur'} in the reference ({part})"
+    )
+
+
+def importance(report: Report) -> str:
+    """Say how faithful the relevance is: its balance, and what the input explains."""
+    info = report.profile.importance
+    parts = [f"{clean(info.method)}, {clean(info.rule)} rule" if info.rule else clean(info.method)]
+    if info.balance is not None:
+        parts.append(f"balance {info.balance:.0e}" + (" (above 1e-3)" * (info.balance >= 1e-3)))
+    if info.input_share is not None:
+        parts.append(f"{_signed_percent(info.input_share)} explained by the input")
+    return "; ".join(parts)
+
+
+def _signed_percent(value: float) -> str:
+    """Relevance of the input may be negative, or more than the output."""
+    return f"{value * 100:.0f} %"
+
+
+def other_rows(suite: SuiteResult, *, classes: bool) -> list[CriterionRow]:
+    """Return the rows beside the headline (per class or per layer), the lowest first."""
+    main = headline(suite)
+    rows = [
+        row
+        for row in suite.criteria.values()
+        if row is not main
+        and row.judged
+        and (row.class_name is not None) == classes
+        and (classes or row.layer is not None)
+    ]
+    return sorted(rows, key=lambda row: (row.fraction, row.key))
+
+
+def weakest_classes(suite: SuiteResult) -> list[ClassShare]:
+    """Return the classes that occur in the reference, the lowest share first."""
+    rows = [row for row in suite.classes if row.reference_rows]
+    return sorted(
+        rows, key=lambda row: (Fraction(row.exercised_rows, row.reference_rows), row.index)
+    )
+
+
+def untested_classes(suite: SuiteResult) -> list[str]:
+    """Return the classes no input of the suite belongs to; empty when no class is known."""
+    if not any(row.suite_inputs for row in suite.classes):
+        return []
+    return [row.name for row in suite.classes if not row.suite_inputs]
+
+
+def class_balance(suite: SuiteResult) -> str:
+    """Say how evenly the suite's inputs spread over the classes; empty when unknown."""
+    numbers = [row.suite_inputs for row in suite.classes]
+    if not any(numbers):
+        return ""
+    source = f" (by {clean(suite.classes_from).rstrip('s')})" if suite.classes_from else ""
+    even = "" if suite.evenness is None else f", evenness {suite.evenness:.2f}"
+    absent = untested_classes(suite)
+    if absent:
+        return f"no input of class {listed(absent)}{source}{even}"
+    low, high = min(numbers), max(numbers)
+    spread = count(low) if low == high else f"{count(low)} to {count(high)}"
+    return f"{spread} inputs per class{source}{even}"
+
+
+def gap_size(gap: Gap, usable: int) -> str:
+    """Say how much one gap is: "306 reference inputs (0.5 %, 91 % of them class 6)"."""
+    part = percent(Fraction(gap.rows, usable) if usable else None, unit=" %")
+    who = ""
+    if gap.main_class is not None and gap.rows:
+        share = percent(Fraction(gap.main_class_rows, gap.rows), 0, " %")
+        who = f", {share} of them class {clean(gap.main_class)}"
+    return f"{plural(gap.rows, 'reference input')} ({part}{who})"
+
+
+def excluded(exclusions: Exclusions) -> str:
+    """Say what was seen but not counted; "nothing" when all of it was counted."""
+    parts = []
+    if exclusions.unmarked_tests or exclusions.unmarked_passes:
+        passes = plural(exclusions.unmarked_passes, "pass", "passes")
+        parts.append(f"{plural(exclusions.unmarked_tests, 'unmarked test')} ({passes})")
+    for name, one, many in _EXCLUDED:
+        number = getattr(exclusions, name)
+        if number:
+            parts.append(plural(number, one, many))
+    return ", ".join(parts) or "nothing"
+
+
+def run_labels(report: Report) -> list[tuple[str, str]]:
+    """Return what limits the numbers as (label, sentence): partial, incomplete, degenerate."""
+    run, labels = report.run, []
+    if not run.complete:
+        because = f": {clean(run.incomplete_because)}" if run.incomplete_because else ""
+        gates = "; gates are not judged" if report.gates else ""
+        labels.append(("incomplete", f"the run was stopped early{because}{gates}"))
+    if run.partial:
+        whole = max(run.marked_collected, run.marked_ran + run.deselected)
+        labels.append(("partial", f"{count(run.marked_ran)} of {plural(whole, 'marked test')} ran"))
+    if is_degenerate(report):
+        labels.append(
+            (
+                "degenerate",
+                "only one combination exists (one cluster per neuron), so IDC says nothing; "
+                "choose another layer: deepimportance layers MODEL",
+            )
+        )
+    return labels
+
+
+def notes(report: Report) -> list[str]:
+    """Return every remark that qualifies the numbers, the weightiest first, each once."""
+    info, found = report.reference, []
+    if info.augmented:
+        found.append("the reference is augmented: the profile is one draw of it")
+    if info.non_finite:
+        found.append(
+            f"{plural(info.non_finite, 'reference row')} with NaN or infinity not in the profile"
+        )
+    if not info.labelled:
+        found.append("the reference has no labels: classes are predictions")
+    only = sum(row.only_failing for row in [headline(report.total)] if row is not None)
+    if only:
+        found.append(f"{plural(only, 'combination')} covered by failing tests only")
+    per_class = [row for row in report.criteria.values() if row.class_name is not None]
+    if per_class and not any(row.judged for row in per_class):
+        found.append("per class is not judged: the inputs carry no labels (idc.labels gives them)")
+    row = headline(report.total)
+    if row is not None and row.random is not None and row.random.note:
+        found.append(f"random suite: {row.random.note}")
+    sources = (report, info, report.model, report.profile, report.profile.importance)
+    texts = found + [text for source in sources for text in source.notes]
+    return list(dict.fromkeys(clean(text).rstrip(".") for text in texts))

@@ -1,0 +1,192 @@
+"""The table of suites as aligned text: columns that say nothing, or do not fit, are left out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from pytest_deepimportance.formatting import clean, count, percent
+from pytest_deepimportance.readings import headline
+from pytest_deepimportance.reporting.base import is_degenerate
+from pytest_deepimportance.reporting.text import Paragraph, cell_len, pad, shorten
+from pytest_deepimportance.results import (
+    CriterionRow,
+    GateOutcome,
+    RandomSuite,
+    Report,
+    SuiteResult,
+)
+
+_GAP = 2
+_SHORTEST_NAME = 8
+_LONGEST_NAME = 30
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One column; `drop` orders what goes first when the terminal is narrow (0: it stays)."""
+
+    title: str
+    cells: tuple[str, ...]
+    drop: int = 0
+
+    @property
+    def width(self) -> int:
+        return max(cell_len(text) for text in (self.title, *self.cells))
+
+
+def suite_rows(report: Report) -> list[SuiteResult]:
+    """Return the suites in table order; the total last, unless one suite is all there is."""
+    if len(report.suites) == 1:
+        return list(report.suites)
+    return [*report.suites, report.total]
+
+
+def table(report: Report, width: int, most: int) -> list[Paragraph]:
+    """Return the table of suites, at most `most` of them (and the total) by name."""
+    rows = suite_rows(report)
+    shown, folded = _chosen(report, rows, most)
+    names = [clean(row.name) for row in shown]
+    columns = _fitting(_columns(report, shown), width - _SHORTEST_NAME)
+    taken = sum(column.width + _GAP for column in columns)
+    longest = max(cell_len(name) for name in (*names, "suite"))
+    name_width = max(_SHORTEST_NAME, min(longest, _LONGEST_NAME, width - taken))
+    lines = [_line("suite", columns, -1, name_width, "dim")]
+    for index, row in enumerate(shown):
+        if row is report.total and folded:
+            lines.append(_folded(folded))
+        style = "bold" if row is report.total else ""
+        name = shorten(names[index], name_width)
+        lines.append(_line(name, columns, index, name_width, style))
+    if folded and report.total not in shown:
+        lines.append(_folded(folded))
+    return lines
+
+
+def _folded(number: int) -> Paragraph:
+    return Paragraph.of(f"... and {count(number)} more (in the JSON report)", "dim")
+
+
+def _chosen(
+    report: Report, rows: Sequence[SuiteResult], most: int
+) -> tuple[list[SuiteResult], int]:
+    """Keep the total and the first `most` suites, those with an unmet threshold before others."""
+    unmet = {outcome.suite for outcome in report.gates if outcome.status in ("failed", "warned")}
+    suites = [row for row in rows if row is not report.total]
+    most = len(suites) if len(suites) - most == 1 else max(most, 1)  # a fold line takes a line
+    kept = sorted(suites, key=lambda row: row.name not in unmet)[:most]
+    return [row for row in rows if row is report.total or row in kept], len(suites) - len(kept)
+
+
+def _columns(report: Report, rows: Sequence[SuiteResult]) -> list[_Column]:
+    main = [headline(row) for row in rows]
+    random = [row.random if row is not None else None for row in main]
+    degenerate = is_degenerate(report)
+    covered = [None if row is None or degenerate else row for row in main]
+    columns = [
+        _Column("inputs", tuple(count(row.inputs) for row in rows)),
+        _Column("IDC", tuple("-" if r is None else percent(r.fraction) for r in covered)),
+        _Column("covered", tuple("-" if r is None else count(r.covered) for r in covered), 3),
+        _Column(
+            "of reach",
+            tuple("-" if r is None else percent(_of_reach(r)) for r in covered),
+            1,
+        ),
+        _Column("random suite", _random_cells(random), 4),
+        _Column("share", tuple("-" if r is None else percent(r.share) for r in covered)),
+        _Column("accuracy", tuple(_accuracy(row) for row in rows), 2),
+        _Column("gate", tuple(gate_cell(report, row) for row in rows)),
+    ]  # fmt: skip
+    return [column for column in columns if any(cell != "-" for cell in column.cells)]
+
+
+def _of_reach(row: CriterionRow) -> Fraction | None:
+    covered, reach = row.covered_reached, row.reach
+    return None if covered is None or not reach else Fraction(covered, reach)
+
+
+def _accuracy(row: SuiteResult) -> str:
+    return percent(Fraction(row.correct, row.labelled) if row.labelled else None)
+
+
+def _random_cells(suites: Sequence[RandomSuite | None]) -> tuple[str, ...]:
+    """Align "141 127-155": the expected number, then its 1-99 % range."""
+    expected = [
+        count(math.floor(suite.expected + 0.5)) if suite and suite.comparable else ""
+        for suite in suites
+    ]
+    ranges = [
+        f"{count(suite.low)}-{count(suite.high)}" if suite and suite.comparable else ""
+        for suite in suites
+    ]
+    left, right = max(map(len, expected), default=0), max(map(len, ranges), default=0)
+    return tuple(
+        f"{number:>{left}} {between:>{right}}" if number else ("-" if suite is None else "unlike")
+        for suite, number, between in zip(suites, expected, ranges, strict=True)
+    )
+
+
+def gate_cell(report: Report, row: SuiteResult) -> str:
+    """Return the verdict on one suite: "-", ">=29% ok", "TOO LOW", "not judged"."""
+    names = {row.name, report.total.name} if len(report.suites) == 1 else {row.name}
+    outcomes = [outcome for outcome in report.gates if outcome.suite in names]
+    if not outcomes:
+        return "-"
+    status = {outcome.status for outcome in outcomes}
+    if "failed" in status:
+        measured = all(o.value is not None for o in outcomes if o.status == "failed")
+        return "TOO LOW" if measured else "FAILED"
+    if "warned" in status:
+        return "too low"
+    if is_degenerate(report):
+        return "degenerate"
+    if "not judged" in status:
+        return "not judged"
+    return _ok(outcomes)
+
+
+def _ok(outcomes: Sequence[GateOutcome]) -> str:
+    if len(outcomes) > 1:
+        return f"{len(outcomes)} ok"
+    name, _, value = outcomes[0].threshold.partition("=")
+    try:
+        bound = percent(Fraction(value), 2, bare=True)
+    except ValueError:
+        return f"{name} ok" if len(name) <= _SHORTEST_NAME else "ok"
+    bound = bound[:-1].rstrip("0").rstrip(".") + "%"
+    return (
+        f">={bound} ok" if name == "IDC" else "ok" if len(name) > _SHORTEST_NAME else f"{name} ok"
+    )
+
+
+def _fitting(columns: list[_Column], width: int) -> list[_Column]:
+    """Leave out columns until the rest fits."""
+    while sum(column.width + _GAP for column in columns) > width:
+        droppable = [column for column in columns if column.drop]
+        if not droppable:
+            return columns
+        columns = [column for column in columns if column is not min(droppable, key=_order)]
+    return columns
+
+
+def _order(column: _Column) -> int:
+    return column.drop
+
+
+_STYLES = {
+    "TOO LOW": "bold red", "FAILED": "bold red", "too low": "yellow",
+    "not judged": "yellow", "degenerate": "yellow",
+}  # fmt: skip
+
+
+def _line(
+    name: str, columns: Sequence[_Column], index: int, name_width: int, style: str
+) -> Paragraph:
+    spans = [(pad(name, name_width, left=True), style)]
+    for column in columns:
+        cell = column.title if index < 0 else column.cells[index]
+        look = _STYLES.get(cell, "green" if cell.endswith(" ok") or cell == "ok" else style)
+        spans.append((" " * _GAP + pad(cell, column.width), look))
+    return Paragraph(tuple(spans), cut=True)

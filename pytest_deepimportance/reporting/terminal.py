@@ -1,0 +1,195 @@
+"""The screen at the end of a session: what was measured, what is missing, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import StringIO
+
+from rich.console import Console
+from rich.text import Text
+
+from pytest_deepimportance.formatting import clean
+from pytest_deepimportance.gating import above_reach
+from pytest_deepimportance.provenance import ProfileInfo, ReferenceInfo
+from pytest_deepimportance.reporting.base import NAME
+from pytest_deepimportance.reporting.screen import sections, total_line, verdict_lines
+from pytest_deepimportance.reporting.text import Paragraph, shorten
+from pytest_deepimportance.results import Report
+from pytest_deepimportance.settings import Settings
+from pytest_deepimportance.thresholds import LOWEST, Threshold
+
+SCREEN = 20
+"""Lines of one report at most."""
+
+LIMIT = 18
+"""Lines aimed at: pytest's own summary adds two."""
+
+NARROWEST = 60
+_LONGEST_PARAGRAPH = 3
+
+
+def render(
+    reports: Sequence[Report], *, width: int = 80, color: bool = False, verbosity: int = 0
+) -> list[str]:
+    """Return the lines of the screen, one block per report.
+
+    Args:
+        reports: One per measured model.
+        width: Columns of the terminal; below 60 it is taken as 60.
+        color: Whether to use ANSI colours (the caller knows about terminals and NO_COLOR).
+        verbosity: Negative: only the total and unmet thresholds. Positive: nothing is folded.
+    """
+    printer = _Printer(max(width, NARROWEST), color)
+    lines: list[str] = []
+    for report in reports:
+        model = clean(report.model.spec or report.model.type) if len(reports) > 1 else ""
+        if verbosity < 0:
+            lines += _quiet(report, model, printer)
+            continue
+        lines += [""] * bool(lines) + printer.lines(_title(model, printer.width))
+        lines += _fitted(report, printer) if verbosity == 0 else _Layout(report, printer).lines()
+    return lines
+
+
+def header(settings: Settings) -> str:
+    """Return one line for pytest's header: what will be measured, against what, with which gate."""
+    parts = [f"model {clean(settings.model or 'from fixture idc_model')}"]
+    if settings.profile is not None:
+        parts.append(f"profile {clean(settings.profile)}")
+    else:
+        parts.append(f"reference {clean(settings.reference or 'from fixture idc_reference')}")
+    if settings.fail_under:
+        parts.append(
+            "gate " + ", ".join(clean(text.split(" #")[0]) for text in settings.fail_under)
+        )
+    return "idc: " + ", ".join(parts)
+
+
+def before_tests(
+    profile: ProfileInfo, reference: ReferenceInfo, thresholds: Sequence[Threshold]
+) -> list[str]:
+    """Return a sentence for each IDC threshold above what the reference itself reaches.
+
+    The tests still run; the gate then fails with the same reason.
+    """
+    sentences = []
+    for threshold in thresholds:
+        spaces = [
+            space
+            for space in profile.spaces
+            if (space.class_name is None) == (threshold.label is None)
+            and threshold.label in (None, LOWEST, space.class_name)
+            and threshold.layer in (None, space.layer)
+        ]
+        if not spaces:
+            continue
+        if threshold.label == LOWEST:
+            spaces = [min(spaces, key=lambda space: space.reach / max(space.total, 1))]
+        reach, total = sum(s.reach for s in spaces), sum(s.total for s in spaces)
+        sentence = above_reach(reach, total, threshold, reference.usable)
+        sentences += [sentence] if sentence else []
+    return sentences
+
+
+def _quiet(report: Report, model: str, printer: _Printer) -> list[str]:
+    failed = [outcome for outcome in report.gates if outcome.status == "failed"]
+    total = total_line(report, printer.width)
+    if model:
+        total = Paragraph((*total.spans, (f"   {model}", "")), cut=True)
+    return [line for item in (total, *verdict_lines(failed)) for line in printer.lines(item)]
+
+
+def _title(model: str, width: int) -> Paragraph:
+    name = f"{NAME}: {shorten(model, width - len(NAME) - 12)}" if model else NAME
+    return Paragraph.of(f" {name} ".center(width, "="), "bold")
+
+
+class _Layout:
+    """Sections with the number of entries each may show."""
+
+    def __init__(self, report: Report, printer: _Printer) -> None:
+        self._parts, self._printer = sections(report, printer.width), printer
+        self._sizes = [part.most for part in self._parts]
+        self._order = sorted(range(len(self._parts)), key=lambda at: self._parts[at].rank)
+
+    def lines(self) -> list[str]:
+        """Return the sections at their present sizes."""
+        lines: list[str] = []
+        for part, size in zip(self._parts, self._sizes, strict=True):
+            text = [line for item in part.build(size) for line in self._printer.lines(item)]
+            if not size or not text:
+                continue
+            lines += [""] * part.apart + text
+        return lines
+
+    def shrink(self, limit: int, *, to_last: bool = False) -> None:
+        """Give up entries, the lowest rank first, then take back what still fits."""
+        for at in self._order:
+            least = self._parts[at].last if to_last else self._parts[at].least
+            while len(self.lines()) > limit and self._sizes[at] > least:
+                self._sizes[at] -= 1
+        for at in reversed(self._order):
+            size = self._sizes[at]
+            for more in range(size + 1, self._parts[at].most + 1):
+                self._sizes[at] = more
+                size = more if len(self.lines()) <= limit else size
+            self._sizes[at] = size
+
+
+def _fitted(report: Report, printer: _Printer) -> list[str]:
+    """Lay out the sections; a crowded screen loses entries first, then whole sentences."""
+    layout = _Layout(report, printer)
+    layout.shrink(LIMIT - 1)
+    for longest, to_last in ((_LONGEST_PARAGRAPH, True), (2, True), (1, True)):
+        if len(layout.lines()) < SCREEN:
+            break
+        printer.longest = longest
+        layout.shrink(SCREEN - 1, to_last=to_last)
+    lines = layout.lines()
+    printer.longest = _LONGEST_PARAGRAPH
+    return lines
+
+
+class _Printer:
+    """Wraps paragraphs to the width and turns styles into ANSI sequences."""
+
+    def __init__(self, width: int, color: bool) -> None:
+        self.width, self.color, self.longest = width, color, _LONGEST_PARAGRAPH
+        self._console = Console(
+            file=StringIO(), width=width, force_terminal=color, no_color=not color,
+            color_system="standard" if color else None, legacy_windows=False,
+            highlight=False, markup=False, emoji=False,
+        )  # fmt: skip
+
+    def lines(self, paragraph: Paragraph) -> list[str]:
+        """Return the lines of one paragraph, at most `longest` of them."""
+        text = Text.assemble(*((span, style) for span, style in paragraph.spans))
+        if paragraph.cut:
+            text.truncate(self.width, overflow="crop")
+            return [self._line(text)]
+        first, *more = text.wrap(self._console, self.width) or [Text()]
+        wrapped = [first]
+        if more:
+            inner = _after(text, first).wrap(self._console, self.width - paragraph.indent)
+            wrapped += [Text(" " * paragraph.indent) + line for line in inner]
+        if len(wrapped) > self.longest:
+            wrapped = wrapped[: self.longest]
+            wrapped[-1].truncate(self.width - 4)
+            wrapped[-1].append(" ...")
+        return [self._line(line) for line in wrapped]
+
+    def _line(self, text: Text) -> str:
+        text.rstrip()
+        if not self.color:
+            return text.plain
+        with self._console.capture() as captured:
+            self._console.print(text, end="", soft_wrap=True)
+        return captured.get()
+
+
+def _after(text: Text, first: Text) -> Text:
+    """Return what follows the first line, without the spaces it was broken at."""
+    start = len(first.plain.rstrip())
+    while text.plain[start : start + 1] == " ":
+        start += 1
+    return text[start:]
