@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,20 +79,23 @@ def new_criteria(profile: Profile, names: tuple[str, ...] = ("IDC",)) -> dict[st
 
 def state_of(block: Block, profile: Profile) -> BlockState:
     """Measure what a block recorded."""
-    batch = block.activations()
+    batches = block.batches()
     criteria = new_criteria(profile)
-    if batch is not None and len(batch):
+    for batch in batches:
         for criterion in criteria.values():
             criterion.update(batch)
-    empty = np.empty(0, dtype=np.int64)
     return BlockState(
         key=block.key,
         kind=block.kind,
         passes=block.counted_passes,
-        digests=batch.digests if batch is not None else np.empty(0, dtype=np.uint64),
-        labels=batch.labels if batch is not None else empty,
-        predictions=batch.predictions if batch is not None else empty,
+        digests=_joined([batch.digests for batch in batches], np.dtype(np.uint64)),
+        labels=_joined([batch.labels for batch in batches], np.dtype(np.int64)),
+        predictions=_joined([batch.predictions for batch in batches], np.dtype(np.int64)),
         criteria={name: criterion.export() for name, criterion in criteria.items()},
-        non_finite=block.non_finite,
+        non_finite=dict(block.non_finite),
         train_mode_passes=block.train_mode_passes,
     )
+
+
+def _joined(parts: Sequence[NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:
+    return np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
