@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import keyword
 import os
 import sys
 import traceback
+import zlib
 from collections.abc import Iterator
-from importlib.machinery import PathFinder
+from contextlib import contextmanager, nullcontext
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pytest_deepimportance.data.sources import import_base, is_dotted, module_name, python_files
 from pytest_deepimportance.errors import (
     IdcError,
     ModelLoadError,
@@ -22,13 +24,7 @@ from pytest_deepimportance.errors import (
     did_you_mean,
 )
 
-SKIPPED_FOLDERS = frozenset(
-    {"venv", "env", "virtualenv", "site-packages", "node_modules", "__pycache__", "build", "dist"}
-)
-"""Folders that never hold the user's own modules (hidden ones are skipped as well)."""
-
-_MOST_FILES = 2000
-_HERE = str(Path(__file__).resolve().parent)
+_HERE = str(Path(__file__).resolve().parents[1])
 _ERRORS: dict[str, type[IdcError]] = {
     "model": ModelLoadError,
     "factory": ModelLoadError,
@@ -44,9 +40,9 @@ def is_object_spec(text: str) -> bool:
     The form alone is judged: `torchvision:resnet18` has it too, so schemes are tried before.
     """
     where, _, name = text.strip().rpartition(":")
-    if not where or not _dotted(name):
+    if not where or not is_dotted(name):
         return False
-    return where.endswith(".py") or _dotted(where)
+    return where.endswith(".py") or is_dotted(where)
 
 
 def import_object(spec: str, role: str, *, root: Path | None = None) -> Any:
@@ -80,49 +76,13 @@ def import_object(spec: str, role: str, *, root: Path | None = None) -> Any:
     return _attribute(module, where, name, role)
 
 
-def python_files(root: Path, skip: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """Yield the user's Python files below `root`, at most 2,000, in a stable order.
-
-    Args:
-        root: Folder to search; links to folders are not followed.
-        skip: Names of further folders to leave out, beside hidden ones and virtual environments.
-    """
-    found = 0
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(
-            name
-            for name in folders
-            if name not in SKIPPED_FOLDERS
-            and name not in skip
-            and not name.startswith(".")
-            and not os.path.exists(os.path.join(folder, name, "pyvenv.cfg"))
-        )
-        for file in sorted(files):
-            if file.endswith(".py"):
-                yield Path(folder, file)
-                found += 1
-                if found >= _MOST_FILES:
-                    return
-
-
-def module_name(file: Path, root: Path) -> str | None:
-    """Return the dotted name `file` has when `root` is on `sys.path`, None if it has none."""
-    try:
-        parts = list(file.relative_to(root).with_suffix("").parts)
-    except ValueError:
-        return None
-    if parts and parts[-1] == "__init__":
-        parts.pop()
-    name = ".".join(parts)
-    return name if _dotted(name) else None
-
-
 def failing_line(error: BaseException) -> str:
     """Return where `error` arose in the user's code: file, line and source, or an empty string."""
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(("<", _HERE)) and "importlib" not in frame.filename
+        if not frame.filename.startswith(("<", _HERE))
+        and not frame.filename.endswith(os.path.join("importlib", "__init__.py"))
     ]
     own = [frame for frame in frames if "site-packages" not in frame.filename]
     if isinstance(error, SyntaxError) and error.filename:
@@ -133,11 +93,6 @@ def failing_line(error: BaseException) -> str:
     return f"{last.filename}:{last.lineno}: {last.line}"
 
 
-def _dotted(text: str) -> bool:
-    parts = text.split(".")
-    return all(part.isidentifier() and not keyword.iskeyword(part) for part in parts)
-
-
 def _error(role: str, what: str, why: str = "", fix: str = "") -> IdcError:
     return _ERRORS.get(role, SettingsError)(what, why, fix)
 
@@ -145,7 +100,7 @@ def _error(role: str, what: str, why: str = "", fix: str = "") -> IdcError:
 def _form_hint(text: str) -> str:
     if text.endswith(".py"):
         return f"Name the object in the file too, such as {text}:NAME"
-    if _dotted(text) and "." in text:
+    if is_dotted(text) and "." in text:
         where, _, name = text.rpartition(".")
         return f"Name the object after a colon, such as {where}:{name}"
     return "For example app.model:Classifier, or app/model.py:Classifier"
@@ -161,15 +116,11 @@ def _module_from_file(where: str, name: str, role: str, root: Path) -> ModuleTyp
         raise _error(
             role,
             f"{role} {where}:{name}: there is no file {where} in {root}",
-            fix=hint.capitalize(),
+            fix=_sentence(hint),
         )
     file = file.resolve()
-    base = file.parent
-    while (base / "__init__.py").is_file() and base.parent != base:
-        base = base.parent
-    dotted = module_name(file, base)
     with _explained(f"{where}:{name}", role):
-        return _already_imported(file) or _fresh_module(file, base, dotted)
+        return _already_imported(file) or _fresh_module(file)
 
 
 def _already_imported(file: Path) -> ModuleType | None:
@@ -183,66 +134,74 @@ def _already_imported(file: Path) -> ModuleType | None:
     return None
 
 
-def _fresh_module(file: Path, base: Path, dotted: str | None) -> ModuleType:
+def _fresh_module(file: Path) -> ModuleType:
     """Import `file` by the name a test beside it would use, or by a name of its own.
 
     The same name gives the same classes as the tests' own import. The name is taken by another
     module where two folders hold a `model.py`: then the file gets a private name.
     """
-    if str(base) not in sys.path:
-        # As `python file.py` does, so that the file finds the modules beside it; pytest's own
-        # import of a test in that folder puts it there as well.
-        sys.path.insert(0, str(base))
-        importlib.invalidate_caches()
-    if dotted is not None and dotted not in sys.modules and _origin(dotted) == file:
-        return importlib.import_module(dotted)
-    private = f"_deepimportance_{abs(hash(str(file))):x}"
-    spec = importlib.util.spec_from_file_location(private, file)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{file} cannot be imported as Python code")
-    module = importlib.util.module_from_spec(spec)
-    # Registered before it runs: dataclasses and pickles look their module up by name.
-    sys.modules[private] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[private]
-        raise
-    return module
-
-
-def _origin(dotted: str) -> Path | None:
-    """Return the file that importing `dotted` would run, without importing anything."""
-    parts, spec = dotted.split("."), None
-    for depth in range(len(parts)):
+    base = import_base(file)
+    dotted = module_name(file, base)
+    with _importable(base):
+        if dotted is not None and dotted not in sys.modules:
+            found = _find(dotted)
+            if found is not None and found.origin and Path(found.origin).resolve() == file:
+                return importlib.import_module(dotted)
+        private = f"_deepimportance_{zlib.crc32(str(file).encode()):x}"
+        spec = importlib.util.spec_from_file_location(private, file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        # Registered before it runs: dataclasses and pickles look their module up by name.
+        sys.modules[private] = module
         try:
-            if depth == 0:
-                spec = importlib.util.find_spec(parts[0])
-            else:
-                locations = spec.submodule_search_locations if spec is not None else None
-                path = list(locations) if locations is not None else []
-                spec = PathFinder.find_spec(".".join(parts[: depth + 1]), path)
-        except (ImportError, ValueError):
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[private]
+            raise
+        return module
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Put `folder` first on `sys.path` inside, so that its files find each other, then last.
+
+    Last, it shadows nothing that the tests import later (`statistics.py` in the user's folder).
+    """
+    place = str(folder)
+    if place in sys.path:
+        yield
+        return
+    sys.path.insert(0, place)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        if place in sys.path:
+            sys.path.remove(place)
+            sys.path.append(place)
+
+
+def _find(dotted: str) -> ModuleSpec | None:
+    """Return what importing `dotted` would load, without importing anything."""
+    parts = dotted.split(".")
+    try:
+        spec = importlib.util.find_spec(parts[0])
+    except (ImportError, ValueError):
+        return None
+    for depth in range(2, len(parts) + 1):
+        if spec is None or spec.submodule_search_locations is None:
             return None
-        if spec is None:
-            return None
-    if spec is None or spec.origin is None:
-        return Path(parts[0]) if spec is not None else None
-    return Path(spec.origin).resolve()
+        locations = list(spec.submodule_search_locations)
+        spec = PathFinder.find_spec(".".join(parts[:depth]), locations)
+    return spec
 
 
 def _module_from_package(where: str, name: str, role: str, root: Path) -> ModuleType:
     top = where.split(".")[0]
     at_root = (root / top).is_dir() or (root / f"{top}.py").is_file()
-    if (
-        where not in sys.modules
-        and at_root
-        and str(root) not in sys.path
-        and _origin(where) is None
-    ):
-        sys.path.insert(0, str(root))
-        importlib.invalidate_caches()
-    with _explained(f"{where}:{name}", role):
+    needed = at_root and where not in sys.modules and _find(where) is None
+    with _explained(f"{where}:{name}", role), _importable(root) if needed else nullcontext():
         try:
             return importlib.import_module(where)
         except ModuleNotFoundError as error:
@@ -254,18 +213,22 @@ def _module_from_package(where: str, name: str, role: str, root: Path) -> Module
 def _no_such_module(where: str, name: str, role: str, root: Path, missing: str) -> IdcError:
     files = list(python_files(root))
     names = {found for file in files if (found := module_name(file, root)) is not None}
-    below = [found for found in sorted(names) if found.endswith(f".{where}")]
-    hint = did_you_mean(where, names - set(below))
-    if below:
-        folder = below[0][: -len(where) - 1].replace(".", "/")
-        hint = f"{folder}/{where.replace('.', '/')}.py exists: add 'pythonpath = {folder}' to"
-        hint += " pytest's ini, or name the file"
     what = f"{role} {where}:{name}: there is no module {missing!r}"
     parent = sys.modules.get(missing.rpartition(".")[0])
     if parent is not None:
         what += f" (the package found is {getattr(parent, '__file__', None) or parent})"
+    for found in sorted(names):
+        if found.endswith(f".{where}"):
+            folder = found[: -len(where) - 1].replace(".", "/")
+            path = found.replace(".", "/")
+            fix = f"There is {path}.py: set 'pythonpath = {folder}' in pytest's ini, or name the "
+            return _error(role, what, fix=f"{fix}file: {path}.py:{name}")
     fallback = f"Modules are looked up from {root}; a file can be named too: path/to/file.py:{name}"
-    return _error(role, what, fix=hint.capitalize() if hint.startswith("did") else hint or fallback)
+    return _error(role, what, fix=_sentence(did_you_mean(where, names)) or fallback)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 class _explained:
@@ -299,6 +262,6 @@ def _attribute(module: ModuleType, where: str, name: str, role: str) -> Any:
             raise _error(
                 role,
                 f"{role} {where}:{name}: {owner} has no {part!r}",
-                fix=hint.capitalize() or f"It has: {', '.join(known[:12]) or 'nothing public'}",
+                fix=_sentence(hint) or f"It has: {', '.join(known[:12]) or 'nothing public'}",
             ) from None
     return found
