@@ -165,7 +165,9 @@ def test_malformed_threshold_is_a_usage_error(project: Project, text: str, hint:
 
 
 def test_thresholds_by_suite_share_reached_and_marker(project: Project) -> None:
-    project.ini("idc_fail_under =", "    a/share=0.1 # agreed in May", "    reached=0.01", "    random")
+    project.ini(
+        "idc_fail_under =", "    a/share=0.1 # agreed in May", "    reached=0.01", "    random"
+    )
     project.write(
         "test_suites.py",
         """

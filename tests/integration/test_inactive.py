@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.conftest import Project
 
-HEAVY = "torch numpy captum sklearn rich safetensors filelock".split()
+HEAVY = ["torch", "numpy", "captum", "sklearn", "rich", "safetensors", "filelock"]
 
 
 def test_no_heavy_import_and_no_output_without_a_model(project: Project) -> None:
