@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -73,7 +73,7 @@ class ModelCall:
         def pick(value: Any) -> Any:
             if isinstance(value, Tensor):
                 return value[index.to(value.device)] if _is_rows(value, self.rows) else value
-            if _is_row_list(value, self.rows):
+            if is_row_list(value, self.rows):
                 return [value[int(i)] for i in index]
             return value
 
@@ -81,7 +81,7 @@ class ModelCall:
 
     def _slice(self, start: int, stop: int) -> ModelCall:
         def cut(value: Any) -> Any:
-            if _is_rows(value, self.rows) or _is_row_list(value, self.rows):
+            if _is_rows(value, self.rows) or is_row_list(value, self.rows):
                 return value[start:stop]
             return value
 
@@ -154,7 +154,7 @@ def as_labels(value: Any, rows: int) -> Tensor | None:
     return _from_one_hot(labels)
 
 
-def is_array(value: Any) -> bool:
+def is_array(value: Any) -> TypeGuard[Any]:
     """Whether `value` is a tensor or a numpy array."""
     return isinstance(value, (Tensor, np.ndarray))
 
@@ -235,13 +235,9 @@ def _from_sequence(batch: tuple[Any, ...] | list[Any]) -> ModelCall:
 
 def _call(args: tuple[Any, ...], kwargs: dict[str, Any], labels: Any = None) -> ModelCall:
     for value in (*args, *kwargs.values()):
-        if isinstance(value, Tensor) and value.dim():
+        if (isinstance(value, Tensor) and value.dim()) or _is_tensor_list(value):
             rows = len(value)
-        elif _is_tensor_list(value):
-            rows = len(value)
-        else:
-            continue
-        return ModelCall(args, kwargs, as_labels(labels, rows), rows)
+            return ModelCall(args, kwargs, as_labels(labels, rows), rows)
     raise _refuse("a batch without any tensor that has a row dimension")
 
 
@@ -271,7 +267,8 @@ def _is_rows(value: Any, rows: int) -> bool:
     return isinstance(value, Tensor) and value.dim() > 0 and len(value) == rows
 
 
-def _is_row_list(value: Any, rows: int) -> bool:
+def is_row_list(value: Any, rows: int) -> bool:
+    """Whether `value` is a list of `rows` tensors, one per row."""
     return _is_tensor_list(value) and len(value) == rows
 
 

@@ -7,7 +7,7 @@ whole 8-byte words x_i, little-endian, signed) give
 
 with odd pseudo-random weights w_i. A plain sum of w_i * x_i would lose whole bits where only the
 high bits of a word vary (the sign bits of two floats cancel under odd weights, a float64 with few
-mantissa bits leaves twelve bits); f and g fold high bits into low ones before and after the product.
+mantissa bits leaves twelve bits); f and g fold high bits into low ones around the product.
 Several arguments are joined with constants made from name, dtype and row shape.
 """
 
@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pytest_deepimportance.data.batches import ModelCall
+from pytest_deepimportance.data.batches import ModelCall, is_row_list
 
 _SEED = 0x9E3779B97F4A7C15
 _CHUNK_WORDS = {"cpu": 1 << 15}
@@ -56,9 +56,8 @@ def _arguments(call: ModelCall) -> Iterator[tuple[str, Tensor | list[Tensor]]]:
     for name, value in named:
         if isinstance(value, Tensor) and value.dim() and len(value) in (call.rows, 1):
             yield name, value.detach()
-        elif isinstance(value, list) and len(value) == call.rows:
-            if all(isinstance(item, Tensor) for item in value):
-                yield name, [item.detach() for item in value]
+        elif is_row_list(value, call.rows):
+            yield name, [item.detach() for item in value]
 
 
 def _tensor_digests(name: str, tensor: Tensor) -> Tensor:
@@ -123,4 +122,3 @@ def _constants(name: str, dtype: str, shape: tuple[int, ...]) -> tuple[int, int]
     digest = hashlib.sha256(text).digest()
     offset = int.from_bytes(digest[:8], "little", signed=True)
     return offset, int.from_bytes(digest[8:16], "little", signed=True) | 1
-
