@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from pytest_deepimportance.formatting import clean, contrast, count, percent, plural
+from pytest_deepimportance.provenance import ProfileInfo, ReferenceInfo
 from pytest_deepimportance.readings import NoVerdict, Reading, read
 from pytest_deepimportance.results import GateOutcome, Report, RunInfo, SuiteResult, TestRow
 from pytest_deepimportance.thresholds import (
     IDC,
+    LOWEST,
     RANDOM,
     REACHED,
     SHARE,
@@ -22,7 +24,7 @@ from pytest_deepimportance.thresholds import (
     parse_threshold,
 )
 
-__all__ = ["Threshold", "above_reach", "judge", "parse_threshold", "silent_tests"]
+__all__ = ["Threshold", "above_reach", "before_tests", "judge", "parse_threshold", "silent_tests"]
 
 OK, FAILED, NOT_JUDGED, WARNED = "ok", "failed", "not judged", "warned"
 
@@ -68,6 +70,32 @@ def above_reach(reach: int, total: int, threshold: Threshold, reference_rows: in
         f"({plural(reference_rows, 'input')}) reaches {shown} % ({count(reach)} of "
         f"{plural(total, 'combination')}): {_WAY_OUT}"
     )
+
+
+def before_tests(
+    profile: ProfileInfo, reference: ReferenceInfo, thresholds: Sequence[Threshold]
+) -> list[str]:
+    """Return a sentence for each IDC threshold above what the reference itself reaches.
+
+    The tests still run; the gate then fails with the same reason.
+    """
+    sentences = []
+    for threshold in thresholds:
+        spaces = [
+            space
+            for space in profile.spaces
+            if (space.class_name is None) == (threshold.label is None)
+            and threshold.label in (None, LOWEST, space.class_name)
+            and threshold.layer in (None, space.layer)
+        ]
+        if not spaces:
+            continue
+        if threshold.label == LOWEST:
+            spaces = [min(spaces, key=lambda space: space.reach / max(space.total, 1))]
+        reach, total = sum(s.reach for s in spaces), sum(s.total for s in spaces)
+        sentence = above_reach(reach, total, threshold, reference.usable)
+        sentences += [sentence] if sentence else []
+    return sentences
 
 
 def silent_tests(tests: Sequence[TestRow]) -> list[tuple[str, int]]:

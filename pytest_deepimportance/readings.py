@@ -76,6 +76,19 @@ def headline(suite: SuiteResult, criterion: str = IDC) -> CriterionRow | None:
     return rows[0] if rows else None
 
 
+def row_is_degenerate(row: CriterionRow) -> bool:
+    """Return whether one combination is all there is, so that any input covers everything."""
+    return row.unit == "ratio" and (row.total <= 1 or bool(row.details.get("degenerate")))
+
+
+def why_not_judged(rows: Sequence[CriterionRow]) -> str:
+    """Say why none of `rows` could be judged."""
+    for row in rows:
+        if row.details.get("not_judged_unvisited") and not row.details.get("not_judged_unlabelled"):
+            return "no pass visited the measured layer"
+    return "the inputs carry no labels (give them to idc.labels)"
+
+
 def read(report: Report, suite: SuiteResult, threshold: Threshold) -> Reading:
     """Return the number `threshold` asks for in `suite`.
 
@@ -193,8 +206,8 @@ def _of_class(
 def _judgeable(rows: Sequence[CriterionRow]) -> list[CriterionRow]:
     judged = [row for row in rows if row.judged]
     if not judged:
-        raise NoVerdict("not judged", "the inputs carry no labels (give them to idc.labels)")
-    able = [row for row in judged if row.unit != "ratio" or row.total > 1]
+        raise NoVerdict("not judged", why_not_judged(rows))
+    able = [row for row in judged if not row_is_degenerate(row)]
     if not able:
         raise NoVerdict("not judged", "degenerate, there is only one combination")
     return able

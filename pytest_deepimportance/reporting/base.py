@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from pytest_deepimportance.formatting import clean, count, listed, percent, plural
 from pytest_deepimportance.provenance import SpaceRow
-from pytest_deepimportance.readings import headline
+from pytest_deepimportance.readings import headline, row_is_degenerate, why_not_judged
 from pytest_deepimportance.results import (
     ClassShare,
     CriterionRow,
@@ -19,6 +19,7 @@ from pytest_deepimportance.results import (
     Report,
     SuiteResult,
 )
+from pytest_deepimportance.settings import Settings
 
 NAME = "Importance-Driven Coverage (IDC)"
 
@@ -33,6 +34,20 @@ _EXCLUDED = (
 )  # fmt: skip
 
 
+def header(settings: Settings) -> str:
+    """Return one line for pytest's header: what will be measured, against what, with which gate."""
+    parts = [f"model {clean(settings.model or 'from fixture idc_model')}"]
+    if settings.profile is not None:
+        parts.append(f"profile {clean(settings.profile)}")
+    else:
+        parts.append(f"reference {clean(settings.reference or 'from fixture idc_reference')}")
+    if settings.fail_under:
+        parts.append(
+            "gate " + ", ".join(clean(text.split(" #")[0]) for text in settings.fail_under)
+        )
+    return "idc: " + ", ".join(parts)
+
+
 def main_spaces(report: Report) -> list[SpaceRow]:
     """Return the combination spaces of all classes together, or all there are."""
     spaces = report.profile.spaces
@@ -40,9 +55,9 @@ def main_spaces(report: Report) -> list[SpaceRow]:
 
 
 def is_degenerate(report: Report) -> bool:
-    """Return whether the headline can take one value only (one combination in total)."""
+    """Return whether the headline can take one value only (a single combination)."""
     row = headline(report.total)
-    return row is not None and row.unit == "ratio" and row.total <= 1
+    return row is not None and row_is_degenerate(row)
 
 
 def measured_layers(report: Report) -> str:
@@ -96,7 +111,7 @@ def items(report: Report) -> str:
 def importance(report: Report) -> str:
     """Say how faithful the relevance is: its balance, and what the input explains."""
     info = report.profile.importance
-    parts = [f"{clean(info.method)}, {clean(info.rule)} rule" if info.rule else clean(info.method)]
+    parts = [", ".join(clean(text) for text in (info.method, info.rule) if text)]
     if info.balance is not None:
         parts.append(f"balance {info.balance:.0e}" + (" (above 1e-3)" * (info.balance >= 1e-3)))
     if info.input_share is not None:
@@ -213,10 +228,15 @@ def notes(report: Report) -> list[str]:
         found.append(f"{plural(only, 'combination')} covered by failing tests only")
     per_class = [row for row in report.criteria.values() if row.class_name is not None]
     if per_class and not any(row.judged for row in per_class):
-        found.append("per class is not judged: the inputs carry no labels (idc.labels gives them)")
+        found.append(f"no class is judged: {why_not_judged(per_class)}")
     row = headline(report.total)
     if row is not None and row.random is not None and row.random.note:
         found.append(f"random suite: {row.random.note}")
+    found += [
+        f"m={space.m}, {space.m_from.removeprefix('auto: ')}"
+        for space in main_spaces(report)
+        if "lowered" in space.m_from or "fewer" in space.m_from
+    ]
     sources = (report, info, report.model, report.profile, report.profile.importance)
     texts = found + [text for source in sources for text in source.notes]
     return list(dict.fromkeys(clean(text).rstrip(".") for text in texts))

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_deepimportance.formatting import clean
+from pytest_deepimportance.parsing import byte_size
 from pytest_deepimportance.settings import PRESETS, TABLE, Setting, Settings
 
 _NARROWEST = 60
 _LONGEST_VALUE = 24
+_GIGABYTE = 1 << 30
 
 
 def render(settings: Settings, width: int | None = None) -> str:
@@ -23,7 +25,7 @@ def render(settings: Settings, width: int | None = None) -> str:
     """
     columns = max(width or shutil.get_terminal_size().columns, _NARROWEST)
     rows = [
-        (name, show(getattr(settings, name)), settings.origins.get(name, "default"))
+        (name, show(getattr(settings, name), TABLE[name]), settings.origins.get(name, "default"))
         for name in TABLE
     ]
     names = max(len(name) for name in TABLE)
@@ -50,7 +52,7 @@ def markdown() -> str:
         "# Settings",
         "",
         "Made from the table in `pytest_deepimportance/settings.py`; do not edit by hand. One name",
-        "N is the option `--idc-N` (with dashes), the ini key `idc_N`, and the keyword N in Python.",
+        "N is the option `--idc-N` (with dashes), the ini key `idc_N` and the keyword N in Python.",
         "Precedence: default < preset < ini < command line < marker or keyword.",
         "`pytest --idc-settings` prints each with its value and where that came from.",
         "",
@@ -71,8 +73,10 @@ def markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-def show(value: Any) -> str:
+def show(value: Any, setting: Setting | None = None) -> str:
     """Write a value as a user would type it; "-" when there is none."""
+    if setting is not None and setting.parse is byte_size and value % _GIGABYTE == 0:
+        return f"{value // _GIGABYTE}GB"
     if value is None or value == ():
         return "-"
     if isinstance(value, bool):
@@ -92,7 +96,7 @@ def _row(setting: Setting) -> str:
         f"`{setting.name}`{'*' if setting.profile else ''}",
         (f"`{option}`" + (", repeatable" if setting.many else "")) if setting.cli else "-",
         (f"`{setting.key}`" + (" (lines)" if setting.many else "")) if setting.ini else "-",
-        f"`{show(setting.default)}`" if show(setting.default) != "-" else "-",
+        f"`{show(setting.default, setting)}`" if show(setting.default) != "-" else "-",
         setting.help.replace("|", "\\|"),
     )
     return "| " + " | ".join(cells) + " |"

@@ -9,14 +9,10 @@ from rich.console import Console
 from rich.text import Text
 
 from pytest_deepimportance.formatting import clean
-from pytest_deepimportance.gating import above_reach
-from pytest_deepimportance.provenance import ProfileInfo, ReferenceInfo
 from pytest_deepimportance.reporting.base import NAME
 from pytest_deepimportance.reporting.screen import sections, total_line, verdict_lines
 from pytest_deepimportance.reporting.text import Paragraph, shorten
 from pytest_deepimportance.results import Report
-from pytest_deepimportance.settings import Settings
-from pytest_deepimportance.thresholds import LOWEST, Threshold
 
 SCREEN = 20
 """Lines of one report at most."""
@@ -26,6 +22,7 @@ LIMIT = 18
 
 NARROWEST = 60
 _LONGEST_PARAGRAPH = 3
+_SHORT_MODEL = 24
 
 
 def render(
@@ -51,51 +48,11 @@ def render(
     return lines
 
 
-def header(settings: Settings) -> str:
-    """Return one line for pytest's header: what will be measured, against what, with which gate."""
-    parts = [f"model {clean(settings.model or 'from fixture idc_model')}"]
-    if settings.profile is not None:
-        parts.append(f"profile {clean(settings.profile)}")
-    else:
-        parts.append(f"reference {clean(settings.reference or 'from fixture idc_reference')}")
-    if settings.fail_under:
-        parts.append(
-            "gate " + ", ".join(clean(text.split(" #")[0]) for text in settings.fail_under)
-        )
-    return "idc: " + ", ".join(parts)
-
-
-def before_tests(
-    profile: ProfileInfo, reference: ReferenceInfo, thresholds: Sequence[Threshold]
-) -> list[str]:
-    """Return a sentence for each IDC threshold above what the reference itself reaches.
-
-    The tests still run; the gate then fails with the same reason.
-    """
-    sentences = []
-    for threshold in thresholds:
-        spaces = [
-            space
-            for space in profile.spaces
-            if (space.class_name is None) == (threshold.label is None)
-            and threshold.label in (None, LOWEST, space.class_name)
-            and threshold.layer in (None, space.layer)
-        ]
-        if not spaces:
-            continue
-        if threshold.label == LOWEST:
-            spaces = [min(spaces, key=lambda space: space.reach / max(space.total, 1))]
-        reach, total = sum(s.reach for s in spaces), sum(s.total for s in spaces)
-        sentence = above_reach(reach, total, threshold, reference.usable)
-        sentences += [sentence] if sentence else []
-    return sentences
-
-
 def _quiet(report: Report, model: str, printer: _Printer) -> list[str]:
     failed = [outcome for outcome in report.gates if outcome.status == "failed"]
-    total = total_line(report, printer.width)
-    if model:
-        total = Paragraph((*total.spans, (f"   {model}", "")), cut=True)
+    name = f"   {shorten(model, _SHORT_MODEL)}" if model else ""
+    total = total_line(report, printer.width - len(name))
+    total = Paragraph((*total.spans, (name, "")), cut=True)
     return [line for item in (total, *verdict_lines(failed)) for line in printer.lines(item)]
 
 

@@ -47,7 +47,7 @@ def profile(total: int = 576, reach: int = 423, m: int = 8, **changes: Any) -> P
         "origin": "cached",
         "layers": (LayerRow("fc2", "Linear", 84, "relu4", 1.0),),
         "spaces": (space,),
-        "importance": ImportanceInfo("lrp", "epsilon", "predicted", 59_531, 2.1e-7, 0.971),
+        "importance": ImportanceInfo("lrp", "epsilon 1e-06", "predicted", 59_531, 2.1e-7, 0.971),
     }
     return ProfileInfo(**{**values, **changes})
 
