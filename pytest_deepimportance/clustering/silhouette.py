@@ -21,7 +21,7 @@ def mean_silhouette(
     minus x; the means of contiguous clusters ascend, so b is always reached at a direct neighbour.
 
     Args:
-        values: Sorted numbers, (n,); may repeat.
+        values: Sorted numbers, (n,); equal ones lie in the same cluster.
         cuts: Index of the first value of every cluster but the first, ascending, at least one.
         counts: How often each value occurs (default 1), (n,).
     """
@@ -42,10 +42,7 @@ def mean_silhouette(
         for neighbour in (cluster - 1, cluster + 1):
             if 0 <= neighbour < len(means):
                 nearest = np.minimum(nearest, np.abs(means[neighbour] - group))
-        larger = np.maximum(within, nearest)
-        # Both are 0 only if one value repeats across a cut; scikit-learn scores that 0 as well.
-        scores = np.divide(nearest - within, larger, out=np.zeros_like(larger), where=larger > 0)
-        total += float((weight * scores).sum())
+        total += float((weight * (nearest - within) / np.maximum(within, nearest)).sum())
     return total / float(weights.sum())
 
 

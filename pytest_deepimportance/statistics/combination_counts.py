@@ -24,7 +24,7 @@ NO_EXAMPLE = -1
 _PENDING_ROWS = 1 << 15
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Exercised:
     """What a suite exercises of the combinations that the reference reaches.
 
@@ -70,7 +70,7 @@ class Missing:
     first_index: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PrefixCounts:
     """The counts by the first m neurons only.
 
@@ -146,7 +146,7 @@ class PrefixCounts:
         return {int(c): int(rows[c]) for c in np.flatnonzero(rows)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CombinationCounts:
     """Reference rows grouped by (combination, class), over all usable rows.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 
 
 def inertia(groups: Sequence[Sequence[float]]) -> Fraction:
@@ -23,7 +23,7 @@ def contiguous_clusterings(values: Sequence[float], k: int) -> list[list[list[fl
     result = []
     for cuts in combinations(range(1, len(distinct)), k - 1):
         bounds = [0, *cuts, len(distinct)]
-        runs = [set(distinct[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+        runs = [set(distinct[a:b]) for a, b in pairwise(bounds)]
         result.append([[value for value in ordered if value in run] for run in runs])
     return result
 
