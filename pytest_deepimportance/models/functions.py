@@ -88,7 +88,7 @@ _NAMED = (
     ACTIVATIONS | NORMS | ARITHMETIC | RECURRENT | LINEAR
     | {"dropout", "pow", "softmax", "log_softmax", "clone", "contiguous"}
 )  # fmt: skip
-_HOMES = (F, torch, torch.special, torch._C._nn, torch._C._special, torch._C._VariableFunctions)
+_HOMES = (F, torch, torch.special, torch._C._nn, torch._C._VariableFunctions)
 
 
 def _spelled(name: str) -> Iterable[Any]:
@@ -133,7 +133,7 @@ def name_of(func: Any) -> str:
 def recorded_arguments(
     name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Arguments | None:
-    """Return the arguments of an activation call after its tensor, or None if they are no plain data.
+    """Return an activation call's arguments after its tensor, None if they are no plain data.
 
     Args:
         name: Name of the activation.

@@ -61,9 +61,12 @@ def untouched(model: nn.Module) -> Iterator[None]:
     devices = {t.device for t in [*model.parameters(), *model.buffers()] if t.is_cuda}
     python, numpy_state = random.getstate(), np.random.get_state()
     try:
-        with torch.random.fork_rng(devices=sorted(devices, key=str)), evaluating(model):
-            with torch.no_grad():
-                yield
+        with (
+            torch.random.fork_rng(devices=sorted(devices, key=str)),
+            evaluating(model),
+            torch.no_grad(),
+        ):
+            yield
     finally:
         random.setstate(python)
         np.random.set_state(numpy_state)

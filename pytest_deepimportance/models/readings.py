@@ -29,13 +29,12 @@ def reading_of(graph: Graph, value: Value) -> Reading:
 
 
 def module_reading(graph: Graph, value: Value) -> Reading | None:
-    """Return the reading of `value` as a module's output, None if it is none."""
-    for call in graph.calls_returning(value):
-        if call is not graph.root:
-            return Reading("module", call.name, call.number)
-    if graph.root.output is value and _is_layer_itself(graph, value):
-        return Reading("module", "", 0)
-    return None
+    """Return the reading of `value` as a module's output, None if it is none.
+
+    The root does not count: its return ends the pass.
+    """
+    call = call_named(graph, value)
+    return None if call is None else Reading("module", call.name, call.number)
 
 
 def function_reading(op: Operation) -> Reading:
@@ -66,7 +65,3 @@ def call_named(graph: Graph, value: Value) -> Call | None:
     """Return the innermost module call below the root whose output is `value`."""
     calls = [call for call in graph.calls_returning(value) if call is not graph.root]
     return calls[0] if calls else None
-
-
-def _is_layer_itself(graph: Graph, value: Value) -> bool:
-    return value.producer is not None and value.producer.owner is graph.root

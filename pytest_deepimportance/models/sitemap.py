@@ -19,7 +19,7 @@ class Reading:
             whose forward the function is called (via function); "" is the root.
         call: Number of the module's call within one pass, from 0.
         function: Name of the functional activation in `models.functions` (via module: applied to a
-            copy of the module's output; via function: the call that is caught), None if there is none.
+            copy of the module's output; via function: the call that is caught), or None.
         occurrence: Via function: number of this function's call within that module call, from 0.
             Only calls that return a floating tensor of two or more dimensions are numbered.
         arguments: Of the function, after its tensor, as (name, value) pairs (a leaky slope).

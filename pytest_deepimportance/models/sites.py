@@ -166,7 +166,7 @@ def _output_layer(graph: Graph) -> tuple[Value | None, str | None]:
 
 
 def _inputs_of(graph: Graph, last: Value | None) -> list[Value]:
-    """Return what the output layer takes; the model's output itself where there is no such layer."""
+    """Return what the output layer takes, or the model's output where there is no such layer."""
     if last is None or last.producer is None:
         return [] if graph.primary is None else [graph.primary]
     for call in graph.calls:

@@ -80,22 +80,38 @@ def tap_of(graph: Graph, layer: Call) -> Tap:
 
 
 def _cross_steps(graph: Graph, spot: Spot) -> tuple[Spot, Spot]:
-    """Cross per-channel steps; also return the spot before trailing ones that only arrange."""
-    settled = spot
+    """Cross per-channel steps; also return where the last spot's numbers are best read.
+
+    Steps that only arrange leave every number as it is: of the spots before and after them, the
+    first that is some module's output is read, since a hook there is cheap.
+    """
+    alike = [spot]
     while True:
-        readers = graph.readers(spot.value)
-        if not readers or spot.value in graph.outputs:
-            return spot, settled
-        step = cross(readers[0], spot) if len(readers) == 1 else None
-        keeps = step is not None and is_arrangement(readers[0])
-        if step is None and not any(is_activation(op, spot.value) for op in readers[:1]):
-            whole = wrapped(graph, spot.value, readers)
-            if whole is not None and whole[0] == "norm" and whole[1].output is not None:
-                step = Spot(whole[1].output, spot.axis, spot.rows)
-        if step is None or step.value is spot.value:
-            return spot, settled
-        spot = step
-        settled = settled if keeps else spot
+        step = _step(graph, spot)
+        if step is None:
+            returned = [
+                item
+                for item in alike
+                if any(call is not graph.root for call in graph.calls_returning(item.value))
+            ]
+            return spot, (returned or alike)[0]
+        spot, arranged = step
+        alike = [*alike, spot] if arranged else [spot]
+
+
+def _step(graph: Graph, spot: Spot) -> tuple[Spot, bool] | None:
+    """Return the spot after a per-channel step that is the only reader, and if it only arranges."""
+    readers = graph.readers(spot.value)
+    if not readers or spot.value in graph.outputs:
+        return None
+    step = cross(readers[0], spot) if len(readers) == 1 else None
+    if step is not None:
+        return step, is_arrangement(readers[0])
+    if not is_activation(readers[0], spot.value):
+        whole = wrapped(graph, spot.value, readers)
+        if whole is not None and whole[0] == "norm" and whole[1].output is not None:
+            return Spot(whole[1].output, spot.axis, spot.rows), False
+    return None
 
 
 def _activation(graph: Graph, value: Value) -> Activation | None:

@@ -1,7 +1,7 @@
 """Follow the tensors of one forward pass, through module calls and functions alike.
 
-A `torch.overrides.TorchFunctionMode` sees every call of a torch function, module hooks see who makes
-it. Nothing of torch or of the model is patched; the hooks are gone when the pass ends.
+A `torch.overrides.TorchFunctionMode` sees every call of a torch function, module hooks who calls.
+Nothing of torch or of the model is patched; the hooks are gone when the pass ends.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class _TracingMode(TorchFunctionMode):
 
 
 class _Tracer:
-    """Keeps every tensor of the pass alive, so that identities stay unique, and names their states."""
+    """Keeps every tensor of the pass alive, so that identities stay unique; names their states."""
 
     def __init__(self, model: nn.Module, call: ModelCall) -> None:
         self._thread = threading.get_ident()
@@ -83,7 +83,7 @@ class _Tracer:
 
     @contextmanager
     def hooked(self, model: nn.Module) -> Iterator[None]:
-        """Hook every module that hooks work on, and leave none behind."""
+        """Put hooks on every module that they work on, and leave none behind."""
         with ExitStack() as stack:
             for name, module in model.named_modules():
                 if name == "" or isinstance(module, torch.jit.ScriptModule):

@@ -22,8 +22,9 @@ def makes_neurons(op: Operation) -> bool:
 
 
 def unmeasured(graph: Graph) -> tuple[Unmeasured, ...]:
-    """List, in the order of the model's modules: functional layers, recurrent layers, TorchScript,
-    and modules with parameters that the pass never called.
+    """List what cannot be measured, in the order of the model's modules.
+
+    Functional layers, recurrent layers, TorchScript, modules with parameters never called.
     """
     found = _functional_layers(graph)
     called = {call.module for call in graph.calls}

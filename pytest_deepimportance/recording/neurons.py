@@ -1,0 +1,213 @@
+"""Reduce a site's tensor to one value per neuron: (N, U), copied at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pytest_deepimportance.data.activations import LayerValues
+from pytest_deepimportance.data.batches import ModelCall
+from pytest_deepimportance.models.sitemap import Site
+
+_REAL = ("attention_mask", "input_mask")
+"""Arguments in which non-zero marks a real token."""
+
+_PADDED = ("padding_mask", "src_key_padding_mask", "key_padding_mask", "src_padding_mask")
+"""Arguments in which True (or minus infinity) marks padding, as in `torch.nn.Transformer`."""
+
+_LENGTHS = ("lengths", "length", "seq_lengths", "input_lengths", "src_lengths", "x_lengths")
+
+
+def reduce_to_neurons(
+    tensor: Tensor, site: Site, how: str = "mean", mask: Tensor | None = None
+) -> LayerValues:
+    """Reduce a site's tensor to one value per neuron.
+
+    Args:
+        tensor: The site's tensor: (N, U), or with positions, such as (N, C, H, W) or (N, T, D).
+        site: Says which axis holds the neurons and which the inputs.
+        how: What a neuron's positions become: their mean, the first, the last, the maximum, or
+            none (each element is a neuron, in the tensor's own order).
+        mask: (N, T), True for real tokens; used where the tensor has exactly T positions. A row
+            without any real token is reduced over all.
+
+    Returns:
+        Values (N, U) in at least single precision, with the smallest and largest unreduced value of
+        each row (N,). Nothing shares memory with `tensor`.
+    """
+    rows = _Rows(tensor.detach(), site, mask)
+    if rows.flat is not None:
+        flat = rows.flat
+        low, high = torch.aminmax(flat, dim=1)
+        return LayerValues(flat.clone() if rows.shares_memory else flat, low, high)
+    low, high = rows.extremes()
+    return LayerValues(rows.reduced(how), low, high)
+
+
+def sum_to_neurons(tensor: Tensor, site: Site, mask: Tensor | None = None) -> Tensor:
+    """Return the signed sum over each neuron's positions, (N, U): for relevance.
+
+    Args:
+        tensor, site, mask: As for `reduce_to_neurons`; padded positions count nothing.
+    """
+    rows = _Rows(tensor.detach(), site, mask)
+    if rows.flat is not None:
+        return rows.flat.clone() if rows.shares_memory else rows.flat
+    return rows.summed()
+
+
+def padding_mask(call: ModelCall) -> Tensor | None:
+    """Return which tokens of a call are real, (N, T) bool, or None if the call does not say.
+
+    Read from keyword arguments: `attention_mask` (non-zero is real), `padding_mask`,
+    `key_padding_mask` and `src_key_padding_mask` (True or minus infinity is padding), `lengths`
+    (real tokens of each row).
+    """
+    for name in _REAL:
+        mask = _plain_mask(call, name)
+        if mask is not None:
+            return _is_zero_or_more(mask) if _is_additive(mask) else mask != 0
+    for name in _PADDED:
+        mask = _plain_mask(call, name)
+        if mask is not None:
+            return _is_zero_or_more(mask) if _is_additive(mask) else mask == 0
+    for name in _LENGTHS:
+        lengths = call.kwargs.get(name)
+        tokens = _tokens(call)
+        if isinstance(lengths, Tensor) and lengths.shape == (call.rows,) and tokens:
+            return torch.arange(tokens, device=lengths.device) < lengths[:, None]
+    return None
+
+
+class _Rows:
+    """A site's tensor with the inputs first, the neurons last and the positions between.
+
+    Attributes:
+        flat: (N, U) when there are no positions, else None.
+        shares_memory: Whether `flat` is the user's memory.
+    """
+
+    def __init__(self, tensor: Tensor, site: Site, mask: Tensor | None) -> None:
+        if tensor.is_nested:
+            tensor, mask = _padded(tensor)
+        plain = tensor
+        if tensor.dtype in (torch.float16, torch.bfloat16):
+            tensor = tensor.float()
+        channels = site.channel_axis % tensor.dim()
+        if tensor.dim() == 1 or channels == site.row_axis:  # one input without a row axis
+            tensor, channels = tensor.unsqueeze(0), channels + 1
+        self.flat: Tensor | None = None
+        self.shares_memory = tensor is plain
+        self._tensor = tensor
+        self._channels = channels
+        self._positions = [a for a in range(tensor.dim()) if a not in (channels, site.row_axis)]
+        self._row_axis = site.row_axis
+        if not self._positions:
+            self.flat = tensor if self._row_axis == 0 else tensor.t()
+        self._mask = self._fitting(mask)
+
+    def extremes(self) -> tuple[Tensor, Tensor]:
+        """Return the smallest and largest value of each row."""
+        axes = [a for a in range(self._tensor.dim()) if a != self._row_axis]
+        if self._mask is None:
+            return torch.amin(self._tensor, axes), torch.amax(self._tensor, axes)
+        low = self._tensor.masked_fill(~self._mask, float("inf"))
+        high = self._tensor.masked_fill(~self._mask, float("-inf"))
+        return torch.amin(low, axes), torch.amax(high, axes)
+
+    def reduced(self, how: str) -> Tensor:
+        """Return (N, U), or (N, all elements) for "none"."""
+        if how == "none":
+            kept = self._tensor if self._mask is None else self._zeroed()
+            return kept.movedim(self._row_axis, 0).flatten(1).clone()
+        if how == "mean":
+            return self._mean()
+        if how == "max":
+            kept = self._tensor
+            if self._mask is not None:
+                kept = kept.masked_fill(~self._mask, float("-inf"))
+            return self._oriented(torch.amax(kept, self._positions))
+        return self._at_end(last=how == "last")
+
+    def summed(self) -> Tensor:
+        """Return the sum over positions, (N, U)."""
+        kept = self._tensor if self._mask is None else self._zeroed()
+        return self._oriented(kept.sum(self._positions))
+
+    def _mean(self) -> Tensor:
+        if self._mask is None:
+            return self._oriented(self._tensor.mean(self._positions))
+        total = self._zeroed().sum(self._positions, keepdim=True)
+        count = self._mask.sum(self._positions, keepdim=True).to(total.dtype)
+        return self._oriented((total / count).squeeze(self._positions[0]))
+
+    def _at_end(self, last: bool) -> Tensor:
+        """Return the first or last real position."""
+        ordered = self._tensor.movedim((self._row_axis, self._channels), (0, -1)).flatten(1, -2)
+        if self._mask is None:
+            return ordered[:, -1 if last else 0].clone()
+        real = self._mask.movedim((self._row_axis, self._channels), (0, -1)).flatten(1)
+        # argmax finds the first of equal values; from behind, it finds the last.
+        index = (real.flip(1) if last else real).int().argmax(1)
+        index = real.shape[1] - 1 - index if last else index
+        return ordered[torch.arange(len(ordered), device=index.device), index]
+
+    def _zeroed(self) -> Tensor:
+        assert self._mask is not None
+        # where, not a product: padded positions may hold NaN.
+        return torch.where(self._mask, self._tensor, torch.zeros_like(self._tensor))
+
+    def _oriented(self, reduced: Tensor) -> Tensor:
+        """Put the inputs first: the neurons come first where their axis was before."""
+        return reduced if self._row_axis < self._channels else reduced.t().contiguous()
+
+    def _fitting(self, mask: Tensor | None) -> Tensor | None:
+        """Return the mask in the tensor's axes, None where it does not fit or hides nothing."""
+        if mask is None or len(self._positions) != 1:
+            return None
+        place = self._positions[0]
+        size = (self._tensor.shape[self._row_axis], self._tensor.shape[place])
+        if tuple(mask.shape) != size:
+            return None
+        mask = mask.to(self._tensor.device) | ~mask.any(1, keepdim=True).to(self._tensor.device)
+        if self._row_axis > place:
+            mask = mask.t()
+        return mask.unsqueeze(self._channels)
+
+
+def _padded(tensor: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a nested tensor [N, T*, D] padded, and which tokens are real."""
+    parts = tensor.unbind()
+    lengths = torch.tensor([len(part) for part in parts])
+    full = torch.nested.to_padded_tensor(tensor, 0.0)
+    return full, torch.arange(full.shape[1]) < lengths[:, None]
+
+
+def _plain_mask(call: ModelCall, name: str) -> Tensor | None:
+    mask = call.kwargs.get(name)
+    fits = isinstance(mask, Tensor) and mask.dim() == 2 and len(mask) == call.rows
+    return mask if fits else None
+
+
+def _is_additive(mask: Tensor) -> bool:
+    return mask.is_floating_point() and bool((mask < 0).any())
+
+
+def _is_zero_or_more(mask: Tensor) -> Tensor:
+    return mask >= 0
+
+
+def _tokens(call: ModelCall) -> int:
+    """Return the number of tokens T: the second dimension of the first argument (N, T, ...)."""
+    values: list[Any] = [*call.args, *_values(call.kwargs)]
+    for value in values:
+        if isinstance(value, Tensor) and value.dim() > 1 and len(value) == call.rows:
+            return int(value.shape[1])
+    return 0
+
+
+def _values(kwargs: Mapping[str, Any]) -> list[Any]:
+    return list(kwargs.values())
