@@ -85,5 +85,6 @@ def block_key(definition: Any, request: pytest.FixtureRequest) -> str:
     Equal in every worker that sets the fixture up, so that their blocks merge.
     """
     node = request.node.nodeid
-    parameter = f"[{request.param_index}]" if hasattr(request, "param") else ""
+    index = getattr(request, "param_index", 0)
+    parameter = f"[{index}]" if hasattr(request, "param") else ""
     return f"fixture {node}::{definition.baseid}::{definition.argname}{parameter}"

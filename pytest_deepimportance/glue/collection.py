@@ -12,9 +12,9 @@ from pytest_deepimportance.glue.markers import SUITE, assign_suites
 from pytest_deepimportance.settings import Settings
 
 if TYPE_CHECKING:
-    pass
+    from pytest_deepimportance.glue.recording import Recording
 
-RECORDING = pytest.StashKey["Recording"]()
+RECORDING: pytest.StashKey[Recording] = pytest.StashKey()
 """On the config, while recording is active in this process."""
 
 _OWN_FIXTURES = frozenset({"idc_model", "idc_reference", "idc_profile", "idc", "request"})

@@ -55,7 +55,7 @@ class Collector:
             return
         for fingerprint, entry in payload["profiles"].items():
             self._take_profile(fingerprint, entry.get("profile"))
-        if report.outcome == "rerun":
+        if str(report.outcome) == "rerun":  # pytest-rerunfailures' own word
             return
         suite = Suite.from_wire(payload["suite"])
         self.suites[suite.name] = suite

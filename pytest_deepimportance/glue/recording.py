@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_deepimportance.engine.states import BlockState, state_of
+from pytest_deepimportance.errors import IdcError
 from pytest_deepimportance.glue.blocks import FixtureLedger
 from pytest_deepimportance.glue.markers import SUITE
 from pytest_deepimportance.glue.progress import uncaptured
@@ -41,6 +42,7 @@ class Recording:
         self.marked_deselected = 0
         self.unmarked_tests = 0
         self.watches: list[Watch] = []
+        self.failures: dict[tuple[int, int], IdcError] = {}
         self.ledger = FixtureLedger()
         self._stack: list[tuple[str, str]] = []
         self._attached = False

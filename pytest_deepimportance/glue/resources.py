@@ -16,12 +16,13 @@ from pytest_deepimportance.glue.markers import SUITE
 from pytest_deepimportance.settings import Settings
 
 if TYPE_CHECKING:
+    from pytest_deepimportance.data.reference import Reference
     from pytest_deepimportance.glue.recording import Recording
     from pytest_deepimportance.glue.watch import Watch
     from pytest_deepimportance.models.loading import LoadedModel
 
-_LOADED = pytest.StashKey["LoadedModel"]()
-_REFERENCE = pytest.StashKey["Reference"]()
+_LOADED: pytest.StashKey[LoadedModel] = pytest.StashKey()
+_REFERENCE: pytest.StashKey[Reference] = pytest.StashKey()
 SKIPPED = pytest.StashKey[str]()
 """On the config: why the measurement was skipped (idc_missing = skip)."""
 
@@ -99,19 +100,18 @@ def prepare_from_specs(recording: Recording, selected: Sequence[pytest.Item]) ->
     missing = missing_files(settings)
     if missing and settings.missing == "skip":
         recording.config.stash[SKIPPED] = f"not measured: {missing} is absent (idc_missing = skip)"
-        for marked in recording.config.pluginmanager.get_plugins():
-            if marked is recording:
-                recording.config.pluginmanager.unregister(recording)
+        recording.config.pluginmanager.unregister(recording)
         del recording.config.stash[RECORDING]
         return
     try:
         model = _loaded(recording.config, settings).module
         source = None if settings.profile else load_idc_reference(recording.config)
         obtain_watch(recording, model, source)
-    except IdcError as error:
+    except (IdcError, pytest.fail.Exception) as error:
+        if hasattr(recording.config, "workerinput"):
+            # A usage error would tear the worker down; each marked test reports it instead.
+            return
         raise pytest.UsageError(str(error)) from error
-    except pytest.fail.Exception as error:
-        raise pytest.UsageError(str(error)) from None
 
 
 def missing_files(settings: Settings) -> str:
@@ -176,10 +176,17 @@ def obtain_watch(recording: Recording, model: Any, reference: Any) -> Watch:
     for watch in recording.watches:
         if watch.model is model and watch.reference is reference:
             return watch
+    failure = recording.failures.get((id(model), id(reference)))
+    if failure is not None:
+        raise failure
     model = _checked_module(model)
     settings = recording.settings
-    with recording.suspended():
-        profile = _obtain_profile(recording, model, reference).with_m(settings.m)
+    try:
+        with recording.suspended():
+            profile = _obtain_profile(recording, model, reference).with_m(settings.m)
+    except IdcError as error:
+        recording.failures[id(model), id(reference)] = error
+        raise
     recorder = Recorder(
         model,
         profile.sites,
@@ -220,10 +227,10 @@ def _obtain_profile(recording: Recording, model: Any, reference: Any) -> Any:
             "idc_reference, or measure against a stored profile: --idc-profile FILE",
         )
     loaded = config.stash.get(_LOADED, None)
-    from_spec = loaded is not None and loaded.module is model
-    info = profiles.describe_model(
-        model, settings.model or "" if from_spec else "", loaded.notes if from_spec else ()
-    )
+    if loaded is not None and loaded.module is model:
+        info = profiles.describe_model(model, settings.model or "", loaded.notes)
+    else:
+        info = profiles.describe_model(model)
     with progress_for(config) as progress:
         return profiles.obtain_profile(
             model,

@@ -48,8 +48,9 @@ class Watch:
         self._drop(key)
 
     def _drop(self, key: str) -> None:
-        for table in (self.blocks, self._states, self._sent):
-            table.pop(key, None)  # type: ignore[attr-defined]
+        self.blocks.pop(key, None)
+        self._states.pop(key, None)
+        self._sent.pop(key, None)
 
     def has_passes(self, key: str) -> bool:
         """Whether the block exists and holds at least one pass."""
@@ -85,11 +86,8 @@ class Watch:
 
     def cause_of_nothing(self, nodeid: str, claims: Sequence[str]) -> str:
         """Return one sentence on why a marked test recorded nothing."""
-        for key in [nodeid, *claims]:
-            block = self.blocks.get(key)
-            if block is not None and (key == nodeid or block.touched):
-                return self.recorder.cause_of_nothing(block)
-        return self.recorder.cause_of_nothing(Block(nodeid, "test"))
+        blocks = [self.blocks[key] for key in [nodeid, *claims] if key in self.blocks]
+        return self.recorder.cause_of_nothing(*blocks)
 
     def profile_bytes_once(self) -> bytes | None:
         """Return the serialised profile the first time, None afterwards."""
