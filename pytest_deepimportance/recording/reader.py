@@ -15,7 +15,7 @@ from pytest_deepimportance.errors import LayerError
 from pytest_deepimportance.models import functions
 from pytest_deepimportance.models.sitemap import Reading, Site
 from pytest_deepimportance.recording.inert import InertHook
-from pytest_deepimportance.recording.passes import (
+from pytest_deepimportance.recording.frames import (
     EnterFrame,
     Frame,
     LeaveFrame,
@@ -109,9 +109,9 @@ class SiteReader:
             hook = _ModuleHook(self, name, by_call)
             self._handles.append(_submodule(model, name).register_forward_hook(hook))
         for name, module in self._framed(model).items():
-            frame = _Frame(self, name)
-            self._handles.append(module.register_forward_pre_hook(_EnterFrame(frame)))
-            self._handles.append(module.register_forward_hook(_LeaveFrame(frame), always_call=True))
+            frame = Frame(self._passes, name)
+            self._handles.append(module.register_forward_pre_hook(EnterFrame(frame)))
+            self._handles.append(module.register_forward_hook(LeaveFrame(frame), always_call=True))
 
     def detach(self) -> None:
         """Take every hook off again."""
@@ -125,7 +125,7 @@ class SiteReader:
         passing = Pass()
         if self._at_functions:
             passing.mode = ReadingMode(self._wanted, passing, self._function_called)
-            passing.mode.push()
+            passing.mode.install()
         self._passes.here = passing
 
     def end(self) -> None:
