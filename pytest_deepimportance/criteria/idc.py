@@ -18,12 +18,8 @@ from pytest_deepimportance.criteria.idc_rows import SpaceMeasure, make_row
 from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.errors import ProfileError, RecordingError
 from pytest_deepimportance.results import CriterionRow, LadderStep
-from pytest_deepimportance.statistics.combination_counts import (
-    CombinationCounts,
-    Exercised,
-    Missing,
-    PrefixCounts,
-)
+from pytest_deepimportance.statistics.combination_counts import CombinationCounts
+from pytest_deepimportance.statistics.prefix_counts import Exercised, Missing, PrefixCounts
 
 if TYPE_CHECKING:
     from typing import Self  # Python 3.11; never imported when the code runs

@@ -10,8 +10,8 @@ from typing import Any
 from pytest_deepimportance.clustering.combinations import CombinationSpace
 from pytest_deepimportance.criteria.combination_state import CombinationState
 from pytest_deepimportance.results import CriterionRow, RandomSuite
-from pytest_deepimportance.statistics.combination_counts import Exercised, PrefixCounts
 from pytest_deepimportance.statistics.expectation import random_suites
+from pytest_deepimportance.statistics.prefix_counts import Exercised, PrefixCounts
 from pytest_deepimportance.statistics.rows import unique_rows
 
 DEGENERATE = "degenerate: every important neuron has one cluster, so one input covers all"

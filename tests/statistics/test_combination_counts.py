@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,25 +9,8 @@ from pytest_deepimportance.errors import ProfileError
 from pytest_deepimportance.statistics.combination_counts import (
     CombinationCounter,
     CombinationCounts,
-    Missing,
 )
-
-WIDTH = 3
-row = st.tuples(
-    st.tuples(*[st.integers(0, 2)] * WIDTH), st.integers(-1, 2), st.booleans()
-)  # codes, class, fitted
-tables = st.lists(row, max_size=40)
-
-
-def arrays(rows, indices=None):
-    codes = np.array([codes for codes, _, _ in rows], dtype=np.uint8).reshape(-1, WIDTH)
-    classes = np.array([c for _, c, _ in rows], dtype=np.int64)
-    fitted = np.array([f for _, _, f in rows], dtype=bool)
-    return codes, classes, fitted, np.arange(len(rows)) if indices is None else np.array(indices)
-
-
-def counts_of(rows, indices=None):
-    return CombinationCounts.from_rows(*arrays(rows, indices))
+from tests.statistics.tables import WIDTH, arrays, counts_of, tables
 
 
 def as_dict(counts):
@@ -98,51 +79,3 @@ def test_indices_may_be_left_out():
     counts = CombinationCounts.from_rows(codes, np.zeros(4, dtype=int), np.ones(4, dtype=bool))
     assert counts.first_index.tolist() == [-1]
     assert counts.merge(CombinationCounts.empty(WIDTH)).prefix(1).first_index.tolist() == [-1]
-
-
-@settings(max_examples=100, deadline=None)
-@given(tables, st.integers(1, WIDTH))
-def test_a_prefix_equals_counting_the_prefix(rows, m):
-    prefix = counts_of(rows).prefix(m)
-    combos = [codes[:m] for codes, _, _ in rows]
-    expected = sorted(set(combos))
-    assert [tuple(c) for c in prefix.codes.tolist()] == expected
-    assert prefix.counts.tolist() == [combos.count(c) for c in expected]
-    assert prefix.reach == len(expected)
-    assert prefix.rows == len(rows)
-    assert prefix.fit_reached == len({codes[:m] for codes, _, fitted in rows if fitted})
-    assert prefix.first_index.tolist() == [combos.index(c) for c in expected]
-    assert prefix.class_rows == dict(sorted(Counter(c for _, c, _ in rows if c >= 0).items()))
-
-
-@settings(max_examples=100, deadline=None)
-@given(tables, st.integers(1, WIDTH), st.lists(st.tuples(*[st.integers(0, 2)] * WIDTH), max_size=6))
-def test_exercised_rows_equal_a_loop(rows, m, suite):
-    prefix = counts_of(rows).prefix(m)
-    seen = {codes[:m] for codes in suite}
-    codes = np.array([c[:m] for c in suite], dtype=np.uint8).reshape(-1, m)
-    found = prefix.exercise(codes)
-    hits = [(codes[:m] in seen, c) for codes, c, _ in rows]
-    assert found.rows == sum(hit for hit, _ in hits)
-    assert found.reached == len(seen & {codes[:m] for codes, _, _ in rows})
-    assert found.share == prefix.share(codes) == (found.rows / len(rows) if rows else 0.0)
-    assert found.classes == {
-        c: (sum(hit for hit, own in hits if own == c), sum(own == c for _, own in hits))
-        for c in sorted({c for _, c in hits if c >= 0})
-    }
-
-
-def test_missing_lists_the_largest_gap_first_with_its_main_class():
-    rows = (
-        [((0, 0, 0), 1, True)] * 5
-        + [((0, 0, 1), 2, True)] * 4
-        + [((0, 0, 1), 0, False)] * 3
-        + [((2, 2, 2), -1, True)] * 6
-    )
-    prefix = counts_of(rows).prefix(3)
-    exercised = prefix.exercise(np.array([[0, 0, 0]], dtype=np.uint8))
-    assert prefix.missing(exercised, 5) == (
-        Missing((0, 0, 1), 7, 2, 4, 5),
-        Missing((2, 2, 2), 6, None, 0, 12),
-    )
-    assert prefix.missing(exercised, 1)[0].rows == 7
