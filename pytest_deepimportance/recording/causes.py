@@ -1,0 +1,75 @@
+"""Why a marked test recorded nothing: one exact sentence (users.md R3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_deepimportance.formatting import plural
+from pytest_deepimportance.recording.blocks import Block
+
+
+def cause_of_nothing(blocks: Sequence[Block], model: str, unmarked: int) -> str:
+    """Return why `blocks` hold no counted row.
+
+    Args:
+        blocks: A test's block and those of the fixtures it claims.
+        model: Class name of the watched model.
+        unmarked: Passes made by unmarked tests so far.
+    """
+    attacks = sum(block.attack_passes for block in blocks)
+    counted = sum(block.counted_passes for block in blocks)
+    rows = sum(len(p) for block in blocks for p in block.passes if not p.is_attack)
+    if counted:
+        return _of_recorded(blocks, counted, rows)
+    if attacks:
+        return (
+            f"only attack steps: a gradient flowed back to the input of "
+            f"{'the only pass' if attacks == 1 else f'all {attacks} passes'}, "
+            "so none counts as an exercise of the model"
+        )
+    return _of_excluded(blocks, model) or _of_silence(model, unmarked)
+
+
+def _of_recorded(blocks: Sequence[Block], counted: int, rows: int) -> str:
+    layers = sorted({name for block in blocks for name in block.non_finite})
+    if not rows:
+        return f"{plural(counted, 'pass', 'passes')} without any input row"
+    if layers:
+        return f"only rows with NaN or infinity: all {rows} rows, in {', '.join(layers[:4])}"
+    return f"{plural(counted, 'pass', 'passes')} recorded"
+
+
+def _of_excluded(blocks: Sequence[Block], model: str) -> str:
+    def total(name: str) -> int:
+        return sum(getattr(block.counters, name) for block in blocks)
+
+    named = [
+        sentence
+        for block in blocks
+        for sentence in block.counters.sentences()
+        if "other weights" in sentence
+    ]
+    if total("other_weights_passes"):
+        return "; ".join(named[:3])
+    if total("paused_passes"):
+        made = plural(total("paused_passes"), "pass", "passes")
+        return f"{made} made while recording was paused (idc.paused)"
+    if total("dropped_passes"):
+        return "; ".join(s for block in blocks for s in block.counters.sentences()[:3])
+    if total("raised_passes"):
+        return f"the forward of {model} raised an exception each time it was called"
+    if total("partial_model_calls"):
+        calls = plural(total("partial_model_calls"), "call")
+        return (
+            f"only a part of the {model} was called ({calls} such as model.features(x)): "
+            "call the model itself"
+        )
+    return ""
+
+
+def _of_silence(model: str, unmarked: int) -> str:
+    text = f"no forward pass of the watched {model} happened in this process"
+    if unmarked:
+        made = plural(unmarked, "pass", "passes")
+        return f"{text} during this test; unmarked tests made {made} (mark them with idc_suite)"
+    return f"{text}; a model in a subprocess or behind a network service cannot be seen"

@@ -1,0 +1,24 @@
+"""Hook objects that a copy or a pickle of the user's model never carries along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+
+class InertHook:
+    """Base of every hook object put on a user's module or tensor.
+
+    A deep copy or a pickle holds `contextlib.nullcontext().__exit__` in its place: callable with
+    any positional arguments, without effect, and loadable where this package is not installed.
+    """
+
+    __torch_unserializable__ = True
+    """Keeps torch from warning that this hook is not saved with a tensor."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Callable[..., Any]:
+        return nullcontext().__exit__
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return getattr, (nullcontext(), "__exit__")

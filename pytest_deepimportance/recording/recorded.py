@@ -1,0 +1,83 @@
+"""One recorded forward pass."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch, LayerValues
+from pytest_deepimportance.recording.gradients import GradientWatch
+
+
+class RecordedPass:
+    """One forward pass of the watched model, reduced to neurons.
+
+    Args:
+        layers: Values by layer name, for N rows.
+        digests: Content hash of each input row, (N,).
+        predicted: Predicted classes, (N,) int64 on any device, or None; read back when asked for,
+            so that a pass on an accelerator need not be waited for.
+        labels: True classes that came with the call, (N,), or None.
+        gradient: What saw whether a gradient flowed back to the input.
+    """
+
+    def __init__(
+        self,
+        layers: dict[str, LayerValues],
+        digests: NDArray[np.uint64],
+        predicted: Tensor | None = None,
+        labels: NDArray[np.int64] | None = None,
+        gradient: GradientWatch | None = None,
+    ) -> None:
+        self.order = -1
+        self.labelled = labels is not None
+        self.gradient = gradient
+        self._layers = layers
+        self._digests = digests
+        self._predicted = predicted
+        self._labels = np.full(len(digests), UNKNOWN, np.int64) if labels is None else labels
+        self._batch: ActivationBatch | None = None
+
+    def __len__(self) -> int:
+        return len(self._digests)
+
+    @property
+    def batch(self) -> ActivationBatch:
+        """All rows, those with NaN or infinity included (see `finite`)."""
+        if self._batch is None:
+            predictions = np.full(len(self), UNKNOWN, np.int64)
+            if self._predicted is not None:
+                predictions = self._predicted.cpu().numpy().astype(np.int64)
+            self._predicted = None
+            self._batch = ActivationBatch(self._layers, self._digests, predictions, self._labels)
+        return self._batch
+
+    @property
+    def finite(self) -> NDArray[np.bool_]:
+        """Whether each row is finite in every layer, (N,)."""
+        return self.batch.finite()
+
+    @property
+    def layer_names(self) -> frozenset[str]:
+        """Layers the pass visited."""
+        return frozenset(self._layers)
+
+    @property
+    def is_attack(self) -> bool:
+        """Whether a gradient flowed back to the input, so far."""
+        return self.gradient is not None and self.gradient.reached_input
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """True classes, (N,), UNKNOWN where not given."""
+        return self._labels
+
+    def label(self, labels: NDArray[np.int64]) -> None:
+        """Set the true classes, (N,)."""
+        self._labels = labels.astype(np.int64)
+        self.labelled = True
+        if self._batch is not None:
+            self._batch = replace(self._batch, labels=self._labels)

@@ -1,0 +1,294 @@
+"""The recorder: watches one model for one profile, and books its forward passes to blocks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from pytest_deepimportance.errors import RecordingError
+from pytest_deepimportance.models.fingerprint import fingerprint
+from pytest_deepimportance.models.sitemap import SiteMap
+from pytest_deepimportance.recording.adoption import Adoption
+from pytest_deepimportance.recording.blocks import Block
+from pytest_deepimportance.recording.causes import cause_of_nothing
+from pytest_deepimportance.recording.counters import Counters
+from pytest_deepimportance.recording.flights import Flight, Flights, Measure
+from pytest_deepimportance.recording.inert import InertHook
+from pytest_deepimportance.recording.watching import Watch
+from pytest_deepimportance.recording.weights import WeightSample, WeightsCheck
+
+_BACKWARD_TASK: Callable[[], int] = getattr(torch._C, "_current_graph_task_id", lambda: -1)
+"""Number of the backward that runs in this thread, -1 outside of one."""
+_TRACING: Callable[[], bool] = vars(torch.jit)["is_tracing"]
+
+
+class Recorder:
+    """Records the forward passes of a model, and of any module with the same class and weights.
+
+    A pass is one outermost call of the model, in any thread. It belongs to the block that is
+    current when it begins and is booked when it returns; a pass that raises is only counted. The
+    user's outputs, gradients, modes and random state stay as they are, and an error while measuring
+    never reaches the user's code: the pass is counted as dropped, with the error.
+
+    Args:
+        model: The profiled model.
+        sites: Its sites.
+        layers: Names of the layers to record.
+        reduce: How positions become one value per neuron (setting `reduce`).
+        tap: Which side of the activation is read (setting `tap`).
+        output: Turns the model's output into class scores (setting `output`), or None.
+        model_fingerprint: Fingerprint of the profiled weights.
+
+    Attributes:
+        totals: Everything left out since the start, whatever the block.
+        counted: Completed calls seen while only counting (`attach_counter`).
+
+    Raises:
+        LayerError: A layer does not exist or cannot be measured.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        sites: SiteMap,
+        layers: Sequence[str],
+        *,
+        reduce: str = "mean",
+        tap: str = "post",
+        output: Callable[[Any], Any] | None = None,
+        model_fingerprint: str,
+    ) -> None:
+        self.model = model
+        self.expected = model_fingerprint
+        self.measure = Measure(tuple(sites.find(name) for name in layers), reduce, tap, output)
+        self.flights = Flights()
+        self.totals = Counters()
+        self._block: Block | None = None
+        self._paused = 0
+        self._lock = threading.RLock()
+        self._sample: WeightSample | None = None
+        self._primary = Watch(self, model, WeightsCheck(model_fingerprint))
+        self._adoption = Adoption(self)
+        self._recent: list[Flight] = []
+        self._counter: Any = None
+
+    # --- on and off -------------------------------------------------------------------------
+
+    @property
+    def attached(self) -> bool:
+        """Whether passes are recorded now."""
+        return self._adoption.attached
+
+    @property
+    def counting_only(self) -> bool:
+        """Whether calls of the model are only counted now."""
+        return self._counter is not None
+
+    @property
+    def counted(self) -> int:
+        """Calls of the model seen while only counting."""
+        return self.totals.unmarked_passes
+
+    def attach(self) -> None:
+        """Put the hooks on: a marked test, or a fixture it may use, begins."""
+        if self.attached:
+            return
+        self.detach()
+        self._primary.attach(reading=True)
+        self._adoption.attach()
+
+    def attach_counter(self) -> None:
+        """Put on one hook that counts the model's calls: an unmarked test begins."""
+        self.detach()
+        self._counter = self.model.register_forward_hook(_CallCounter(self.totals))
+
+    def detach(self) -> None:
+        """Take every hook off; passes still running in other threads are dropped and counted."""
+        self._note_compiled()
+        if self._counter is not None:
+            self._counter.remove()
+            self._counter = None
+        if not self.attached:
+            return
+        self._primary.detach()
+        self._adoption.detach()
+        for flight in self.flights.abandon_all():
+            self._count(flight.block, "dropped_passes", "passes still ran when their test ended")
+        for recent in self._recent:
+            recent.gradient.close()
+        self._recent.clear()
+
+    # --- where passes go --------------------------------------------------------------------
+
+    @property
+    def block(self) -> Block | None:
+        """The block that passes beginning now belong to, in any thread; None: they are dropped."""
+        return self._block
+
+    @block.setter
+    def block(self, block: Block | None) -> None:
+        with self._lock:
+            self._note_compiled()
+            self.flights.abandon_here()
+            self._block = block
+            if self.attached:
+                self._primary.guard_compiled()
+
+    @contextmanager
+    def paused(self) -> Generator[None, None, None]:
+        """Count passes that begin inside, in any thread, instead of recording them."""
+        with self._lock:
+            self._paused += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._paused -= 1
+
+    def watch(self, module: nn.Module) -> None:
+        """Record another module with the profile's weights, of whatever class.
+
+        Raises:
+            RecordingError: It has other weights, or is no module.
+        """
+        module = getattr(module, "_orig_mod", module)
+        if not isinstance(module, nn.Module):
+            raise RecordingError(
+                f"a {type(module).__name__} cannot be watched",
+                "Forward passes are recorded by hooks on a torch.nn.Module.",
+                "Pass the module itself.",
+            )
+        found = fingerprint(module)
+        if found != self.expected:
+            raise RecordingError(
+                f"this {type(module).__name__} has other weights than the profile's model "
+                f"(fingerprint {found[:8]}, the profile's is {self.expected[:8]})",
+                "What it does cannot be compared with the reference.",
+                "Load the profiled weights into it, or build a profile for it.",
+            )
+        if module is not self.model:
+            self._adoption.adopt(module)
+
+    def cause_of_nothing(self, *blocks: Block) -> str:
+        """Return one sentence on why these blocks of a marked test hold no counted row."""
+        if self._block in blocks:
+            self._note_compiled()
+        return cause_of_nothing(blocks, type(self.model).__name__, self.totals.unmarked_passes)
+
+    # --- what watches ask -------------------------------------------------------------------
+
+    def exclusion(self, watch: Watch) -> tuple[str, str | None] | None:
+        """Return counter and cause when a pass that begins now is not recorded, else None."""
+        if _TRACING():
+            return "dropped_passes", "passes were traced by torch.jit.trace"
+        if self._block is None:
+            return "dropped_passes", "passes were made outside of any test or fixture"
+        if self._paused:
+            return "paused_passes", None
+        module = watch.module
+        if module is None or not self._matches(watch, module):
+            other = f"fingerprint {watch.weights.other}, the profile's is {self.expected[:8]}"
+            name = type(module).__name__
+            return "other_weights_passes", f"passes of another {name} with other weights ({other})"
+        return None
+
+    def _matches(self, watch: Watch, module: nn.Module) -> bool:
+        with self._lock:
+            matches = watch.weights.matches(module, self._sample)
+            if matches and self._sample is None:
+                self._sample = WeightSample(module)
+            return matches
+
+    def finish(self, flight: Flight) -> None:
+        """Book a flight whose call has returned, or raised."""
+        if flight.raised:
+            flight.gradient.close()
+            self._count(flight.block, "raised_passes", "passes raised an exception")
+        elif flight.exclusion is not None:
+            self._count(flight.block, *flight.exclusion)
+        elif flight.failure is not None:
+            self._drop(flight, f"passes could not be measured: {flight.failure}")
+        elif not flight.layers:
+            self._drop(flight, "passes visited no measured layer" + _other_rows(flight))
+        else:
+            self._commit(flight)
+
+    def partial(self, order: int) -> None:
+        """Note a site visited without a call of the model (`model.features(x)`)."""
+        # Checkpointed layers are visited again during the backward: no call of the user's.
+        if _BACKWARD_TASK() == -1 and self.flights.starts_partial_call(order):
+            self._count(self._block, "partial_model_calls", None)
+
+    def compiled_around(self) -> None:
+        """Note a call of a compiled module that holds the watched model."""
+        self._primary.take_compiled_mark()
+        self._count(self._block, "dropped_passes", _IN_COMPILED)
+
+    # --- booking ----------------------------------------------------------------------------
+
+    def _commit(self, flight: Flight) -> None:
+        block = flight.block
+        assert block is not None
+        recorded = flight.recorded()
+        if not block.commit(recorded):
+            self._drop(flight, "passes ended after their test")
+            return
+        for name in flight.apart:
+            self._count(block, name, None)
+        for name, rows in flight.skipped.items():
+            self._note(block, f"passes gave layer {name} another number of rows, such as {rows}")
+        if flight.unscored is not None:
+            self._note(block, f"passes gave no class: {flight.unscored}")
+        flight.gradient.arm(lambda: self._attacked(block))
+        self._recent.append(flight)
+
+    def _attacked(self, block: Block) -> None:
+        block.touch()
+        self.totals.add("attack_passes")
+
+    def _drop(self, flight: Flight, cause: str) -> None:
+        flight.gradient.close()
+        self._count(flight.block, "dropped_passes", cause)
+
+    def _count(self, block: Block | None, name: str, cause: str | None) -> None:
+        self.totals.add(name, cause=cause)
+        if block is not None:
+            block.counters.add(name, cause=cause)
+
+    def _note(self, block: Block, cause: str) -> None:
+        self.totals.note(cause)
+        block.counters.note(cause)
+
+    def _note_compiled(self) -> None:
+        for watch in (self._primary, *self._adoption.watches()):
+            if watch.take_compiled_mark():
+                self._count(self._block, "dropped_passes", _IN_COMPILED)
+
+
+_IN_COMPILED = (
+    "or more passes ran inside code compiled by torch.compile, where hooks do not fire "
+    "(compile the model itself: torch.compile(model) or model.compile())"
+)
+
+
+class _CallCounter(InertHook):
+    """Forward hook that only counts."""
+
+    def __init__(self, totals: Counters) -> None:
+        self._totals = totals
+
+    def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
+        if not torch.compiler.is_compiling():
+            self._totals.add("unmarked_passes")
+
+
+def _other_rows(flight: Flight) -> str:
+    if not flight.skipped:
+        return ""
+    name, rows = next(iter(flight.skipped.items()))
+    return f" with one row per input ({name} has {rows})"

@@ -1,0 +1,279 @@
+"""Watching one module: its root hooks, its weights, its mode, and its compiled form."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from pytest_deepimportance.models.restore import depends_on_mode, evaluating
+from pytest_deepimportance.models.sitemap import Site
+from pytest_deepimportance.recording.blocks import Block
+from pytest_deepimportance.recording.flights import Flight, Flights, Measure
+from pytest_deepimportance.recording.gradients import detached, tensors_in
+from pytest_deepimportance.recording.inert import InertHook
+from pytest_deepimportance.recording.reader import SiteReader
+from pytest_deepimportance.recording.weights import WeightsCheck
+
+
+class Hub(Protocol):
+    """What a watch needs of the recorder it belongs to."""
+
+    flights: Flights
+    measure: Measure
+
+    @property
+    def block(self) -> Block | None:
+        """The current block."""
+
+    def exclusion(self, watch: Watch) -> tuple[str, str | None] | None:
+        """Why a pass that begins now is not recorded: counter and cause, or None."""
+
+    def finish(self, flight: Flight) -> None:
+        """Book a flight whose call has returned."""
+
+    def partial(self, order: int) -> None:
+        """Note a site visited without a call of the model."""
+
+
+class Watch:
+    """The hooks on one module that may be recorded, from `attach` to `detach`.
+
+    It refers to the module weakly: the hooks on the module keep the watch alive, not the reverse,
+    and without hooks nothing is left behind.
+
+    Args:
+        hub: The recorder.
+        module: A module with the structure of the profile's model.
+        weights: What was found out about its weights before.
+    """
+
+    def __init__(self, hub: Hub, module: nn.Module, weights: WeightsCheck) -> None:
+        self.hub = hub
+        self.weights = weights
+        self._module = weakref.ref(module)
+        self._reader: SiteReader | None = None
+        self._handles: list[Any] = []
+        self._before = BeforeHook(self)
+        self._compiled: _CompiledCall | None = None
+        self._depends: bool | None = None
+
+    @property
+    def module(self) -> nn.Module | None:
+        """The watched module, None when it is gone."""
+        return self._module()
+
+    @property
+    def attached(self) -> bool:
+        """Whether the hooks are on the module."""
+        return bool(self._handles)
+
+    def attach(self, reading: bool = False) -> None:
+        """Put the hooks on the root, and at once on the sites too when `reading`."""
+        module = self.module
+        if module is None or self._handles:
+            return
+        self._before.compiled = False
+        self._handles = [
+            module.register_forward_pre_hook(self._before, with_kwargs=True),
+            module.register_forward_hook(AfterHook(self), with_kwargs=True, always_call=True),
+        ]
+        self._depends = None
+        self.weights.look_again()
+        self.guard_compiled()
+        if reading:
+            self._read_sites(module)
+
+    def detach(self) -> None:
+        """Take everything off the module again."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        if self._reader is not None:
+            self._reader.detach()
+            self._reader = None
+        module = self.module
+        compiled, self._compiled = self._compiled, None
+        if module is None or compiled is None:
+            return
+        if module._compiled_call_impl is compiled:
+            module._compiled_call_impl = compiled.original
+
+    def guard_compiled(self) -> None:
+        """Stand before the compiled form of a module that was compiled in place."""
+        module = self.module
+        compiled = None if module is None else module._compiled_call_impl
+        if module is not None and compiled is not None and compiled is not self._compiled:
+            self._compiled = _CompiledCall(self, compiled)
+            module._compiled_call_impl = self._compiled
+
+    def take_compiled_mark(self) -> bool:
+        """Return whether the module ran inside a compiled graph, out of reach, since last asked."""
+        seen = self._before.compiled
+        self._before.compiled = False
+        return seen
+
+    # --- one pass ---------------------------------------------------------------------------
+
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], compiled: bool = False) -> None:
+        """Take note that the module is being called."""
+        flight = self.hub.flights.here
+        if flight is not None:
+            flight.depth += 1
+            return
+        flight = Flight(self, self.hub.block)
+        self.hub.flights.open(flight)
+        try:
+            flight.exclusion = self.hub.exclusion(self)
+            if flight.exclusion is None:
+                flight.take_inputs(args, kwargs)
+                self._measure(flight, args, kwargs, compiled)
+        except Exception as error:
+            flight.fail(error)
+
+    def end(self, output: Any) -> None:
+        """Take note that the call returned, or raised."""
+        flight = self.hub.flights.here
+        if flight is None:
+            return
+        flight.depth -= 1
+        if flight.depth:
+            return
+        if flight.collecting:
+            flight.collecting = False
+            self.stop_collecting()
+        if flight.exclusion is None and flight.failure is None and not flight.raised:
+            flight.take_output(output, self.hub.measure)
+            flight.gradient.watch_inside(output)
+        self.hub.flights.close(flight)
+        self.hub.finish(flight)
+
+    def stop_collecting(self) -> None:
+        """End the reading of sites in this thread."""
+        if self._reader is not None:
+            self._reader.end()
+
+    def _measure(
+        self, flight: Flight, args: tuple[Any, ...], kwargs: dict[str, Any], compiled: bool
+    ) -> None:
+        module = self.module
+        assert module is not None
+        reader = self._read_sites(module)
+        trains = self._mode_matters(module)
+        if not (trains or compiled):
+            flight.collecting = True
+            reader.begin()
+            return
+        flight.apart = ["train_mode_passes"] * trains + ["compiled_passes"] * compiled
+        with _untouched(module, (args, kwargs)):
+            flight.collecting = True
+            reader.begin()
+            try:
+                # Not `module(...)`: that would be the compiled form.
+                run: Callable[..., Any] = module._call_impl
+                output = run(*detached(args), **detached(kwargs))
+            finally:
+                flight.collecting = False
+                reader.end()
+        flight.take_output(output, self.hub.measure)
+
+    def _read_sites(self, module: nn.Module) -> SiteReader:
+        if self._reader is None:
+            measure = self.hub.measure
+            self._reader = SiteReader(
+                module, measure.sites, self._on_site, tap=measure.tap, on_stray=self._on_stray
+            )
+            self._reader.attach()
+        return self._reader
+
+    def _mode_matters(self, module: nn.Module) -> bool:
+        if not any(part.training for part in module.modules()):
+            return False
+        if self._depends is None:
+            self._depends = depends_on_mode(module)
+        return self._depends
+
+    def _on_site(self, site: Site, tensor: Tensor) -> None:
+        flight = self.hub.flights.here
+        if flight is not None and flight.collecting and flight.owner is self:
+            if not flight.layers:
+                flight.gradient.watch_inside(tensor)
+            flight.take_site(site, tensor, self.hub.measure)
+
+    def _on_stray(self, site: Site) -> None:
+        if self.hub.flights.here is None:
+            self.hub.partial(self.hub.measure.sites.index(site))
+
+
+class BeforeHook(InertHook):
+    """Forward pre-hook at the root.
+
+    Attributes:
+        watch: Whose hook it is.
+        compiled: Set when the module runs inside a compiled graph. Dynamo traces this hook, keeps
+            nothing but the assignment, and repeats that at every execution, without a graph break.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.compiled = False
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Begin a pass."""
+        if torch.compiler.is_compiling():
+            self.compiled = True
+            return
+        self.watch.begin(args, kwargs)
+
+
+class AfterHook(InertHook):
+    """Forward hook at the root, called whether or not the forward raises."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+
+    def __call__(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+    ) -> None:
+        """End a pass."""
+        if not torch.compiler.is_compiling():
+            self.watch.end(output)
+
+
+class _CompiledCall:
+    """Stands in for `module._compiled_call_impl` while the module is watched.
+
+    Hooks do not fire in compiled code, so the pass is measured by a second forward without
+    compilation. Copies and pickles of a module leave this attribute out by themselves.
+    """
+
+    def __init__(self, watch: Watch, original: Callable[..., Any]) -> None:
+        self.watch = watch
+        self.original = original
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if torch.compiler.is_compiling():
+            return self.original(*args, **kwargs)
+        self.watch.begin(args, kwargs, compiled=True)
+        output = None
+        try:
+            output = self.original(*args, **kwargs)
+        except Exception:
+            self.watch.end(None)
+            raise
+        self.watch.end(output)
+        self.watch.take_compiled_mark()
+        return output
+
+
+@contextmanager
+def _untouched(module: nn.Module, inputs: Any) -> Iterator[None]:
+    """Run the module once more without a trace: modes and random state are put back."""
+    devices = {t.device.index or 0 for t in tensors_in(inputs) if t.device.type == "cuda"}
+    devices |= {p.device.index or 0 for p in module.parameters() if p.device.type == "cuda"}
+    with torch.random.fork_rng(devices=sorted(devices)), evaluating(module), torch.no_grad():
+        yield
