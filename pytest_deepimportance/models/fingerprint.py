@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -31,11 +31,12 @@ _SCALARS = (
 def fingerprint(model: nn.Module) -> str:
     """Return the SHA-256 of weights and structure, as 64 hexadecimal digits.
 
-    Weights: name, dtype, shape and bytes of every parameter and persistent buffer but
-    `num_batches_tracked`. Structure: name, class and settings of every submodule. Settings of
-    torch's own modules are read from a fixed list of attributes, because their printed form changes
-    between versions of torch; other classes add what their `extra_repr` prints (without addresses).
-    Only what matters in eval mode counts: neither the mode, nor dropout rates, nor momentum.
+    Weights: name, dtype, shape and bytes of every entry of the state_dict but
+    `num_batches_tracked` (packed weights of quantised layers and extra state included).
+    Structure: name, class and settings of every submodule. Settings of torch's own modules are read
+    from a fixed list of attributes, because their printed form changes between versions of torch;
+    other classes add what their `extra_repr` prints (without addresses). Only what matters in eval
+    mode counts: neither the mode, nor dropout rates, nor momentum.
 
     Equal for a deep copy, on any device, in train and eval mode, tied or not; different when one
     weight differs. Parameters without data (lazy, meta) count by name alone.
@@ -43,30 +44,29 @@ def fingerprint(model: nn.Module) -> str:
     digest = hashlib.sha256(_FORMAT)
     for name, module in sorted(model.named_modules(remove_duplicate=False), key=lambda m: m[0]):
         _add(digest, "module", name, type(module).__qualname__, _settings(module))
-    for name, tensor in sorted(_state(model), key=lambda entry: entry[0]):
-        _add_tensor(digest, name, tensor)
+    for name, entry in sorted(model.state_dict(keep_vars=True).items()):
+        if name.rpartition(".")[2] != _IGNORED:
+            _add_entry(digest, name, entry)
     return digest.hexdigest()
 
 
 def weights_version(model: nn.Module) -> object:
     """Return a token that compares equal as long as no weight of `model` was seen to change.
 
-    It holds, for each parameter and buffer but `num_batches_tracked`, the object, its address and
-    its version counter, and costs microseconds. It sees replaced tensors, `load_state_dict`,
-    optimizer steps, in-place operations and moves. It cannot see writes through `.data` or numpy,
-    nor in-place writes to inference tensors (they have no counter): where that matters, compare
-    `fingerprint`.
+    It holds, for each parameter and buffer, the object, its address and its version counter, and
+    costs microseconds. It sees replaced tensors, `load_state_dict`, optimizer steps, in-place
+    operations, moves, and batch normalisation in train mode: torch updates running statistics
+    without counting a version, but counts the batch in `num_batches_tracked`, so that one is in.
+    It cannot see writes through `.data` or numpy, running statistics of instance normalisation, nor
+    in-place writes to inference tensors: where that matters, compare `fingerprint`.
     """
     token: list[object] = []
     queue, seen = [model], {id(model)}
     while queue:
         module = queue.pop()
-        for tensor in module._parameters.values():
+        for tensor in (*module._parameters.values(), *module._buffers.values()):
             if tensor is not None:
                 token.append(_version(tensor))
-        for name, buffer in module._buffers.items():
-            if buffer is not None and name != _IGNORED:
-                token.append(_version(buffer))
         for child in module._modules.values():
             if child is not None and id(child) not in seen:
                 seen.add(id(child))
@@ -75,23 +75,11 @@ def weights_version(model: nn.Module) -> object:
 
 
 def _version(tensor: Tensor) -> tuple[int, int, int]:
-    version = -1 if tensor.is_inference() else tensor._version
     try:
+        version = -1 if tensor.is_inference() else tensor._version
         return id(tensor), tensor.data_ptr(), version
     except (RuntimeError, ValueError, NotImplementedError):
-        return id(tensor), 0, version  # lazy, meta and sparse tensors have no address
-
-
-def _state(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    for prefix, module in model.named_modules(remove_duplicate=False):
-        prefix = f"{prefix}." if prefix else ""
-        for name, tensor in module._parameters.items():
-            if tensor is not None:
-                yield prefix + name, tensor
-        for name, buffer in module._buffers.items():
-            if buffer is None or name == _IGNORED or name in module._non_persistent_buffers_set:
-                continue
-            yield prefix + name, buffer
+        return id(tensor), 0, -1  # lazy, meta and sparse tensors have no address
 
 
 def _add(digest: Any, *parts: str) -> None:
@@ -99,6 +87,19 @@ def _add(digest: Any, *parts: str) -> None:
         data = part.encode()
         digest.update(len(data).to_bytes(8, "little"))
         digest.update(data)
+
+
+def _add_entry(digest: Any, name: str, entry: Any) -> None:
+    if isinstance(entry, Tensor):
+        _add_tensor(digest, name, entry)
+    elif isinstance(entry, Mapping):
+        for key in sorted(entry, key=str):
+            _add_entry(digest, f"{name}[{key}]", entry[key])
+    elif isinstance(entry, (tuple, list)):
+        for index, part in enumerate(entry):
+            _add_entry(digest, f"{name}[{index}]", part)
+    else:
+        _add(digest, "entry", name, _plain(entry) or type(entry).__qualname__)
 
 
 def _add_tensor(digest: Any, name: str, tensor: Tensor) -> None:
@@ -113,7 +114,7 @@ def _bytes(tensor: Tensor) -> Any:
     """Return the bytes of `tensor` in row-major order, without a copy where it lies so already."""
     with torch.no_grad():
         plain = tensor.detach()
-        if plain.is_quantized:
+        if plain.is_quantized:  # equal integers at another scale are other weights
             plain = plain.dequantize()
         if plain.layout is not torch.strided:
             plain = plain.to_dense()
@@ -138,7 +139,7 @@ def _is_torchs(kind: type) -> bool:
 
 def _plain(value: Any) -> str | None:
     """Return numbers, text, functions and sequences of them as text, None for everything else."""
-    if isinstance(value, (bool, int, float, str)):
+    if isinstance(value, (bool, int, float, str, bytes)):
         return repr(value)
     if isinstance(value, (tuple, list)):
         parts = [_plain(part) for part in value]

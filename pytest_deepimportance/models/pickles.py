@@ -117,14 +117,24 @@ def globals_named(path: Path) -> tuple[str, ...]:
 
 def _scan(stream: Any) -> Iterator[str]:
     texts: list[str] = []
+    memo: dict[int, str | None] = {}
+    top: str | None = None
     with contextlib.suppress(ValueError):
         for opcode, argument, _ in pickletools.genops(stream):
-            if opcode.name in ("GLOBAL", "INST"):
-                yield str(argument).replace(" ", ".", 1)
-            elif opcode.name == "STACK_GLOBAL" and len(texts) >= 2:
+            kind, put = opcode.name, None
+            if kind in ("GLOBAL", "INST"):
+                yield re.sub(r"^__builtin__\b", "builtins", str(argument).replace(" ", ".", 1))
+            elif kind == "STACK_GLOBAL" and len(texts) >= 2:
                 yield f"{texts[-2]}.{texts[-1]}"
             elif isinstance(argument, str):
-                texts.append(argument)
+                put = argument
+            elif kind.endswith("GET") and isinstance(argument, int):
+                put = memo.get(argument)
+            elif kind == "MEMOIZE" or kind.endswith("PUT"):
+                memo[argument if isinstance(argument, int) else len(memo)] = top
+                continue
+            top = put
+            texts += [put] if put is not None else []
 
 
 def module_classes() -> set[type]:
@@ -181,6 +191,13 @@ def _refusal(path: Path, error: Exception, wanted: Collection[str]) -> PickleRef
             "Weights never need that: loading it would run code hidden in the file.",
             "Do not trust this file. If you know where it comes from and what it does: "
             "--idc-allow-pickle",
+        )
+    if not zipfile.is_zipfile(path):
+        return PickleRefused(
+            f"{path} was not loaded: it is a pickle that wants {named}",
+            "In this older form of file only plain weights can be read without running code.",
+            "Save the weights alone: torch.save(model.state_dict(), 'weights.pt')\n"
+            "or, only if you trust the file: --idc-allow-pickle",
         )
     place = f"{module}:{name}" if module and module != "__main__" else f"path/to/file.py:{name}"
     return PickleRefused(
