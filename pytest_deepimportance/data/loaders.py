@@ -40,14 +40,14 @@ def collated(items: Iterable[Any], size: int) -> Iterator[Any]:
 
 def is_ordered(loader: DataLoader[Any]) -> bool:
     """Whether the rows come in the data set's order."""
-    return _is_plain(loader) and type(loader.sampler) is SequentialSampler
+    plain = _plain_batching(loader)
+    return plain is not None and type(plain.sampler) is SequentialSampler
 
 
 def visits_all(loader: DataLoader[Any]) -> bool:
     """Whether every item is visited once, in order or shuffled (but for a dropped last batch)."""
-    sampler: Any = loader.sampler
-    if not _is_plain(loader):
-        return False
+    plain = _plain_batching(loader)
+    sampler: Any = plain.sampler if plain is not None else None
     if type(sampler) is RandomSampler:
         return not sampler.replacement and len(sampler) == len(sampler.data_source)
     return type(sampler) is SequentialSampler
@@ -55,17 +55,19 @@ def visits_all(loader: DataLoader[Any]) -> bool:
 
 def loader_rows(loader: DataLoader[Any]) -> int | None:
     """Return how many rows one reading gives, None if that is not known before."""
+    plain = _plain_batching(loader)
+    if plain is None:
+        return None
     try:
-        rows = len(loader.sampler)  # type: ignore[arg-type]
+        rows = len(plain.sampler)  # type: ignore[arg-type]
     except (TypeError, NotImplementedError):
         return None
-    if not _is_plain(loader) or loader.batch_size is None:
-        return None
-    return rows - rows % loader.batch_size if loader.drop_last else rows
+    return rows - rows % plain.batch_size if plain.drop_last else rows
 
 
 def subset_loader(loader: DataLoader[Any], picks: NDArray[np.int64]) -> DataLoader[Any]:
     """Return a loader of the items `picks`, in order, batched and collated as `loader` does."""
+    plain = _plain_batching(loader)
     workers: dict[str, Any] = {}
     if loader.num_workers:
         workers = {
@@ -74,7 +76,7 @@ def subset_loader(loader: DataLoader[Any], picks: NDArray[np.int64]) -> DataLoad
         }
     return DataLoader(
         Subset(loader.dataset, picks.tolist()),
-        batch_size=loader.batch_size,
+        batch_size=plain.batch_size if plain is not None else 1,
         num_workers=loader.num_workers,
         collate_fn=loader.collate_fn,
         timeout=loader.timeout,
@@ -86,7 +88,9 @@ def subset_loader(loader: DataLoader[Any], picks: NDArray[np.int64]) -> DataLoad
 
 def generators_of(loader: DataLoader[Any]) -> list[torch.Generator]:
     """Return the random generators of its own that a loader draws from."""
-    found = (loader.generator, getattr(loader.sampler, "generator", None))
+    plain = _plain_batching(loader)
+    sampler = loader.sampler if plain is None else plain.sampler
+    found = (loader.generator, getattr(sampler, "generator", None))
     unique = {id(item): item for item in found if isinstance(item, torch.Generator)}
     return list(unique.values())
 
@@ -132,6 +136,7 @@ def is_pair(source: Any) -> bool:
     return matching and as_labels(second, len(second)) is not None
 
 
-def _is_plain(loader: DataLoader[Any]) -> bool:
-    # With a batch sampler of the user's own, `sampler` and `batch_size` mean nothing.
-    return type(loader.batch_sampler) is BatchSampler and loader.batch_size is not None
+def _plain_batching(loader: DataLoader[Any]) -> BatchSampler | None:
+    """Return the loader's batch sampler unless it is a class of the user's own."""
+    found = loader.batch_sampler
+    return found if type(found) is BatchSampler else None

@@ -166,7 +166,7 @@ class _Opener:
 
     def _from_loader(self, loader: DataLoader[Any]) -> Reference:
         dataset: Any = loader.dataset
-        if isinstance(dataset, IterableDataset) or loader.batch_size is None:
+        if isinstance(dataset, IterableDataset) or loader.batch_sampler is None:
             stream = self._from_stream(lambda _: loader_batches(loader), dataset)
             return stream.drawing_from(generators_of(loader))
         available, rows = len(dataset), loader_rows(loader)

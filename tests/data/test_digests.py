@@ -71,9 +71,10 @@ def test_memory_layout_does_not_matter():
     whole = row_digests(as_call(x)).tolist()
     assert row_digests(as_call(x.contiguous(memory_format=torch.channels_last))).tolist() == whole
     wide = data((6, 3, 4, 5))
-    assert row_digests(as_call(wide[..., :4])).tolist() == row_digests(
-        as_call(wide[..., :4].clone())
-    ).tolist()
+    assert (
+        row_digests(as_call(wide[..., :4])).tolist()
+        == row_digests(as_call(wide[..., :4].clone())).tolist()
+    )
     flat = data((13,))
     assert row_digests(as_call(flat[1:].reshape(3, 4))).tolist() == oracle(flat[1:].reshape(3, 4))
     one = data((1, 4)).expand(3, 4)

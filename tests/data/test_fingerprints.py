@@ -1,0 +1,120 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import ConcatDataset, Subset, TensorDataset
+
+from pytest_deepimportance.data.batches import as_call
+from pytest_deepimportance.data.fingerprints import content_fingerprint, identify, stable_repr
+from tests.data.helpers import Items, X, Y
+
+
+def content(*batches):
+    return content_fingerprint(*map(as_call, batches))
+
+
+class TestContent:
+    def test_equal_content_equal_fingerprint(self):
+        wide = torch.cat([X, X], 1)
+        assert content((X, Y)) == content((X.numpy(), Y.numpy())) == content((wide[:, :4], Y))
+        assert content((X, Y)) == content((X, Y.int()))
+
+    def test_any_change_counts(self):
+        changed = X.clone()
+        changed[3, 2] += 1e-3
+        others = [
+            (X, Y), (changed, Y), (X, Y + 1), X, (X.double(), Y), (X.reshape(20, 2, 2), Y),
+            ({"x": X}, Y), (X.bfloat16(), Y),
+        ]  # fmt: skip
+        assert len({content(batch) for batch in others}) == len(others)
+
+    def test_chunks_and_edge_shapes(self, monkeypatch):
+        whole = content((X, Y))
+        monkeypatch.setattr("pytest_deepimportance.data.fingerprints._CHUNK_BYTES", 40)
+        assert content((X, Y)) == whole
+        assert content(X[:0]) != content(X[:0].double())
+
+
+class TestDatasets:
+    def test_stable_and_sensitive(self):
+        assert identify(Items()) == identify(Items())
+        different = [
+            Items(), Items(y=Y + 1), Items(x=X + 1), Items(transform=torch.neg),
+            Items(transform=lambda item: item), Items(x=X[:19], y=Y[:19]), TensorDataset(X, Y),
+            Subset(Items(), range(10)), Subset(Items(), range(10, 20)),
+            ConcatDataset([Items(), Items()]),
+        ]  # fmt: skip
+        assert len({identify(item).fingerprint for item in different}) == len(different)
+
+    def test_an_address_is_no_identity(self):
+        class Scale:
+            def __call__(self, item):
+                return item * 2
+
+        one, two = Items(transform=Scale()), Items(transform=Scale())
+        assert identify(one) == identify(two)
+
+    def test_augmentation_is_detected_and_leaves_no_trace(self):
+        before = torch.get_rng_state(), np.random.get_state()[1].copy()
+        found = identify(Items(noise=True))
+        assert found.augmented
+        assert not identify(Items()).augmented
+        assert identify(Subset(Items(noise=True), [1, 2])).augmented
+        assert found == identify(Items(noise=True))
+        assert torch.equal(before[0], torch.get_rng_state())
+        assert np.array_equal(before[1], np.random.get_state()[1])
+
+    def test_files_count_by_size_and_time(self, tmp_path):
+        class Files(Items):
+            def __init__(self):
+                super().__init__()
+                self.samples = [(str(path), 0) for path in sorted(tmp_path.iterdir())]
+
+        (tmp_path / "a").write_text("1")
+        os.utime(tmp_path / "a", (1, 1))
+        one = identify(Files())
+        assert one == identify(Files())
+        os.utime(tmp_path / "a", (2, 2))
+        assert one != identify(Files())
+
+    def test_a_wrapped_data_set_counts(self):
+        class Wrapper(torch.utils.data.Dataset):
+            def __init__(self, base):
+                self.base = base
+
+            def __len__(self):
+                return 3
+
+            def __getitem__(self, index):
+                return 0.0
+
+        assert identify(Wrapper(Items())) == identify(Wrapper(Items()))
+        assert identify(Wrapper(Items())) != identify(Wrapper(Items(y=Y + 1)))
+
+    def test_items_of_any_kind(self):
+        image = pytest.importorskip("PIL.Image")
+        items = [({"x": X[i], "text": "a", "n": None, "i": image.new("L", (2, 2), i)}, i)
+                 for i in range(3)]  # fmt: skip
+        assert identify(items) == identify(items[:1] + items[1:])
+        assert identify(items) != identify(items[:2])
+
+
+def test_stable_repr():
+    assert "0x" not in stable_repr(lambda x: x)
+    assert "0x" not in stable_repr(object())
+    assert stable_repr(as_call) == "pytest_deepimportance.data.batches.as_call"
+
+
+def test_equal_in_every_process():
+    code = (
+        "from tests.data.helpers import Items; import torch\n"
+        "from pytest_deepimportance.data.fingerprints import identify\n"
+        "print(identify(Items(transform=torch.neg)).fingerprint)"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert out.strip() == identify(Items(transform=torch.neg)).fingerprint
