@@ -1,0 +1,58 @@
+"""The two differentiable functions the engine adds to torch's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+
+class _Start(Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, root: Tensor) -> Tensor:
+        ctx.mark_dirty(tensor)
+        return tensor
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[None, None]:
+        return None, None
+
+
+class _Secant(Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, value: Tensor, slope: Tensor) -> Tensor:
+        ctx.slope = slope
+        # As if written in place: the result may be changed in place again, a view might not.
+        ctx.mark_dirty(value)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None, None]:
+        return gradients[0] * ctx.slope, None, None
+
+
+def start(tensor: Tensor, root: Tensor) -> Tensor:
+    """Let the graph begin at `tensor`, in place; it may be changed in place later.
+
+    A leaf that requires grad could not. One scalar `root` for all starts makes one
+    `autograd.grad(target, root)` visit every path to any of them.
+
+    Args:
+        tensor: A tensor outside the graph that is no view.
+        root: A leaf that requires grad.
+    """
+    begun: Tensor = _Start.apply(tensor, root)
+    return begun
+
+
+def secant(tensor: Tensor, value: Tensor, slope: Tensor) -> Tensor:
+    """Return `value` (outside the graph until now), which sends slope x gradient to `tensor`."""
+    ruled: Tensor = _Secant.apply(tensor, value, slope)
+    return ruled
+
+
+def new_root(device: torch.device) -> Tensor:
+    """Return the leaf that all starts of one pass share."""
+    return torch.zeros((), device=device, requires_grad=True)

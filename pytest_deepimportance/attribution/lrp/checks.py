@@ -1,0 +1,156 @@
+"""What must hold before relevance is believed, and the words when it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from pytest_deepimportance.attribution.lrp.running import run_model
+from pytest_deepimportance.data.activations import LayerValues
+from pytest_deepimportance.data.batches import ModelCall
+from pytest_deepimportance.errors import AttributionError
+from pytest_deepimportance.models.sitemap import Site
+from pytest_deepimportance.recording.neurons import reduce_to_neurons
+from pytest_deepimportance.recording.reader import SiteReader
+
+if TYPE_CHECKING:
+    from pytest_deepimportance.attribution.lrp.engine import LrpAttribution
+
+FORWARD_TOLERANCE = 1e-4
+"""Largest difference to the bare forward pass, relative to the largest value."""
+
+
+def check_forward(attribution: LrpAttribution, call: ModelCall) -> None:
+    """Compare the class scores under the engine with those of the bare forward pass.
+
+    Raises:
+        AttributionError: They differ; the message names the first layer that does.
+    """
+    bare = attribution.bare_scores(call)
+    if bare is None:
+        return
+    under = attribution.forward(call, conserve=False).scores.detach()
+    off = _difference(bare, under)
+    if off <= FORWARD_TOLERANCE:
+        return
+    layer = _first_difference(attribution, call)
+    raise AttributionError(
+        f"the forward pass under LRP differs from the bare one by {off:.1e} of the largest score"
+        + (f", first at layer {layer!r}" if layer else ""),
+        "Relevance of another computation says nothing about this model.",
+        "If the forward is random or keeps state between calls, make it deterministic in eval "
+        "mode; otherwise please report the model's architecture.",
+    )
+
+
+def _difference(bare: Tensor, under: Tensor) -> float:
+    if bare.shape != under.shape:
+        return float("inf")
+    bare, under = bare.double(), under.double()
+    finite = torch.isfinite(bare)
+    if not torch.equal(finite, torch.isfinite(under)):
+        return float("inf")
+    if not bool(finite.any()):
+        return 0.0
+    largest = float(bare[finite].abs().max())
+    off = float((bare[finite] - under[finite]).abs().max())
+    return off / largest if largest > 0 else off
+
+
+def _first_difference(attribution: LrpAttribution, call: ModelCall) -> str | None:
+    bare = attribution.bare_values(call)
+    under = attribution.forward(call, conserve=False, every_site=True).watch.values
+    for site in attribution.sites.sites:
+        if site.name in bare and site.name in under:
+            pair = bare[site.name].values, under[site.name].values
+            if _difference(*pair) > FORWARD_TOLERANCE:
+                return site.name
+    return None
+
+
+def site_values(
+    model: nn.Module, sites: Sequence[Site], tap: str, call: ModelCall
+) -> dict[str, LayerValues]:
+    """Return the activations of every site in a bare forward pass."""
+    values: dict[str, LayerValues] = {}
+
+    def on_site(site: Site, tensor: Tensor) -> None:
+        values[site.name] = reduce_to_neurons(tensor, site)
+
+    reader = SiteReader(model, sites, on_site, tap=tap, in_graph=True)
+    reader.attach()
+    try:
+        reader.begin()
+        with torch.no_grad():
+            run_model(model, call)
+    finally:
+        reader.end()
+        reader.detach()
+    return values
+
+
+def no_path(model: nn.Module) -> AttributionError:
+    """Return the error for an output that nothing leads back from."""
+    scripted = [
+        name or type(module).__name__
+        for name, module in model.named_modules()
+        if isinstance(module, torch.jit.ScriptModule)
+    ]
+    cause = f"; {scripted[0]!r} is TorchScript, whose operations are not seen" if scripted else ""
+    return AttributionError(
+        f"no path leads back from the model's output{cause}",
+        "Relevance follows the operations of the forward pass, and they must run in torch, outside "
+        "torch.inference_mode.",
+        "Take inference_mode, numpy code and TorchScript out of the forward pass.",
+    )
+
+
+def check_visited(names: Sequence[str], values: Mapping[str, LayerValues], rows: int) -> None:
+    """Refuse layers that this batch did not reach, and layers whose rows are not the inputs."""
+    for name in names:
+        if name not in values:
+            raise AttributionError(
+                f"layer {name!r} was not reached by this batch",
+                "Importance is a sum over all inputs, so each input must pass the layer.",
+                "Choose another layer: deepimportance layers MODEL lists them.",
+            )
+        found = len(values[name].values)
+        if found != rows:
+            raise AttributionError(
+                f"layer {name!r} has {found} rows for {rows} inputs",
+                "Its rows are not the inputs (regions, tokens), so no input has a score there.",
+                "Choose another layer: deepimportance layers MODEL lists them.",
+            )
+
+
+def check_finite(
+    method: str, relevance: Mapping[str, Tensor], finite: Tensor, usable: Tensor
+) -> None:
+    """Refuse relevance that is not finite where activations are.
+
+    Args:
+        method: Name and rule.
+        relevance: By layer, (N, U).
+        finite: (L, N) bool on the CPU: the layer's relevance of the row is finite.
+        usable: (N,) bool on the CPU: activations and target of the row are finite.
+    """
+    wrong = (~finite & usable).sum(1).tolist()
+    if not any(wrong):
+        return
+    # Relevance flows backwards, so the cause lies at or after the last layer concerned.
+    names = list(relevance)
+    last = max(index for index, count in enumerate(wrong) if count)
+    values = relevance[names[last]].cpu()[usable]
+    nans = int(torch.isnan(values).sum())
+    infinite = int(torch.isinf(values).sum())
+    others = sum(1 for count in wrong if count) - 1
+    raise AttributionError(
+        f"relevance of layer {names[last]!r} by {method} is not finite for {wrong[last]} of "
+        f"{int(usable.sum())} inputs ({nans} NaN, {infinite} infinite values)"
+        + (f", and in {others} more layers" if others else ""),
+        "Important neurons cannot be chosen from it, and it is never counted.",
+        "Use --idc-lrp-rule epsilon with a larger --idc-lrp-epsilon, or run the model in float64.",
+    )

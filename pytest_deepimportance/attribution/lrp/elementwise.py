@@ -1,0 +1,92 @@
+"""Element-wise functions: relevance sees the secant (f(x) - f(0)) / x, never the tangent."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pytest_deepimportance.attribution.lrp.autograd import secant
+from pytest_deepimportance.attribution.lrp.names import GATES
+from pytest_deepimportance.attribution.lrp.operation import Operation, unknown
+from pytest_deepimportance.attribution.lrp.passing import Pass, is_signal, mark_gate
+from pytest_deepimportance.attribution.lrp.spelling import asks_in_place
+
+NEAR_ZERO = 1e-6
+"""Below this share of a row's largest |x| the secant is replaced by its limit f'(0)."""
+
+
+def elementwise(op: Operation) -> Any:
+    """Send back the secant (f(x) - f(0)) / x; f(0) is absorbed."""
+    args = op.args or (op.operand(0, "input", "self"),)
+    kwargs = op.kwargs
+    if not op.args:
+        kwargs = {key: value for key, value in kwargs.items() if key not in ("input", "self")}
+    if not is_signal(args[0]) or not can_apply(args, kwargs):
+        return unknown(op)
+    writes = op.spelled.writes or asks_in_place(args, kwargs)
+    result, in_place = apply_secant(op.run, op.func, args, kwargs, writes=writes)
+    if in_place:
+        result = op.run.write(args[0], result)
+    if op.spelled.name in GATES:
+        mark_gate(result)
+        op.run.final = (op.spelled.name, args[0], result)
+    return result
+
+
+def apply_secant(
+    run: Pass, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, writes: bool
+) -> tuple[Tensor, bool]:
+    """Apply an element-wise `func` to the signal `args[0]`, out of place.
+
+    f(0) is absorbed as a bias. The value is exactly what `func` computes.
+
+    Args:
+        writes: Whether `func` may overwrite what it is given.
+
+    Returns:
+        The result, and whether `func` meant to write it into its argument.
+    """
+    tensor: Tensor = args[0]
+    plain = tensor.detach()
+    given = plain.clone() if writes else plain
+    value = func(given, *args[1:], **kwargs)
+    at_zero, limit = _at_zero(func, args[1:], tuple(sorted(kwargs.items())))
+    result = secant(tensor, value, _slope(plain, value, at_zero, limit))
+    ledger = run.ledger
+    if at_zero and ledger is not None:
+        run.port(result).readers.append(lambda g: ledger.constant("bias", g, at_zero))
+    return result, writes and value is given
+
+
+def can_apply(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether the function's other arguments are plain data, so that f is one function of x."""
+    return all(_is_plain(item) for item in (*args[1:], *kwargs.values()))
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
+def _slope(tensor: Tensor, value: Tensor, at_zero: float, limit: float) -> Tensor:
+    slope = (value - at_zero).div_(tensor) if at_zero else value / tensor
+    size = tensor.abs()
+    # By row, so that a row's relevance does not depend on the others of its batch.
+    largest = size.amax(dim=tuple(range(1, size.dim())), keepdim=True) if size.dim() > 1 else size
+    share = NEAR_ZERO if math.isfinite(limit) else 0.0
+    return slope.masked_fill_(size <= largest * share, limit if math.isfinite(limit) else 0.0)
+
+
+@lru_cache(maxsize=1024)
+def _at_zero(
+    func: Any, args: tuple[Any, ...], kwargs: tuple[tuple[str, Any], ...]
+) -> tuple[float, float]:
+    """Return f(0) and f'(0)."""
+    zero = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    with torch.enable_grad():
+        value = func(zero.clone(), *args, **dict(kwargs))
+    (slope,) = torch.autograd.grad(value.sum(), zero, allow_unused=True)
+    return float(value.detach()), 0.0 if slope is None else float(slope)

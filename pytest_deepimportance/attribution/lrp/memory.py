@@ -1,0 +1,49 @@
+"""How many rows fit: measured on two, since no formula knows the user's model."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pytest_deepimportance.attribution.lrp.mode import RelevanceMode
+from pytest_deepimportance.attribution.lrp.passing import Pass
+from pytest_deepimportance.attribution.lrp.running import device_of, run_model, undisturbed
+from pytest_deepimportance.data.batches import ModelCall
+
+MEASURED_ROWS = 2
+LARGEST = 1024
+_GRADIENTS = 4
+"""Gradients and products alive at once in the backward pass, each as large as a kept tensor."""
+
+
+def micro_batch(model: nn.Module, call: ModelCall, budget_bytes: int) -> int:
+    """Return how many rows one attribution may take within `budget_bytes`, from 1 to 1024.
+
+    One forward pass of two rows tells what is kept for the backward pass.
+
+    Args:
+        model: Not changed.
+        call: A call it accepts; the first rows are used.
+        budget_bytes: Memory for activations and gradients; weights are not counted.
+    """
+    few = call.first_rows(MEASURED_ROWS)
+    run = Pass(model, few.rows, device_of(model, few), epsilon=1e-6, conserve=True)
+    saved: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with undisturbed(model):
+        begun = ModelCall(run.begin(few.args), run.begin(few.kwargs), None, few.rows)
+        hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
+        with hooks, RelevanceMode(run):
+            output = run_model(model, begun)
+    saved |= run.kept_bytes()
+    for tensor in (*model.parameters(), *model.buffers()):
+        saved.pop(tensor.untyped_storage().data_ptr(), None)
+    del output
+    kept = list(saved.values())
+    per_row = (sum(kept) + _GRADIENTS * max(kept, default=0)) / max(1, few.rows)
+    return max(1, min(LARGEST, int(budget_bytes // max(1.0, per_row))))

@@ -1,0 +1,77 @@
+"""The function mode: every torch function the model calls goes through its rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from pytest_deepimportance.attribution.lrp.names import MAY_WRITE, SOURCES
+from pytest_deepimportance.attribution.lrp.operation import Operation, unknown
+from pytest_deepimportance.attribution.lrp.passing import Pass, is_signal
+from pytest_deepimportance.attribution.lrp.rules import RULES
+from pytest_deepimportance.attribution.lrp.spelling import asks_in_place, spelling
+
+
+class RelevanceMode(TorchFunctionMode):
+    """Runs each function so that its gradient carries relevance; values are the function's own."""
+
+    def __init__(self, run: Pass) -> None:
+        super().__init__()
+        self._run = run
+        self._paused = 0
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let functions through inside: what our own hooks compute is not the model's."""
+        self._paused += 1
+        try:
+            yield
+        finally:
+            self._paused -= 1
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Apply the rule of `func`."""
+        kwargs = kwargs or {}
+        if self._paused:
+            return func(*args, **kwargs)
+        spelled = spelling(func)
+        if not _carries(args) and not (kwargs and _carries(tuple(kwargs.values()))):
+            result = func(*args, **kwargs)
+            if spelled.name in SOURCES and self._run.ledger is not None:
+                self._run.begin_at(result, "input")
+            return result
+        if "out" in kwargs and kwargs["out"] is not None:
+            return self._into(func, types, args, kwargs)
+        if spelled.writes or (spelled.name in MAY_WRITE and asks_in_place(args, kwargs)):
+            self._run.before_write(args[0])
+        # The user's no_grad must not cut the path: relevance asks what the forward computes.
+        with torch.enable_grad():
+            rule = RULES.get(spelled.name, unknown)
+            return rule(Operation(self._run, spelled, func, args, kwargs))
+
+    def _into(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+        """Run a call with `out=`, which autograd refuses, out of place."""
+        target: Tensor = kwargs["out"]
+        rest = {key: value for key, value in kwargs.items() if key != "out"}
+        result = self.__torch_function__(func, types, args, rest)
+        if target.shape != result.shape:
+            target.resize_(result.shape)
+        with torch.enable_grad():
+            return self._run.write(target, result)
+
+
+def _carries(values: tuple[Any, ...]) -> bool:
+    for value in values:
+        if isinstance(value, Tensor):
+            if is_signal(value):
+                return True
+        elif isinstance(value, (tuple, list)) and _carries(tuple(value)):
+            return True
+    return False

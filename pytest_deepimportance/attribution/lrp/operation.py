@@ -1,0 +1,68 @@
+"""One call of a torch function, and the two rules that need nothing: plain and unknown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from pytest_deepimportance.attribution.lrp.passing import Pass, is_gate, is_signal, mark_gate
+from pytest_deepimportance.attribution.lrp.spelling import Spelling
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One call of a torch function with a signal among its arguments."""
+
+    run: Pass
+    spelled: Spelling
+    func: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def call(self) -> Any:
+        """Run the function as it was called."""
+        return self.func(*self.args, **self.kwargs)
+
+    def operand(self, position: int, *keywords: str) -> Any:
+        """Return an argument given by position or by one of its names, None if absent."""
+        if position < len(self.args):
+            return self.args[position]
+        return next((self.kwargs[key] for key in keywords if key in self.kwargs), None)
+
+    def named(self) -> str:
+        """Return the function and the place in the model, for a note."""
+        return f"{self.spelled.name} in {self.run.place()}"
+
+
+def plain(op: Operation) -> Any:
+    """Leave the gradient to autograd."""
+    result = op.call()
+    if op.args and isinstance(op.args[0], Tensor) and is_signal(op.args[0]) and is_gate(op.args[0]):
+        for item in result if isinstance(result, (tuple, list)) else (result,):
+            mark_gate(item)
+    return result
+
+
+def unknown(op: Operation) -> Any:
+    """Autograd's own gradient, named in the notes if relevance flows through it."""
+    return noted(op, op.call())
+
+
+def noted(op: Operation, result: Any) -> Any:
+    """Name the operation in the notes if relevance flows back through its result."""
+    sentence = f"{op.named()} has no relevance rule: its plain gradient is used"
+    results = result if isinstance(result, (tuple, list)) else (result,)
+    for item in results:
+        if is_signal(item):
+            op.run.port(item).readers.append(lambda _: op.run.note(sentence))
+    return result
+
+
+def statistic(op: Operation) -> Any:
+    """Mark a divisor or a scale; as a signal of its own it has no rule."""
+    result = op.call()
+    for item in result if isinstance(result, tuple) else (result,):
+        mark_gate(item)
+    return noted(op, result)

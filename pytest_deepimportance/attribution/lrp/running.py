@@ -1,0 +1,61 @@
+"""Run a model without touching it: detached parameters, copied buffers, random state put back."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pytest_deepimportance.data.batches import ModelCall
+from pytest_deepimportance.models.restore import evaluating
+
+
+@contextmanager
+def undisturbed(model: nn.Module) -> Iterator[None]:
+    """Eval mode inside; modes and random states as before afterwards, also after an exception.
+
+    Random numbers that a forward draws are the same in every pass that begins here.
+    """
+    devices = {t.device for t in (*model.parameters(), *model.buffers()) if t.is_cuda}
+    python, numpy_state = random.getstate(), np.random.get_state()
+    try:
+        with (
+            torch.random.fork_rng(devices=sorted(devices, key=str)),
+            evaluating(model),
+            # A caller may be in inference mode, whose tensors know no gradients.
+            torch.inference_mode(False),
+            torch.enable_grad(),
+        ):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy_state)
+
+
+def device_of(model: nn.Module, call: ModelCall) -> torch.device:
+    """Return where the model's parameters (or else the inputs) are."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        return tensor.device
+    values = (*call.args, *call.kwargs.values())
+    return next((v.device for v in values if isinstance(v, Tensor)), torch.device("cpu"))
+
+
+def run_model(model: nn.Module, call: ModelCall) -> Any:
+    """Call the model with its parameters detached and its buffers copied.
+
+    The user's module keeps its own: neither `requires_grad` nor a buffer that the forward writes
+    changes.
+    """
+    state = {name: _detached(tensor) for name, tensor in model.named_parameters()}
+    state |= {name: tensor.detach().clone() for name, tensor in model.named_buffers()}
+    return torch.func.functional_call(model, state, call.args, call.kwargs)
+
+
+def _detached(tensor: Tensor) -> Tensor:
+    # autograd cannot save a tensor that was made in inference mode.
+    return tensor.detach().clone() if tensor.is_inference() else tensor.detach()

@@ -1,0 +1,60 @@
+"""What one pass of the engine reads at the measured sites: activations, then relevance."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pytest_deepimportance.attribution.lrp.autograd import start
+from pytest_deepimportance.attribution.lrp.mode import RelevanceMode
+from pytest_deepimportance.attribution.lrp.passing import Pass, is_signal
+from pytest_deepimportance.data.activations import LayerValues
+from pytest_deepimportance.models.sitemap import Site
+from pytest_deepimportance.recording.neurons import reduce_to_neurons, sum_to_neurons
+
+
+class Watch:
+    """Reduces activations in the forward and gradients in the backward pass; keeps no gradient.
+
+    Args:
+        run: The pass.
+        mode: Its function mode, paused while we compute.
+        reduce: How positions become one value (`reduce_to_neurons`).
+        mask: Real tokens (N, T), or None.
+
+    Attributes:
+        values: Activations by layer.
+        relevance: By layer (N, U), for the layers that relevance reached.
+    """
+
+    def __init__(self, run: Pass, mode: RelevanceMode, reduce: str, mask: Tensor | None) -> None:
+        self.values: dict[str, LayerValues] = {}
+        self.relevance: dict[str, Tensor] = {}
+        self._run, self._mode = run, mode
+        self._reduce, self._mask = reduce, mask
+
+    def on_site(self, site: Site, tensor: Tensor) -> Tensor | None:
+        """Take the activations of a site, and its relevance when the gradient comes back."""
+        with self._mode.paused():
+            with torch.no_grad():
+                values = reduce_to_neurons(tensor, site, self._reduce, self._mask)
+                self.values[site.name] = values
+            replacement = None
+            if not is_signal(tensor):
+                # The graph begins here: without accounts, nothing before a site needs one.
+                with torch.enable_grad():
+                    replacement = start(tensor.detach().clone(), self._run.root)
+                tensor = replacement
+            kept = self._run.keep(tensor)
+
+            def read(gradient: Tensor) -> None:
+                product = kept.value * gradient
+                if self._reduce == "none":
+                    reduced = reduce_to_neurons(product, site, "none", self._mask).values
+                else:
+                    reduced = sum_to_neurons(product, site, self._mask)
+                known = self.relevance.get(site.name)
+                self.relevance[site.name] = reduced if known is None else known + reduced
+
+            self._run.port(tensor).readers.append(read)
+        return replacement
