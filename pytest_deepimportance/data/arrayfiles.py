@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +54,10 @@ def read_arrays(path: Path) -> tuple[tuple[Any, ...], list[str]]:
 
 def _npz(path: Path) -> dict[str, Any]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, Mapping):
-                raise ValueError("a single array, not an archive of named arrays")
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise ValueError("a single array, not an archive of named arrays")
+        with loaded as file:
             _check_names(path, list(file))
             return {name: file[name] for name in file if name in ("x", "y")}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:

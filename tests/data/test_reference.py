@@ -306,7 +306,7 @@ class TestFingerprints:
 class TestErrors:
     @pytest.mark.parametrize(
         "source",
-        [X[:0], (X[:0], Y[:0]), Items(X[:0], Y[:0]), [], (), lambda: [], loader(Items(X[:0], Y[:0])),
+        [X[:0], (X[:0], Y[:0]), Items(X[:0], Y[:0]), [], (), list, loader(Items(X[:0], Y[:0])),
          iter(())],
     )  # fmt: skip
     def test_empty_at_once(self, source):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import default_collate
 
 from pytest_deepimportance.data.batches import as_call
 from pytest_deepimportance.data.rowsources import (
@@ -106,9 +107,9 @@ def test_x_and_y_of_different_length():
 
 class TestErrors:
     def test_the_users_own_line_is_shown(self):
-        with pytest.raises(ReferenceDataError, match=r"(?s)mine: .*KeyError.*test_rowsources.py"):
-            with reading("mine"):
-                raise KeyError("gone")
+        expected = r"(?s)mine: .*KeyError.*test_rowsources.py"
+        with pytest.raises(ReferenceDataError, match=expected), reading("mine"):
+            raise KeyError("gone")
 
     def test_ours_pass_unchanged(self):
         error = ReferenceDataError("this")
@@ -117,14 +118,10 @@ class TestErrors:
         assert caught.value is error
 
     def test_rows_of_different_shape(self):
-        from torch.utils.data import default_collate
-
-        with pytest.raises(ReferenceDataError, match=r"(?s)different shapes.*idc_transform"):
-            with reading("mine"):
-                default_collate([X[0], X[0, :2]])
+        expected = r"(?s)different shapes.*idc_transform"
+        with pytest.raises(ReferenceDataError, match=expected), reading("mine"):
+            default_collate([X[0], X[0, :2]])
 
     def test_items_that_are_no_tensors(self):
-        from torch.utils.data import default_collate
-
         with pytest.raises(ReferenceDataError, match="ToTensor"), reading("mine"):
             default_collate([object()])

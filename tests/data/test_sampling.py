@@ -76,16 +76,36 @@ def draw():
     return random.random(), float(np.random.rand()), float(torch.rand(()))
 
 
+def seed_all():
+    random.seed(5)
+    np.random.seed(5)
+    torch.manual_seed(5)
+
+
 def test_private_random_states():
-    expected_outside = [(random.seed(5), np.random.seed(5), torch.manual_seed(5), draw(), draw())]
-    random.seed(5), np.random.seed(5), torch.manual_seed(5)
+    seed_all()
+    expected = [draw(), draw()]
+    seed_all()
     private = PrivateRandom(1)
     with private.active():
-        first = draw()
-    outside = draw()
-    with pytest.raises(KeyError), private.active():
-        second = draw()
-        raise KeyError
-    assert (outside, draw()) == expected_outside[0][-2:]
+        inside = [draw()]
+    outside = [draw()]
+    with private.active():
+        inside.append(draw())
+    outside.append(draw())
+    assert outside == expected
     with PrivateRandom(1).active():
-        assert (draw(), draw()) == (first, second)
+        assert [draw(), draw()] == inside
+
+
+def test_random_states_come_back_after_an_error():
+    before = torch.get_rng_state()
+
+    def fail():
+        with PrivateRandom(1).active():
+            draw()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert torch.equal(before, torch.get_rng_state())
