@@ -125,7 +125,11 @@ class _Inlet:
             finish(self._collector, session, exitstatus)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Print the coverage screen."""
+        """Print the coverage screen, or why nothing was measured."""
+        from pytest_deepimportance.glue.keys import SKIPPED
+
+        if SKIPPED in self._config.stash:
+            terminalreporter.write_line(f"idc: {self._config.stash[SKIPPED]}", yellow=True)
         if self._collector is not None:
             from pytest_deepimportance.glue.finish import summarise
 

@@ -30,6 +30,7 @@ def prepare(session: pytest.Session, items: list[pytest.Item], settings: Setting
         return
     from pytest_deepimportance.glue.recording import Recording
 
+    check_criteria(settings, marked)
     recording = Recording(config, settings, len(marked))
     config.stash[RECORDING] = recording
     config.pluginmanager.register(recording, "idc_session")
@@ -40,6 +41,21 @@ def prepare(session: pytest.Session, items: list[pytest.Item], settings: Setting
             # inserted here because pytest orders a closure by scope: a session-scoped prediction
             # fixture would otherwise come before this function-scoped one.
             names.insert(0, "idc_profile")
+
+
+def check_criteria(settings: Settings, marked: Sequence[pytest.Item]) -> None:
+    """Refuse names of criteria that do not exist, in settings and markers."""
+    from pytest_deepimportance.criteria.base import get
+    from pytest_deepimportance.errors import SettingsError
+
+    try:
+        for name in settings.criteria:
+            get(name)
+        for item in marked:
+            for name in item.stash[SUITE].criteria or ():
+                get(name)
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def overrides_model(item: pytest.Item) -> bool:

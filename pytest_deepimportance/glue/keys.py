@@ -9,6 +9,9 @@ from pytest_deepimportance.settings import Settings
 SETTINGS = pytest.StashKey[Settings]()
 """On the config: the session's settings; absent with --no-idc."""
 
+SKIPPED = pytest.StashKey[str]()
+"""On the config: why the measurement was skipped (idc_missing = skip)."""
+
 
 def fixtures_of(item: pytest.Item) -> list[str]:
     """Return the fixture names an item uses (doctests and custom items may have none)."""

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_deepimportance.errors import IdcError
 from pytest_deepimportance.glue.collection import RECORDING, fixture_definition, overrides_model
-from pytest_deepimportance.glue.keys import SETTINGS
+from pytest_deepimportance.glue.keys import SETTINGS, SKIPPED
 from pytest_deepimportance.glue.markers import SUITE
 from pytest_deepimportance.settings import Settings
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 _LOADED: pytest.StashKey[LoadedModel] = pytest.StashKey()
 _REFERENCE: pytest.StashKey[Reference] = pytest.StashKey()
-SKIPPED = pytest.StashKey[str]()
-"""On the config: why the measurement was skipped (idc_missing = skip)."""
 
 
 def load_idc_model(config: pytest.Config) -> Any:

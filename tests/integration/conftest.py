@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch  # noqa: F401 - loaded once here: in-process runs would import it anew each time
+
+import pytest_deepimportance
+
+# Loaded once here: an in-process run forgets the modules it imported itself, so that the next one
+# would import them anew, slowly, and with a second copy of every class.
+for _module in pkgutil.walk_packages(pytest_deepimportance.__path__, "pytest_deepimportance."):
+    importlib.import_module(_module.name)
 
 NET = '''
 import torch
@@ -23,7 +31,7 @@ class Net(nn.Module):
         self.fc1 = nn.Linear(2, 12)
         self.fc2 = nn.Linear(12, 8)
         self.fc3 = nn.Linear(8, 3)
-        generator = torch.Generator().manual_seed(7)
+        generator = torch.Generator().manual_seed(6)
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.7 + shift)
