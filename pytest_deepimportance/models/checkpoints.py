@@ -169,7 +169,7 @@ def _renamings(file: Sequence[str], network: Sequence[str]) -> Iterator[tuple[di
         if prefix is None:
             break
         names = {new[len(prefix) :]: old for new, old in names.items()}
-        stripped += prefix if prefix not in stripped else ""
+        stripped += prefix
         yield names, _stripped(stripped)
     for prefix in PREFIXES:
         kept = {new[len(prefix) :]: old for new, old in names.items() if new.startswith(prefix)}

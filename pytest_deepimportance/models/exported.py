@@ -34,12 +34,12 @@ _TARGET = re.compile(
     r"|torch\.sym_(?:int|float|max|min|not|ite|sum)"
     r"|math\.(?:ceil|floor|trunc|sqrt|log|pow)"
 )
-_SYMBOL_TEXT = re.compile(
-    r"(?:Symbol\('[su]\d+'(?:, \w+=(?:True|False))*\)|[su]\d+"
-    r"|(?:Mod|PythonMod|FloorDiv|CeilDiv|CleanDiv|IntTrueDiv|Max|Min|Integer|Add|Mul|Pow|Rational"
+_SYMBOLIC = re.compile(
+    r"Symbol\('[su]\d+'(?:, \w+=(?:True|False))*\)|[su]\d+|\d+|evaluate=False|True|False"
+    r"|(?:Mod|PythonMod|FloorDiv|CeilDiv|CleanDiv|IntTrueDiv|Max|Min|Integer|Add|Mul|Rational"
     r"|Eq|Ne|Lt|Le|Gt|Ge|StrictLessThan|LessThan|GreaterThan|StrictGreaterThan|Equality"
-    r"|PowByNatural|floor|ceiling)(?=\()"
-    r"|evaluate=False|True|False|\d{1,18}|\*\*?|[-+/(),<>=! ])*"
+    r"|floor|ceiling)(?=\()"
+    r"|\*(?!\*)|[-+/(),<>=! ]"  # no powers: evaluating 9**9**9 never ends
 )
 _PLAIN = re.compile(r"[\w.\-+ ]*")
 _PAYLOAD = re.compile(r"(?:weight|tensor)_\d+")
@@ -156,13 +156,13 @@ def _text_objection(text: str, key: str) -> str:
     if key == "target":
         harmless = _TARGET.fullmatch(text) is not None
     elif key == "expr_str":
-        harmless = _SYMBOL_TEXT.fullmatch(text) is not None
+        harmless = not _SYMBOLIC.sub("", text)
     elif key in ("in_spec", "out_spec"):
         harmless = _harmless_tree(text)
     elif key == "path_name":
         harmless = _PAYLOAD.fullmatch(text) is not None
     else:
-        harmless = _PLAIN.fullmatch(text) is not None
+        harmless = _PLAIN.fullmatch(text) is not None or not _SYMBOLIC.sub("", text)
     return "" if harmless else f"it names {text[:80]!r}" + (f" as {key}" if key else "")
 
 

@@ -155,9 +155,8 @@ def test_every_call_to_torch_load_says_weights_only(
 def test_only_weights_restores_the_environment_after_an_exception(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(_FORCE, "0")
     monkeypatch.setenv(_FORCE_NOT, "1")
-    with pytest.raises(ValueError, match="x"), only_weights():
-        assert os.environ[_FORCE] == "1"
-        raise ValueError("x")
+    with pytest.raises(ZeroDivisionError), only_weights():
+        _ = 1 // (os.environ[_FORCE] != "1")
     assert (os.environ[_FORCE], os.environ[_FORCE_NOT]) == ("0", "1")
 
 
