@@ -7,7 +7,6 @@ A shown number never contradicts a verdict: 100 % is shown for exactly everythin
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
@@ -83,12 +82,11 @@ def plural(number: int, one: str, many: str = "") -> str:
 
 
 def clean(text: str) -> str:
-    """Replace control characters, so that a name cannot move the cursor or break a line."""
-    spaced = " ".join(text.split()) if any(char in "\t\n\r\v\f" for char in text) else text
-    return "".join("?" if unicodedata.category(char) in _CONTROL else char for char in spaced)
-
-
-_CONTROL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    """Replace what cannot be printed: a name must not move the cursor or break a line."""
+    if text.isprintable():
+        return text
+    spaced = " ".join(text.split())
+    return "".join(char if char.isprintable() else "?" for char in spaced)
 
 
 def listed(names: Iterable[str], most: int = 6, joint: str = ", ") -> str:

@@ -71,7 +71,7 @@ def test_reason_and_text() -> None:
 def test_suite_of_the_marker() -> None:
     assert parse_threshold("0.6", suite="clean").suite == "clean"
     assert parse_threshold("clean/IDC=0.6", suite="clean").suite == "clean"
-    with pytest.raises(GateError, match="'night'.*'clean'"):
+    with pytest.raises(GateError, match=r"'night'.*'clean'"):
         parse_threshold("night/IDC=0.6", suite="clean")
 
 

@@ -84,7 +84,7 @@ def reference_rows(report: Report) -> str:
     if info.available is not None and info.available != info.rows:
         of = f" of {count(info.available)}"
     inputs = f"{count(info.rows)}{of} {'input' if info.rows == 1 else 'inputs'}"
-    sample = ", a seeded sample" if info.sampled else ""
+    sample = ", sampled" if info.sampled else ""
     right = f" ({count(info.fitted)} classified correctly)" if info.fitted < info.usable else ""
     origin = {"": "", "built": "", "cached": ", cached"}.get(
         report.profile.origin, f", from {clean(report.profile.origin)}"

@@ -10,6 +10,7 @@ import math
 import os
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def write(reports: Sequence[Report], path: str | Path) -> Path:
     """
     target = Path(path)
     text = dump(reports)
-    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    partial = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # Written by open, not by tempfile: the file then gets the permissions of any other file.
@@ -45,7 +46,8 @@ def write(reports: Sequence[Report], path: str | Path) -> Path:
             stream.write(text)
         os.replace(partial, target)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise ReportError(
             f"the report cannot be written to {target}: {error.strerror or error}",
             fix="Give a file in a folder you may write to: --idc-report=json:PATH",

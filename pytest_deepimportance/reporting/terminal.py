@@ -11,7 +11,7 @@ from rich.text import Text
 from pytest_deepimportance.formatting import clean
 from pytest_deepimportance.reporting.base import NAME
 from pytest_deepimportance.reporting.screen import sections, total_line, verdict_lines
-from pytest_deepimportance.reporting.text import Paragraph, shorten
+from pytest_deepimportance.reporting.text import Paragraph, cell_len, shorten
 from pytest_deepimportance.results import Report
 
 SCREEN = 20
@@ -58,7 +58,9 @@ def _quiet(report: Report, model: str, printer: _Printer) -> list[str]:
 
 def _title(model: str, width: int) -> Paragraph:
     name = f"{NAME}: {shorten(model, width - len(NAME) - 12)}" if model else NAME
-    return Paragraph.of(f" {name} ".center(width, "="), "bold")
+    bars = max(width - cell_len(name) - 2, 0)
+    text = "=" * (bars // 2) + f" {name} " + "=" * (bars - bars // 2)
+    return Paragraph(((text, "bold"),), cut=True)
 
 
 class _Layout:
@@ -68,16 +70,11 @@ class _Layout:
         self._parts, self._printer = sections(report, printer.width), printer
         self._sizes = [part.most for part in self._parts]
         self._order = sorted(range(len(self._parts)), key=lambda at: self._parts[at].rank)
+        self._built: dict[tuple[int, int, int], list[str]] = {}
 
     def lines(self) -> list[str]:
         """Return the sections at their present sizes."""
-        lines: list[str] = []
-        for part, size in zip(self._parts, self._sizes, strict=True):
-            text = [line for item in part.build(size) for line in self._printer.lines(item)]
-            if not size or not text:
-                continue
-            lines += [""] * part.apart + text
-        return lines
+        return [line for at, size in enumerate(self._sizes) for line in self._section(at, size)]
 
     def shrink(self, limit: int, *, to_last: bool = False) -> None:
         """Give up entries, the lowest rank first, then take back what still fits."""
@@ -86,11 +83,19 @@ class _Layout:
             while len(self.lines()) > limit and self._sizes[at] > least:
                 self._sizes[at] -= 1
         for at in reversed(self._order):
-            size = self._sizes[at]
-            for more in range(size + 1, self._parts[at].most + 1):
-                self._sizes[at] = more
-                size = more if len(self.lines()) <= limit else size
-            self._sizes[at] = size
+            while len(self.lines()) <= limit and self._sizes[at] < self._parts[at].most:
+                self._sizes[at] += 1
+                if len(self.lines()) > limit:
+                    self._sizes[at] -= 1
+                    break
+
+    def _section(self, at: int, size: int) -> list[str]:
+        key = (at, size, self._printer.longest)
+        if key not in self._built:
+            items = self._parts[at].build(size) if size else []
+            text = [line for item in items for line in self._printer.lines(item)]
+            self._built[key] = [""] * (self._parts[at].apart and bool(text)) + text
+        return self._built[key]
 
 
 def _fitted(report: Report, printer: _Printer) -> list[str]:

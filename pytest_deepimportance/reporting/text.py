@@ -40,11 +40,11 @@ class Paragraph:
 
 def cell_len(text: str) -> int:
     """Return how many columns `text` takes: two for wide, none for combining characters."""
-    return sum(_columns(char) for char in text)
+    return len(text) if text.isascii() else sum(_columns(char) for char in text)
 
 
 def _columns(char: str) -> int:
-    if unicodedata.combining(char):
+    if unicodedata.category(char) in ("Mn", "Me"):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
