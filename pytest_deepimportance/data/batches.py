@@ -134,7 +134,7 @@ def as_labels(value: Any, rows: int) -> Tensor | None:
     if isinstance(value, (list, tuple)):
         if not value or not all(isinstance(item, (int, np.integer)) for item in value):
             return None
-        value = torch.tensor([int(item) for item in value])
+        value = torch.tensor([int(item) for item in value], device="cpu")
     if not is_array(value):
         return None
     labels = as_tensor(value).detach()

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset, Subset
 
 from pytest_deepimportance.data.batches import ModelCall, is_array
-from pytest_deepimportance.data.sampling import PrivateRandom
+from pytest_deepimportance.data.sampling import PrivateRandom, shuffled
 
 AUGMENTED_NOTE = "reference is augmented: the profile is one draw"
 
@@ -77,7 +77,7 @@ def stable_repr(value: Any) -> str:
 def _items_digest(dataset: Any, seed: int) -> bytes:
     length = len(dataset)
     generator = torch.Generator().manual_seed(0)
-    index = torch.randperm(length, generator=generator)[:_ITEMS].tolist()
+    index = shuffled(length, generator)[:_ITEMS].tolist()
     digest = hashlib.sha256()
     with PrivateRandom(seed).active():
         for i in index:

@@ -164,7 +164,7 @@ class OneShotSource:
         self.reiterable = True
         for call in self._rest:
             # Copied: a generator may fill one buffer again and again.
-            copied = call.select(torch.arange(call.rows))
+            copied = call.select(torch.arange(call.rows, device="cpu"))
             self.kept.append(copied)
             budget -= _bytes(copied)
             if budget < 0:

@@ -42,14 +42,20 @@ def choose_rows(
         return np.arange(available, dtype=np.int64)
     generator = torch.Generator().manual_seed(seed)
     if labels is None:
-        return np.sort(torch.randperm(available, generator=generator)[:wanted].numpy())
+        return np.sort(shuffled(available, generator)[:wanted])
     _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
     members = np.split(np.argsort(inverse, kind="stable"), np.cumsum(counts)[:-1])
     drawn = [
-        rows[torch.randperm(len(rows), generator=generator)[:quota].numpy()]
+        rows[shuffled(len(rows), generator)[:quota]]
         for rows, quota in zip(members, _quotas(counts, wanted), strict=True)
     ]
     return np.sort(np.concatenate(drawn)).astype(np.int64)
+
+
+def shuffled(count: int, generator: torch.Generator) -> NDArray[np.int64]:
+    """Return the numbers below `count` in random order, whatever torch's default device is."""
+    order: NDArray[np.int64] = torch.randperm(count, generator=generator, device="cpu").numpy()
+    return order
 
 
 def _quotas(counts: NDArray[np.int64], wanted: int) -> list[int]:

@@ -12,6 +12,7 @@ from torch.utils.data import Subset, TensorDataset
 
 from pytest_deepimportance.data.batches import ModelCall, as_labels, as_tensor, is_array
 from pytest_deepimportance.data.rowsources import Memory, batch_call
+from pytest_deepimportance.data.sampling import shuffled
 
 _CHECKED_ITEMS = 8
 
@@ -63,7 +64,7 @@ def _scaled(call: ModelCall) -> ModelCall:
 
 def _same_items(memory: Memory, dataset: Any) -> bool:
     generator = torch.Generator().manual_seed(0)
-    index = torch.randperm(memory.call.rows, generator=generator)[:_CHECKED_ITEMS]
+    index = torch.from_numpy(shuffled(memory.call.rows, generator)[:_CHECKED_ITEMS])
     call = _scaled(memory.call.select(index))
     for k, i in enumerate(index.tolist()):
         image, label = dataset[i][:2]

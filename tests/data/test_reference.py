@@ -269,6 +269,12 @@ class TestSampling:
         )
         assert sum(call.rows for call in endless.batches(256)) == 10_000
 
+    def test_the_default_device_does_not_matter(self):
+        expected = open_reference(Items(), keywords(reference_samples=10))
+        with torch.device("meta"):
+            found = open_reference(Items(), keywords(reference_samples=10))
+        assert torch.equal(read(found)[0], read(expected)[0])
+
 
 class TestFingerprints:
     def test_content(self):

@@ -59,9 +59,11 @@ def folder_of(root, sizes=((8, 8),)):
 
 
 def refused(spec, pattern, **values):
+    def use():
+        list(load_reference(spec, keywords(**values)).batches(8))
+
     with pytest.raises(ReferenceDataError, match=pattern):
-        reference = load_reference(spec, keywords(**values))
-        list(reference.batches(8))
+        use()
 
 
 class TestObjects:
