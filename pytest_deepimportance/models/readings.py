@@ -33,7 +33,7 @@ def module_reading(graph: Graph, value: Value) -> Reading | None:
 
     The root does not count: its return ends the pass.
     """
-    call = call_named(graph, value)
+    call = call_returning(graph, value)
     return None if call is None else Reading("module", call.name, call.number)
 
 
@@ -61,7 +61,24 @@ def functional_names(graph: Graph) -> dict[Operation, str]:
     return names
 
 
-def call_named(graph: Graph, value: Value) -> Call | None:
+def activation_name(
+    graph: Graph, result: Value, op: Operation | None, names: dict[Operation, str]
+) -> str:
+    """Return the name of an activation: its module call's, else that of the function call.
+
+    Args:
+        graph: The pass.
+        result: What the activation returned.
+        op: The function call, None for a module that is one activation as a whole.
+        names: From `functional_names`.
+    """
+    for call in graph.calls_returning(result):
+        if call is not graph.root and (op is None or op.inputs[0] in call.inputs):
+            return call.label
+    return names[op] if op is not None else ""
+
+
+def call_returning(graph: Graph, value: Value) -> Call | None:
     """Return the innermost module call below the root whose output is `value`."""
     calls = [call for call in graph.calls_returning(value) if call is not graph.root]
     return calls[0] if calls else None

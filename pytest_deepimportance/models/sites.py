@@ -12,7 +12,7 @@ from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.models.graph import Graph, Operation, Value
 from pytest_deepimportance.models.probe import probe
 from pytest_deepimportance.models.readings import (
-    call_named,
+    activation_name,
     function_reading,
     functional_names,
     reading_of,
@@ -107,11 +107,7 @@ def _flags(group: list[Tap]) -> tuple[str, ...]:
 def _activation_name(graph: Graph, tap: Tap, names: dict[Operation, str]) -> str | None:
     if tap.activation is None:
         return None
-    call = call_named(graph, tap.activation.result)
-    if call is not None:
-        return call.label
-    op = tap.activation.operation
-    return names[op] if op is not None else None
+    return activation_name(graph, tap.activation.result, tap.activation.operation, names)
 
 
 def _kind(module: nn.Module) -> str:

@@ -27,14 +27,16 @@ class Pass:
         calls: Calls so far, by the name of what is counted.
         frames: Modules being called, outermost first: name, call number, function calls so far.
         mode: The function mode of the pass, if it needs one.
+        quiet: Whether functions called now are those of a hook, not of the model.
     """
 
-    __slots__ = ("calls", "frames", "mode")
+    __slots__ = ("calls", "frames", "mode", "quiet")
 
     def __init__(self) -> None:
         self.calls: dict[str, int] = {}
         self.frames: list[tuple[str, int, Counter[str]]] = [("", 0, Counter())]
         self.mode: ReadingMode | None = None
+        self.quiet = False
 
 
 class Passes(threading.local):
@@ -123,7 +125,7 @@ class ReadingMode(TorchFunctionMode):
         """Call the function, then tell of it."""
         result = func(*args, **(kwargs or {}))
         name = self._wanted.get(func)
-        if name is None or not is_countable(result):
+        if name is None or self._passing.quiet or not is_countable(result):
             return result
         taken = self._called(self._passing, name, result)
         if taken is not result and args and result is args[0]:

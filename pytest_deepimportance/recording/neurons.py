@@ -41,7 +41,8 @@ def reduce_to_neurons(
     rows = _Rows(tensor.detach(), site, mask)
     if rows.flat is not None:
         flat = rows.flat
-        low, high = torch.aminmax(flat, dim=1)
+        # Two passes: on a CPU torch.aminmax takes twice as long as amin and amax together.
+        low, high = torch.amin(flat, 1), torch.amax(flat, 1)
         return LayerValues(flat.clone() if rows.shares_memory else flat, low, high)
     low, high = rows.extremes()
     return LayerValues(rows.reduced(how), low, high)

@@ -14,7 +14,6 @@ from torch.utils.hooks import RemovableHandle
 from pytest_deepimportance.errors import LayerError
 from pytest_deepimportance.models import functions
 from pytest_deepimportance.models.sitemap import Reading, Site
-from pytest_deepimportance.recording.inert import InertHook
 from pytest_deepimportance.recording.frames import (
     EnterFrame,
     Frame,
@@ -23,6 +22,7 @@ from pytest_deepimportance.recording.frames import (
     Passes,
     ReadingMode,
 )
+from pytest_deepimportance.recording.inert import InertHook
 
 OnSite = Callable[[Site, Tensor], Tensor | None]
 
@@ -225,6 +225,13 @@ class _ModuleHook(InertHook):
         here = self._by_call.get(number)
         if here is None or not isinstance(output, Tensor):
             return None
+        passing.quiet = True  # what is computed in here is not the model's
+        try:
+            return self._read(here, output)
+        finally:
+            passing.quiet = False
+
+    def _read(self, here: list[tuple[Site, Reading]], output: Tensor) -> Tensor | None:
         replaced = None
         for site, reading in here:
             tensor = output
