@@ -87,7 +87,7 @@ class PickleRefused(ModelLoadError):
 
 def damaged(path: Path, error: Exception) -> ModelLoadError:
     """Return the error for a file of a known format that cannot be read to its end."""
-    reason = next(iter(str(error).strip().splitlines()), "no reason given")
+    reason = next(iter(str(error).strip().splitlines()), "no reason given")[:200]
     return ModelLoadError(
         f"{path} cannot be read: {type(error).__name__}: {reason}",
         "It is truncated, damaged, or was written by an incompatible version.",

@@ -200,17 +200,20 @@ def test_compiled_machine_code_is_refused(program: Path, tmp_path: Path):
 
 
 def test_permission_lifts_the_checks_and_is_said(program: Path, tmp_path: Path):
-    edit = with_text('"guards_code": []', '"guards_code": ["x[0] == 1"]')
-    try:
-        file = edited(program, tmp_path / "m.pt2", edit)
-    except AssertionError:
-        pytest.skip("this torch writes no guards")
+    file = edited(program, tmp_path / "m.pt2", lambda name, content: content)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("net/extra/notes.json", '{"note": "import os; os.remove(...)"}')
     with pytest.raises(PickleRefused):
         load(str(file))
-    assert (
-        "without checks, as --idc-allow-pickle permits"
-        in load(str(file), allow_pickle=True).notes[1]
-    )
+    notes = load(str(file), allow_pickle=True).notes
+    assert notes[1] == "m.pt2 was loaded without checks, as --idc-allow-pickle permits."
+
+
+def test_guards_are_not_evaluated(program: Path, tmp_path: Path):
+    mark = tmp_path / "owned"
+    edit = with_text('"guards_code": []', f"\"guards_code\": [\"open('{mark}', 'w')\"]")
+    load(str(edited(program, tmp_path / "m.pt2", edit))).module(torch.zeros(2, 1, 8, 8))
+    assert not mark.exists()
 
 
 def test_damaged_programs(program: Path, tmp_path: Path):
