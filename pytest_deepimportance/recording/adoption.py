@@ -53,7 +53,7 @@ class Adoption(InertHook):
         self._weights = weakref.WeakKeyDictionary()
         self._compiled: weakref.WeakKeyDictionary[nn.Module, bool] = weakref.WeakKeyDictionary()
         self._watches: weakref.WeakSet[Watch] = weakref.WeakSet()
-        self._gates: weakref.WeakSet[_Gate] = weakref.WeakSet()
+        self._gates: weakref.WeakSet[_Gate | _Around] = weakref.WeakSet()
         self._explicit: weakref.WeakSet[nn.Module] = weakref.WeakSet()
         self._handle: Any = None
         self._silenced: Any = None
@@ -151,7 +151,9 @@ class Adoption(InertHook):
                 self._gates.add(_Gate(watch, module))
             watch.begin(args, called_kwargs(caller), compiled=True)
         elif self._holds_model(module):
-            self._hub.compiled_around()
+            hooks = module._forward_hooks.values()
+            if not any(isinstance(h, _Around) and h.hub is self._hub for h in hooks):
+                self._gates.add(_Around(self._hub, module))
 
     def _holds_model(self, module: nn.Module) -> bool:
         if module not in self._compiled:
@@ -188,6 +190,21 @@ class _Gate(AfterHook):
     ) -> None:
         super().__call__(module, args, kwargs, output)
         self.watch.take_compiled_mark()
+
+    def detach(self) -> None:
+        self._handle.remove()
+
+
+class _Around(InertHook):
+    """Forward hook on a torch.compile wrapper of a module that holds the watched model."""
+
+    def __init__(self, hub: AdoptingHub, wrapper: nn.Module) -> None:
+        self.hub = hub
+        self._handle = wrapper.register_forward_hook(self)
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if not torch.compiler.is_compiling():
+            self.hub.compiled_around()
 
     def detach(self) -> None:
         self._handle.remove()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -57,9 +57,16 @@ def recorder_of(model: nn.Module, example: Tensor | None = None, **options: obje
 
 
 @contextmanager
-def recording(model: nn.Module, **options: object) -> Iterator[tuple[Recorder, Block]]:
-    """Attached, with one current test block; detached at the end."""
+def recording(
+    model: nn.Module, before: Callable[[], object] | None = None, **options: object
+) -> Iterator[tuple[Recorder, Block]]:
+    """Attached, with one current test block; detached at the end.
+
+    `before` is called when the sites are known and nothing is attached yet.
+    """
     recorder = recorder_of(model, **options)
+    if before is not None:
+        before()
     block = Block("test_it", "test")
     recorder.attach()
     recorder.block = block

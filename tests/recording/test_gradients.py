@@ -62,7 +62,9 @@ def test_carlini_wagner_keeps_the_final_pass():
         for _ in range(5):
             adversarial = (torch.tanh(w) + 1) / 2
             scores = model(adversarial)
-            margin = (scores[torch.arange(3), LABELS] - scores[torch.arange(3), 1 - LABELS]).clamp(0)
+            margin = (scores[torch.arange(3), LABELS] - scores[torch.arange(3), 1 - LABELS]).clamp(
+                0
+            )
             loss = ((adversarial - clean) ** 2).sum() + margin.sum()
             optimizer.zero_grad()
             loss.backward()

@@ -55,7 +55,8 @@ def test_copies_are_ordinary_tensors_whatever_the_gradient_mode(mode):
     values += 1  # raises for an inference tensor
     for recorded in block.passes:
         layer = recorded.batch.layers["a"]
-        assert not (layer.values.is_inference() or layer.raw_min.is_inference())
+        assert not layer.values.is_inference()
+        assert not layer.raw_min.is_inference()
         assert not layer.values.requires_grad
 
 

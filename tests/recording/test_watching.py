@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+import warnings
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pytest_deepimportance.recording.blocks import Block
+from tests.recording.nets import Moody, Net, hidden, make, recorder_of, recording
+
+
+def eager(model: nn.Module, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        return model(x)
+
+
+# --- training mode -----------------------------------------------------------------------------
+
+
+def test_training_mode_is_measured_in_eval_mode_on_the_state_before_the_step():
+    model = make(Moody)
+    x = torch.randn(8, 4)
+    with recording(model) as (_, block):
+        model(x)
+        model.train()
+        model(x)
+        model.eval()
+    first, second = (p.batch.layers["a"].values for p in block.passes)
+    assert torch.allclose(first, second)
+    assert block.train_mode_passes == 1
+
+
+def test_training_mode_without_effect_is_recorded_directly():
+    model = make()
+    with recording(model) as (_, block):
+        model.train()
+        model(torch.randn(2, 4))
+    assert block.counted_passes == 1
+    assert block.train_mode_passes == 0
+
+
+def test_single_submodules_keep_their_mode():
+    model = make(Moody)
+    model.drop.train()
+    with recording(model) as (_, block):
+        model(torch.randn(2, 4))
+    assert block.train_mode_passes == 1
+    assert [m.training for m in model.modules()] == [False, False, False, True, False]
+
+
+def test_training_inside_a_test_ends_recording_and_restored_weights_resume_it():
+    model = make(Moody)
+    before = copy.deepcopy(model.state_dict())
+    x = torch.randn(8, 4)
+    with recording(model) as (recorder, block):
+        model(x)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        model.train()
+        for _ in range(4):
+            optimizer.zero_grad()
+            model(x).square().sum().backward()
+            optimizer.step()
+        model.eval()
+        model(x)
+        model.load_state_dict(before)
+        model(x)
+    # The first training step still runs on the profiled weights.
+    assert block.counted_passes == 3
+    assert block.counters.other_weights_passes == 4
+    assert len(recorder.totals.to_wire()["details"]) == 1
+
+
+def test_weights_written_through_data_are_seen_in_the_next_test():
+    model = make()
+    recorder = recorder_of(model)
+    counted = []
+    for change in (0.0, 1.0, -1.0):
+        model.a.weight.data.add_(change)
+        recorder.attach()
+        recorder.block = block = Block("t", "test")
+        model(torch.randn(2, 4))
+        recorder.detach()
+        counted.append(block.counted_passes)
+    assert counted[:2] == [1, 0]
+
+
+def test_functional_call_with_other_weights_is_not_recorded():
+    model = make()
+    other = {name: value + 1 for name, value in model.state_dict().items()}
+    with recording(model) as (_, block):
+        torch.func.functional_call(model, other, (torch.randn(2, 4),))
+        model(torch.randn(3, 4))
+    assert [len(p) for p in block.passes] == [3]
+    assert block.counters.other_weights_passes == 1
+
+
+# --- copies -----------------------------------------------------------------------------------
+
+
+def test_copies_pickles_and_state_dicts_work_and_are_inert():
+    model = make()
+    keys = list(model.state_dict())
+    with recording(model) as (_, block):
+        model(torch.randn(2, 4))
+        assert list(model.state_dict()) == keys
+        twin = copy.deepcopy(model)
+        dumped = pickle.dumps(model)
+        buffer = io.BytesIO()
+        torch.save(model, buffer)
+        thin = io.BytesIO()
+        torch.save(model.state_dict(), thin)
+    assert b"deepimportance.recording" not in dumped.replace(b"tests.recording", b"")
+    loaded = pickle.loads(dumped)
+    saved = torch.load(io.BytesIO(buffer.getvalue()), weights_only=False)
+    x = torch.randn(2, 4)
+    for copied in (twin, loaded, saved):
+        assert torch.equal(copied(x), model(x))
+    torch.load(io.BytesIO(thin.getvalue()), weights_only=True)
+    assert block.counted_passes == 1
+
+
+def test_a_copy_made_in_one_test_is_recorded_in_it_and_in_the_next():
+    model = make()
+    recorder = recorder_of(model)
+    recorder.attach()
+    recorder.block = first = Block("first", "test")
+    twin = copy.deepcopy(model)
+    twin(torch.randn(2, 4))
+    recorder.detach()
+    recorder.attach()
+    recorder.block = second = Block("second", "test")
+    copy.deepcopy(twin)(torch.randn(3, 4)), twin(torch.randn(3, 4))
+    recorder.detach()
+    assert (first.counted_passes, second.counted_passes) == (1, 2)
+
+
+# --- torch.compile ----------------------------------------------------------------------------
+
+
+def wrapped(model: nn.Module) -> nn.Module:
+    return torch.compile(model, backend="eager", fullgraph=True)
+
+
+def in_place(model: nn.Module) -> nn.Module:
+    model.compile(backend="eager", fullgraph=True)
+    return model
+
+
+@pytest.mark.parametrize("when", ["called before", "compiled before", "compiled inside"])
+@pytest.mark.parametrize("how", [wrapped, in_place])
+def test_compiled_models_are_recorded_exactly_once_a_call(how, when):
+    torch._dynamo.reset()
+    model = make()
+    recorder = recorder_of(model)
+    x, y = torch.randn(3, 4), torch.randn(2, 4)
+    wanted = [eager(model, x), eager(model, y)]
+    compiled = None
+    if when != "compiled inside":
+        compiled = how(model)
+        if when == "called before":
+            compiled(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        recorder.attach()
+        if compiled is None:
+            compiled = how(model)
+        recorder.block = block = Block("t", "test")
+        outputs = [compiled(x), compiled(y), compiled(x)]
+        recorder.block = None
+        recorder.detach()
+    assert [len(p) for p in block.passes] == [3, 2, 3]
+    assert torch.allclose(block.passes[1].batch.layers["a"].values, hidden(model, y))
+    assert block.passes[1].batch.predictions.tolist() == wanted[1].argmax(1).tolist()
+    assert block.counters.compiled_passes == 3
+    assert block.counters.dropped_passes == 0
+    assert torch.equal(outputs[0], wanted[0])
+    assert torch.equal(outputs[1], wanted[1])
+    # Afterwards the compiled form runs as before, and nothing is recorded.
+    assert torch.equal(compiled(x), wanted[0])
+    assert block.counted_passes == 3
+
+
+def test_a_model_compiled_in_place_during_a_test_is_named_then_recorded():
+    torch._dynamo.reset()
+    model = make()
+    with recording(model) as (recorder, block):
+        model.compile(backend="eager", fullgraph=True)
+        model(torch.randn(2, 4))
+        assert "torch.compile" in recorder.cause_of_nothing(block)
+        recorder.block = later = Block("later", "test")
+        model(torch.randn(3, 4))
+    assert block.counters.dropped_passes == 1
+    assert [len(p) for p in later.passes] == [3]
+
+
+def test_a_compiled_function_around_the_model_is_named():
+    torch._dynamo.reset()
+    model = make()
+    x = torch.randn(2, 4)
+    wanted = eager(model, x) * 2
+
+    @torch.compile(backend="eager", fullgraph=True)
+    def doubled(value: Tensor) -> Tensor:
+        return model(value) * 2
+
+    with recording(model) as (recorder, block):
+        assert torch.equal(doubled(x), wanted)
+        assert "torch.compile" in recorder.cause_of_nothing(block)
+    assert not block.passes
+    assert block.counters.dropped_passes == 1
+    assert torch.equal(doubled(x), wanted)
+
+
+def test_a_compiled_module_that_holds_the_model_is_counted_a_call():
+    torch._dynamo.reset()
+    model = make()
+    compiled = torch.compile(nn.Sequential(model), backend="eager", fullgraph=True)
+    with recording(model) as (_, block):
+        compiled(torch.randn(2, 4))
+        compiled(torch.randn(2, 4))
+        compiled.eval()
+    assert not block.passes
+    assert block.counters.dropped_passes == 2
+
+
+def test_a_compiled_model_in_training_mode_keeps_mode_and_random_state():
+    torch._dynamo.reset()
+    model, twin = make(Moody), make(Moody)
+    compiled = torch.compile(model.train(), backend="eager")
+    x = torch.randn(6, 4)
+    with recording(model) as (_, block):
+        torch.manual_seed(3)
+        output = compiled(x)
+    torch.manual_seed(3)
+    assert torch.allclose(output, twin.train()(x))
+    assert (block.train_mode_passes, block.counters.compiled_passes) == (1, 1)
+    assert torch.allclose(block.activations().layers["a"].values, _moody_hidden(x))
+
+
+def _moody_hidden(x: Tensor) -> Tensor:
+    model = make(Moody)
+    with torch.no_grad():
+        return torch.relu(model.norm(model.a(x)))
+
+
+def test_attack_steps_through_a_compiled_model():
+    torch._dynamo.reset()
+    model = make()
+    compiled = torch.compile(model, backend="eager")
+    with recording(model) as (_, block):
+        x = torch.randn(3, 4, requires_grad=True)
+        compiled(x).sum().backward()
+        compiled(x.detach())
+    assert [p.is_attack for p in block.passes] == [True, False]
+
+
+def test_a_compiled_model_that_raises_commits_nothing():
+    torch._dynamo.reset()
+    model = make()
+    with recording(model, before=lambda: model.compile(backend="eager")) as (_, block):
+        with pytest.raises(Exception):  # noqa: B017
+            model(torch.randn(2, 5))
+        model(torch.randn(2, 4))
+    assert block.counted_passes == 1
+    assert block.counters.raised_passes == 1
+
+
+def test_a_compile_pickle_is_not_disturbed():
+    model = make()
+    with recording(model, before=lambda: model.compile(backend="eager")):
+        twin = copy.deepcopy(model)
+        pickle.dumps(model)
+    assert twin._compiled_call_impl is None
+    assert type(model._compiled_call_impl).__name__ != "_CompiledCall"
+
+
+# --- tracing ----------------------------------------------------------------------------------
+
+
+def test_traced_passes_are_counted_not_recorded_and_the_trace_is_clean():
+    model = make()
+    x = torch.randn(2, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        plain = str(torch.jit.trace(model, (x,), check_trace=False).graph)
+        with recording(model) as (recorder, block):
+            traced = torch.jit.trace(model, (x,), check_trace=False)
+    assert not block.passes
+    assert "traced" in recorder.cause_of_nothing(block)
+    assert str(traced.graph).count("\n") == plain.count("\n")
+
+
+def test_exported_programs_are_clean():
+    model = make()
+    x = torch.randn(2, 4)
+    with recording(model) as (_, block):
+        exported = torch.export.export(model, (x,), strict=False)
+    assert torch.equal(exported.module()(x), eager(model, x))
+    assert not block.passes
+
+
+def test_checkpointed_layers_are_not_partial_calls():
+    from torch.utils.checkpoint import checkpoint
+
+    class Saving(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.b(checkpoint(self.features, x, use_reentrant=False))
+
+    model = make(Saving)
+    with recording(model) as (_, block):
+        model(torch.randn(2, 4)).sum().backward()
+    assert block.counted_passes == 1
+    assert block.counters.partial_model_calls == 0

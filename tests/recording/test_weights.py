@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import copy
+
+import torch
+
+from pytest_deepimportance.models.fingerprint import fingerprint
+from pytest_deepimportance.recording import weights as weights_module
+from pytest_deepimportance.recording.weights import WeightSample, WeightsCheck
+from tests.recording.nets import Moody, make
+
+
+def test_a_sample_sees_a_training_step_and_not_a_copy():
+    model = make(Moody)
+    sample = WeightSample(model)
+    other = copy.deepcopy(model)
+    assert not sample.differs(other)
+    with torch.no_grad():
+        other.norm.running_mean += 1
+    assert sample.differs(other)
+    assert sample.differs(make())
+    assert sample.differs(make(Moody).double())
+
+
+def test_a_sample_takes_odd_weights():
+    model = make()
+    model.register_buffer("scalar", torch.tensor(2.0))
+    model.register_buffer("empty", torch.empty(0, 3))
+    model.register_buffer("ids", torch.arange(3))
+    model.register_buffer("nan", torch.full((2, 3, 4), torch.nan))
+    assert not WeightSample(model).differs(copy.deepcopy(model))
+
+
+def test_equal_again_after_weights_are_restored():
+    model = make()
+    check, sample = WeightsCheck(fingerprint(model)), WeightSample(model)
+    before = copy.deepcopy(model.state_dict())
+    assert check.matches(model, sample)
+    with torch.no_grad():
+        model.a.weight += 1
+    assert not check.matches(model, sample)
+    assert check.other == fingerprint(model)[:8]
+    model.load_state_dict(before)
+    assert check.matches(model, sample)
+
+
+def test_unchanged_weights_are_hashed_once_and_training_only_for_the_name(monkeypatch):
+    model = make()
+    expected, sample = fingerprint(model), WeightSample(model)
+    hashed = []
+    monkeypatch.setattr(weights_module, "fingerprint", lambda m: hashed.append(1) or fingerprint(m))
+    check = WeightsCheck(expected)
+    for _ in range(3):
+        assert check.matches(model, sample)
+    assert len(hashed) == 1
+    for _ in range(5):
+        with torch.no_grad():
+            model.a.weight += 1
+        assert not check.matches(model, sample)
+    assert len(hashed) == 2
+
+
+def test_writes_through_data_are_seen_when_looked_for():
+    model = make()
+    check, sample = WeightsCheck(fingerprint(model)), WeightSample(model)
+    assert check.matches(model, sample)
+    model.a.weight.data.add_(1)
+    check.look_again()
+    assert not check.matches(model, sample)
+    model.a.weight.data.sub_(1)
+    model.a.weight.data.copy_(make().a.weight)
+    check.look_again()
+    assert check.matches(model, sample)
+
+
+def test_without_a_sample_the_whole_model_is_compared():
+    model = make()
+    check = WeightsCheck(fingerprint(model))
+    assert check.matches(model, None)
+    check.look_again()
+    assert check.matches(model, None)
+    assert not WeightsCheck("0" * 64).matches(model, None)
