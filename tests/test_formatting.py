@@ -3,7 +3,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_deepimportance.formatting import (
@@ -43,29 +43,34 @@ def test_a_bare_percentage_is_always_a_number() -> None:
     assert percent(Fraction(1, 10**9), 2, bare=True) == "0.00%"
 
 
+@settings(deadline=None)
 @given(ratios)
 def test_100_percent_means_everything(value: Fraction) -> None:
     assert percent(value).startswith("100") == (value == 1)
 
 
+@settings(deadline=None)
 @given(st.fractions(min_value=0, max_value=10**6), st.integers(0, 8))
 def test_decimal_is_the_nearest_number(value: Fraction, places: int) -> None:
     shown = Fraction(decimal(value, places))
     assert abs(shown - value) <= Fraction(1, 2 * 10**places)
 
 
+@settings(deadline=None)
 @given(bounds)
 def test_exact_keeps_every_decimal(value: Fraction) -> None:
     assert Fraction(exact(value)) == value
     assert not exact(value).endswith("0") or "." not in exact(value)
 
 
+@settings(deadline=None)
 @given(ratios, bounds)
 def test_contrast_never_contradicts(value: Fraction, bound: Fraction) -> None:
     shown, shown_bound = contrast(value, bound)
     assert (Fraction(shown) >= Fraction(shown_bound)) == (value >= bound)
 
 
+@settings(deadline=None)
 @given(bounds, st.integers(10**6, 10**12), st.integers(-1, 1))
 def test_contrast_at_the_boundary(bound: Fraction, total: int, step: int) -> None:
     value = Fraction(max(0, round(bound * total) + step), total)

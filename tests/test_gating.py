@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_deepimportance.gating import above_reach, before_tests, judge, silent_tests
@@ -36,6 +36,7 @@ decimals = st.integers(0, 10**6).map(lambda n: f"{n / 10**6:.6f}") | st.integers
 near = st.tuples(decimals, st.integers(2, 10**9), st.integers(-1, 1))
 
 
+@settings(deadline=None)
 @given(near, st.sampled_from(["IDC", "share"]))
 def test_verdict_message_and_needed_agree_with_first_principles(
     case: tuple[str, int, int], name: str

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_deepimportance import parsing
@@ -72,6 +72,7 @@ def test_refuses_with_the_value(parse: Callable[[Any], Any], value: Any, what: s
         parse(value)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 50), min_size=1))
 def test_integers_are_sorted_and_once(numbers: list[int]) -> None:
     assert parsing.integers(",".join(map(str, numbers))) == tuple(sorted(set(numbers)))

@@ -4,7 +4,7 @@ import decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_deepimportance.errors import GateError
@@ -75,11 +75,13 @@ def test_suite_of_the_marker() -> None:
         parse_threshold("night/IDC=0.6", suite="clean")
 
 
+@settings(deadline=None)
 @given(st.decimals(min_value=0, max_value=1, allow_nan=False, places=12))
 def test_decimal_text_is_read_exactly(number: decimal.Decimal) -> None:
     assert parse_threshold(f"IDC={number}").value == Fraction(number)
 
 
+@settings(deadline=None)
 @given(st.floats(min_value=0, max_value=1).filter(lambda x: x == 0 or x > 1e-12))
 def test_floats_mean_the_decimal_they_print(number: float) -> None:
     assert parse_threshold(number).value == Fraction(str(number))
@@ -90,6 +92,7 @@ names = st.text(
 ).filter(lambda text: text == text.strip())
 
 
+@settings(deadline=None)
 @given(st.none() | names, st.none() | names, st.none() | names | st.just("*"))
 def test_round_trip(suite: str | None, layer: str | None, label: str | None) -> None:
     text = (

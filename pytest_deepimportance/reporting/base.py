@@ -11,6 +11,7 @@ from fractions import Fraction
 from pytest_deepimportance.formatting import clean, count, listed, percent, plural
 from pytest_deepimportance.provenance import SpaceRow
 from pytest_deepimportance.readings import headline, row_is_degenerate, why_not_judged
+from pytest_deepimportance.reporting.text import cell_len, shorten
 from pytest_deepimportance.results import (
     ClassShare,
     CriterionRow,
@@ -22,6 +23,8 @@ from pytest_deepimportance.results import (
 from pytest_deepimportance.settings import Settings
 
 NAME = "Importance-Driven Coverage (IDC)"
+
+_BALANCED = 1e-3
 
 _EXCLUDED = (
     ("attack_passes", "attack step", "attack steps"),
@@ -46,6 +49,14 @@ def header(settings: Settings) -> str:
             "gate " + ", ".join(clean(text.split(" #")[0]) for text in settings.fail_under)
         )
     return "idc: " + ", ".join(parts)
+
+
+def model_name(report: Report, width: int) -> str:
+    """Return the model's specification in at most `width` columns: first its folders go."""
+    spec = clean(report.model.spec or report.model.type)
+    if cell_len(spec) > width:
+        spec = spec.replace("\\", "/").rpartition("/")[2]
+    return shorten(spec, width)
 
 
 def main_spaces(report: Report) -> list[SpaceRow]:
@@ -111,12 +122,19 @@ def items(report: Report) -> str:
 def importance(report: Report) -> str:
     """Say how faithful the relevance is: its balance, and what the input explains."""
     info = report.profile.importance
+    bad = " (should be below 1e-3)" * importance_is_doubtful(report)
     parts = [", ".join(clean(text) for text in (info.method, info.rule) if text)]
     if info.balance is not None:
-        parts.append(f"balance {info.balance:.0e}" + (" (above 1e-3)" * (info.balance >= 1e-3)))
+        parts.append(f"balance {info.balance:.0e}{bad}")
     if info.input_share is not None:
         parts.append(f"{_signed_percent(info.input_share)} explained by the input")
     return "; ".join(parts)
+
+
+def importance_is_doubtful(report: Report) -> bool:
+    """Return whether too much relevance is unaccounted for."""
+    balance = report.profile.importance.balance
+    return balance is not None and not balance < _BALANCED
 
 
 def _signed_percent(value: float) -> str:
@@ -232,11 +250,11 @@ def notes(report: Report) -> list[str]:
     row = headline(report.total)
     if row is not None and row.random is not None and row.random.note:
         found.append(f"random suite: {row.random.note}")
-    found += [
+    lowered = [
         f"m={space.m}, {space.m_from.removeprefix('auto: ')}"
         for space in main_spaces(report)
         if "lowered" in space.m_from or "fewer" in space.m_from
     ]
     sources = (report, info, report.model, report.profile, report.profile.importance)
-    texts = found + [text for source in sources for text in source.notes]
+    texts = found + [text for source in sources for text in source.notes] + lowered
     return list(dict.fromkeys(clean(text).rstrip(".") for text in texts))

@@ -8,8 +8,7 @@ from io import StringIO
 from rich.console import Console
 from rich.text import Text
 
-from pytest_deepimportance.formatting import clean
-from pytest_deepimportance.reporting.base import NAME
+from pytest_deepimportance.reporting import base
 from pytest_deepimportance.reporting.screen import sections, total_line, verdict_lines
 from pytest_deepimportance.reporting.text import Paragraph, cell_len, shorten
 from pytest_deepimportance.results import Report
@@ -17,12 +16,12 @@ from pytest_deepimportance.results import Report
 SCREEN = 20
 """Lines of one report at most."""
 
-LIMIT = 18
-"""Lines aimed at: pytest's own summary adds two."""
+_SUMMARY = {False: 1, True: 2}
+"""Lines pytest adds below: its last line, and one for an unmet threshold."""
 
 NARROWEST = 60
 _LONGEST_PARAGRAPH = 3
-_SHORT_MODEL = 24
+_SHORT_MODEL, _LONG_MODEL = 24, 40
 
 
 def render(
@@ -39,7 +38,7 @@ def render(
     printer = _Printer(max(width, NARROWEST), color)
     lines: list[str] = []
     for report in reports:
-        model = clean(report.model.spec or report.model.type) if len(reports) > 1 else ""
+        model = base.model_name(report, _LONG_MODEL) if len(reports) > 1 else ""
         if verbosity < 0:
             lines += _quiet(report, model, printer)
             continue
@@ -57,7 +56,7 @@ def _quiet(report: Report, model: str, printer: _Printer) -> list[str]:
 
 
 def _title(model: str, width: int) -> Paragraph:
-    name = f"{NAME}: {shorten(model, width - len(NAME) - 12)}" if model else NAME
+    name = f"{base.NAME}: {shorten(model, width - len(base.NAME) - 12)}" if model else base.NAME
     bars = max(width - cell_len(name) - 2, 0)
     text = "=" * (bars // 2) + f" {name} " + "=" * (bars - bars // 2)
     return Paragraph(((text, "bold"),), cut=True)
@@ -101,7 +100,8 @@ class _Layout:
 def _fitted(report: Report, printer: _Printer) -> list[str]:
     """Lay out the sections; a crowded screen loses entries first, then whole sentences."""
     layout = _Layout(report, printer)
-    layout.shrink(LIMIT - 1)
+    failed = any(outcome.status == "failed" for outcome in report.gates)
+    layout.shrink(SCREEN - 1 - _SUMMARY[failed])
     for longest, to_last in ((_LONGEST_PARAGRAPH, True), (2, True), (1, True)):
         if len(layout.lines()) < SCREEN:
             break
@@ -127,8 +127,7 @@ class _Printer:
         """Return the lines of one paragraph, at most `longest` of them."""
         text = Text.assemble(*((span, style) for span, style in paragraph.spans))
         if paragraph.cut:
-            text.truncate(self.width, overflow="crop")
-            return [self._line(text)]
+            return [self._line(self._cut(text))]
         first, *more = text.wrap(self._console, self.width) or [Text()]
         wrapped = [first]
         if more:
@@ -136,9 +135,16 @@ class _Printer:
             wrapped += [Text(" " * paragraph.indent) + line for line in inner]
         if len(wrapped) > self.longest:
             wrapped = wrapped[: self.longest]
-            wrapped[-1].truncate(self.width - 4)
-            wrapped[-1].append(" ...")
+            wrapped[-1] = self._cut(wrapped[-1], anyway=True)
         return [self._line(line) for line in wrapped]
+
+    def _cut(self, text: Text, *, anyway: bool = False) -> Text:
+        """Cut at the width, saying so."""
+        if anyway or text.cell_len > self.width:
+            text.truncate(self.width - 4, overflow="crop")
+            text.rstrip()
+            text.append(" ...")
+        return text
 
     def _line(self, text: Text) -> str:
         text.rstrip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -36,6 +37,27 @@ class Paragraph:
     ) -> Paragraph:
         """Return "label      text" with the text in its own column."""
         return cls(((label.ljust(column), style), (text, "")), column, cut)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the screen.
+
+    Attributes:
+        build: Returns the paragraphs for a number of entries.
+        most: Entries it has.
+        least: Entries it keeps on a crowded screen.
+        last: Entries it keeps when even that does not fit.
+        rank: Sections of a lower rank give up entries first.
+        apart: Whether a blank line goes before it.
+    """
+
+    build: Callable[[int], list[Paragraph]]
+    most: int = 1
+    least: int = 1
+    rank: int = 0
+    apart: bool = False
+    last: int = 0
 
 
 def cell_len(text: str) -> int:

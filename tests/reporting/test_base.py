@@ -64,9 +64,21 @@ def test_importance_says_when_relevance_is_lost() -> None:
     )
     info = dataclasses.replace(report.profile.importance, balance=0.02, input_share=-0.5, rule="")
     lost = samples.passing(profile=samples.profile(importance=info))
-    assert base.importance(lost) == "lrp; balance 2e-02 (above 1e-3); -50 % explained by the input"
+    assert (
+        base.importance(lost)
+        == "lrp; balance 2e-02 (should be below 1e-3); -50 % explained by the input"
+    )
     none = dataclasses.replace(info, balance=None, input_share=None)
     assert base.importance(samples.passing(profile=samples.profile(importance=none))) == "lrp"
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [(40, "/home/ci/models/lenet5.pth"), (12, "lenet5.pth"), (9, "len...pth")],
+)
+def test_model_name_loses_its_folders_first(width: int, text: str) -> None:
+    info = dataclasses.replace(samples.passing().model, spec="/home/ci/models/lenet5.pth")
+    assert base.model_name(samples.passing(model=info), width) == text
 
 
 def test_weakest_classes_and_rows() -> None:

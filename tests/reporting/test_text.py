@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_deepimportance.reporting.text import Paragraph, cell_len, pad, shorten
@@ -23,11 +23,13 @@ def test_shorten_keeps_both_ends(text: str, width: int, expected: str) -> None:
     assert shorten(text, width) == expected
 
 
+@settings(deadline=None)
 @given(st.text(), st.integers(0, 40))
 def test_shortened_text_fits(text: str, width: int) -> None:
     assert cell_len(shorten(text, width)) <= width
 
 
+@settings(deadline=None)
 @given(st.text(max_size=10), st.integers(20, 30))
 def test_padded_text_fills(text: str, width: int) -> None:
     assert cell_len(pad(text, width)) == width

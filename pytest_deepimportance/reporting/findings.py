@@ -1,0 +1,141 @@
+"""What is missing and what to do next, as sections of the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from pytest_deepimportance.formatting import clean, count, listed, percent, plural
+from pytest_deepimportance.reporting import base
+from pytest_deepimportance.reporting.text import Paragraph, Section, cell_len, shorten
+from pytest_deepimportance.results import GateOutcome, Report, SuiteResult
+
+MARGIN = 5
+"""Columns of "FAIL ", under which explanations stand."""
+
+_CLASS_NAME = 20
+
+
+def weakest(report: Report, width: int, *, apart: bool) -> Section:
+    """Say what to look at although nothing failed: weak classes and layers, gap, balance."""
+    total = report.total
+    balance = base.class_balance(total)
+    entries = _weak_line(
+        "weakest classes (share): ",
+        [
+            (_name(row.name), percent(row.share))
+            for row in base.weakest_classes(total)
+            if row.exercised_rows < row.reference_rows
+        ],
+        width,
+    )
+    if total.gaps:
+        size = base.gap_size(total.gaps[0], report.reference.usable)
+        example = _example(total.gaps[0].nearest_reference_index)
+        text = f"{size}{example} behave in a way no test exercises"
+        entries.append(Paragraph.labelled("largest gap:", text, "", column=13))
+    if balance:
+        place = 0 if base.untested_classes(total) else len(entries)
+        entries.insert(place, Paragraph.labelled("class balance:", balance, "", column=15))
+    for classes, label in ((True, "weakest classes (IDC): "), (False, "weakest layers (IDC): ")):
+        rows = [
+            (_name((row.class_name if classes else row.layer) or ""), percent(row.fraction))
+            for row in base.other_rows(total, classes=classes)
+        ]
+        entries.extend(_weak_line(label, rows, width))
+    least = min(1, len(entries))
+    return Section(lambda n: entries[:n], len(entries), least, rank=4, apart=apart)
+
+
+def _weak_line(label: str, names: Sequence[tuple[str, str]], width: int) -> list[Paragraph]:
+    """Return up to three "name 78.5%" that fit on one line."""
+    most = 3
+    while most > 1 and cell_len(label + _pairs(names[:most])) > width:
+        most -= 1
+    return [Paragraph.labelled(label, _pairs(names[:most]), "", column=len(label))] * bool(names)
+
+
+def _pairs(names: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in names)
+
+
+def _name(name: str) -> str:
+    return shorten(clean(name), _CLASS_NAME)
+
+
+def _example(index: int | None) -> str:
+    return "" if index is None else f", such as reference[{index}],"
+
+
+def missing(report: Report, unmet: Sequence[GateOutcome]) -> Section:
+    """Say why a threshold was not met: the classes and gaps the failing suite leaves out."""
+    suite = _with_details(report, unmet)
+    details = _classes_left_out(suite) + ([_gaps(suite)] if suite.gaps else [])
+    texts = [_lead(suite), *details] if details else []
+    lines = [Paragraph.of(" " * MARGIN + text, indent=MARGIN) for text in texts]
+    # The first line alone says nothing.
+    return Section(lambda n: lines[:n] if n > 1 else [], len(lines), min(2, len(lines)), rank=5)
+
+
+def _with_details(report: Report, unmet: Sequence[GateOutcome]) -> SuiteResult:
+    """Return the first suite with an unmet threshold if classes or gaps are known for it."""
+    suite = report.suite(unmet[0].suite) or report.total
+    return suite if suite.classes or suite.gaps else report.total
+
+
+def _lead(suite: SuiteResult) -> str:
+    untested = base.untested_classes(suite)
+    what = "they skip learned behaviour"
+    if untested:
+        what = f"no input is of class {listed(map(_name, untested))}"
+    if suite.failed_tests:
+        return f"{plural(suite.failed_tests, 'test')} failed, and {what}:"
+    accuracy = Fraction(suite.correct, suite.labelled) if suite.labelled else None
+    high = f" and accuracy is {percent(accuracy, unit=' %')}" if accuracy is not None else ""
+    return f"The tests pass{high}, but {what}:"
+
+
+def _classes_left_out(suite: SuiteResult) -> list[str]:
+    rows = base.weakest_classes(suite)
+    weak = [row for row in rows[:3] if row.exercised_rows < row.reference_rows]
+    if not weak:
+        return []
+    shares = ", ".join(f"{_name(row.name)}: {percent(row.share, unit=' %')}" for row in weak)
+    rest = [row.share for row in rows[3:] if row.share is not None]
+    if not rest:
+        return [f"share of class {shares}"]
+    low, high = (percent(value, 0, "") for value in (min(rest), max(rest)))
+    return [f"share of class {shares}, others {low if low == high else f'{low}-{high}'} %"]
+
+
+def _gaps(suite: SuiteResult) -> str:
+    """Return "largest gaps: 2,006 reference inputs (99 % class 7), 1,777 (7), 1,545 (9)"."""
+    parts: list[str] = []
+    for gap in suite.gaps[:3]:
+        text, who = count(gap.rows), ""
+        if gap.main_class is not None and gap.rows:
+            share = percent(Fraction(gap.main_class_rows, gap.rows), 0, " %")
+            who = _name(gap.main_class) if parts else f"{share} class {_name(gap.main_class)}"
+        text += "" if parts else f" reference input{'s' * (gap.rows != 1)}"
+        parts.append(text + (f" ({who})" if who else ""))
+    return f"largest gap{'s' * (len(parts) > 1)}: {', '.join(parts)}"
+
+
+def advice(report: Report, unmet: Sequence[GateOutcome]) -> Section:
+    """Say what to type or change next; only what exists."""
+    texts = []
+    suite = _with_details(report, unmet)
+    weak = [row for row in base.weakest_classes(suite) if row.exercised_rows < row.reference_rows]
+    if weak:
+        texts.append(f"add tests for class {listed((_name(r.name) for r in weak[:3]), 3)}")
+    elif suite.gaps and suite.gaps[0].nearest_reference_index is not None:
+        texts.append(f"add inputs like reference[{suite.gaps[0].nearest_reference_index}]")
+    asked = next((row.value for row in report.settings if row.name == "report"), "")
+    if "json:" not in asked:
+        texts.append("pytest --idc-report=json:idc.json   every class, gap and setting")
+    label = "What to do   "
+    lines = [
+        Paragraph(((label if at == 0 else " " * len(label), "bold"), (text, "")), len(label))
+        for at, text in enumerate(texts)
+    ]
+    return Section(lambda n: lines[:n], len(lines), min(1, len(lines)), rank=2)
