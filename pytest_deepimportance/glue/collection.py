@@ -36,11 +36,11 @@ def prepare(session: pytest.Session, items: list[pytest.Item], settings: Setting
     config.pluginmanager.register(recording, "idc_session")
     for item in [*marked, *_companions(items, marked)]:
         names = getattr(item, "fixturenames", None)
-        if names is not None and "idc_profile" not in names:
+        if names is not None:
             # First, so that the recorder is there before any other fixture runs the model. It is
-            # inserted here because pytest orders a closure by scope: a session-scoped prediction
+            # moved here because pytest orders a closure by scope: a session-scoped prediction
             # fixture would otherwise come before this function-scoped one.
-            names.insert(0, "idc_profile")
+            names[:] = ["idc_profile", *(name for name in names if name != "idc_profile")]
 
 
 def check_criteria(settings: Settings, marked: Sequence[pytest.Item]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_deepimportance.results import Report
+from pytest_deepimportance.reporting.json_report import load
 from tests.examples.sample_modules import FIXTURES, ROOT, imported
 
 pytest.importorskip("torchvision")
@@ -65,7 +64,7 @@ def test_with_data_the_suite_is_measured(example: Path) -> None:
         pytest.skip("no MNIST: set IDC_DATA")
     done = run(example, "--idc-report=json:idc.json", IDC_DATA=data)
     assert done.returncode == 0, done.stdout
-    report = Report.from_json(json.loads((example / "idc.json").read_text()))
+    (report,) = load(example / "idc.json")
     suite = report.suite("mnist")
     assert suite is not None
     assert report.reference.usable == 60_000

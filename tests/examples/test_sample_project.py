@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from types import ModuleType
 import pytest
 import torch
 
+from pytest_deepimportance.reporting.json_report import load
 from pytest_deepimportance.results import Report, SuiteResult
 from tests.examples.sample_modules import FIXTURES, ROOT, imported
 from tests.oracles.reference_sample_project import (
@@ -43,8 +43,8 @@ def run(folder: Path, *options: str) -> Run:
         cwd=folder, capture_output=True, text=True, timeout=300, check=False,
         env={**os.environ, "COLUMNS": "80", "OMP_NUM_THREADS": "1", "PYTEST_ADDOPTS": ""},
     )  # fmt: skip
-    report = Report.from_json(json.loads(target.read_text())) if target.exists() else None
-    return Run(done.returncode, done.stdout + done.stderr, report)
+    reports = load(target) if target.exists() else ()
+    return Run(done.returncode, done.stdout + done.stderr, reports[0] if reports else None)
 
 
 @pytest.fixture(scope="module")
@@ -172,13 +172,11 @@ def test_gate_is_met_and_judges_the_gated_suites_only(first_run: Run) -> None:
     assert report.total.inputs == 497 + 249 + 250
 
 
-def test_unmarked_tests_are_not_measured(first_run: Run, sample: Path) -> None:
+def test_unmarked_tests_are_not_measured(first_run: Run) -> None:
     report = first_run.report
     assert report is not None
+    assert len(report.tests) == 19
     assert not any("test_preprocessing" in row.nodeid for row in report.tests)
-    alone = run(sample, "tests/test_preprocessing.py")
-    assert alone.code == 0
-    assert alone.report is None or not alone.report.suites
 
 
 def test_two_workers_report_the_same_numbers(first_run: Run, sample: Path) -> None:
@@ -198,12 +196,45 @@ def test_two_workers_report_the_same_numbers(first_run: Run, sample: Path) -> No
         )  # fmt: skip
 
 
+def test_reference_by_fixture_gives_the_same_report(first_run: Run, sample: Path) -> None:
+    """The profile is then built inside the first marked test, before its prediction fixture."""
+    shutil.copytree(sample.parent, sample.parent / "by_fixture")
+    folder = sample.parent / "by_fixture" / "sample_project"
+    ini = folder / "pytest.ini"
+    ini.write_text(ini.read_text().replace("idc_reference = app.data:load_reference\n", ""))
+    with (folder / "conftest.py").open("a") as conftest:
+        conftest.write(
+            "\nfrom app.data import load_reference\n"
+            "idc_reference = pytest.fixture(scope='session')(lambda: load_reference())\n"
+        )
+    found = run(folder, "tests/test_clean.py")
+    assert found.code == 0, found.screen
+    assert found.report is not None
+    assert first_run.report is not None
+    first, second = first_run.report.suite("clean"), found.report.suite("clean")
+    assert first is not None
+    assert second is not None
+    assert second.criteria == first.criteria
+    assert second.accuracy == first.accuracy
+
+
 def test_a_threshold_that_is_not_met_fails_the_run(sample: Path) -> None:
-    strict = run(sample, "--idc-fail-under", "clean/IDC=0.99")
+    strict = run(sample, "--idc-fail-under", "clean/IDC=0.99", "tests/test_clean.py")
     assert strict.code == 1
     assert strict.report is not None
     assert "failed" in [gate.status for gate in strict.report.gates]
     assert "1 failed" in strict.screen.splitlines()[-1]
+
+
+def test_it_runs_from_the_repository_root_too(sample: Path) -> None:
+    """README's first command; the MNIST example inside has its own configuration."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "sample_project"],
+        cwd=sample.parent, capture_output=True, text=True, timeout=300, check=False,
+        env={**os.environ, "PYTEST_ADDOPTS": ""},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "24 tests collected" in done.stdout
 
 
 def test_suite_also_runs_without_the_measurement(sample: Path) -> None:
