@@ -100,6 +100,7 @@ def _spelled(name: str) -> Iterable[Any]:
                     yield found
 
 
+_STEMS = {stem: name for name in sorted(_NAMED) for stem in (name, *_OTHER_SPELLINGS.get(name, ()))}
 _SPELLINGS: dict[str, frozenset[Any]] = {name: frozenset(_spelled(name)) for name in _NAMED}
 _NAMES: dict[Any, str] = {func: name for name, funcs in _SPELLINGS.items() for func in funcs}
 
@@ -107,10 +108,18 @@ _NAMES: dict[Any, str] = {func: name for name, funcs in _SPELLINGS.items() for f
 def spellings(name: str) -> frozenset[Callable[..., Any]]:
     """Return every callable that is called `name` here: functional, method, in-place, operator.
 
+    The operators that exported programs call (`torch.ops.aten`) are among them.
+
     Raises:
         KeyError: The table has no such name.
     """
-    return _SPELLINGS[name]
+    found = set(_SPELLINGS[name])
+    for stem in (name, *_OTHER_SPELLINGS.get(name, ())):
+        for text in (stem, stem + "_"):
+            packet = getattr(torch.ops.aten, text, None)
+            for overload in [] if packet is None else packet.overloads():
+                found.add(getattr(packet, overload))
+    return frozenset(found)
 
 
 def name_of(func: Any) -> str:
@@ -124,6 +133,9 @@ def name_of(func: Any) -> str:
         known = None
     if known is not None:
         return known
+    if isinstance(func, torch._ops.OpOverload):
+        text = func._schema.name.rpartition("::")[2].rstrip("_")
+        return _STEMS.get(text, text)
     text = str(getattr(func, "__name__", type(func).__name__))
     if text in ("__get__", "__set__"):
         return str(getattr(getattr(func, "__self__", None), "__name__", text))

@@ -135,6 +135,16 @@ class Graph:
                 pending.extend(value.producer.inputs)
         return found
 
+    def release(self) -> None:
+        """Let go of tensors and modules at once: values and operations refer to each other."""
+        for op in self.operations:
+            op.args, op.kwargs, op.func = (), {}, None
+            for value in (*op.inputs, *op.outputs):
+                value.readers.clear()
+                value.producer = None
+        self.operations.clear()
+        self.calls.clear()
+
     def _used(self, op: Operation) -> bool:
         """Whether a bookkeeping operation (a view of changed memory) matters to anything later."""
         return op.function != "alias" or any(

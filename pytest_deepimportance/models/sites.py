@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 
 from torch import nn
 
 from pytest_deepimportance.data.batches import ModelCall
-from pytest_deepimportance.models.graph import Graph, Operation, Value
+from pytest_deepimportance.models.graph import Graph, Value
+from pytest_deepimportance.models.layers import layer_calls
 from pytest_deepimportance.models.probe import probe
 from pytest_deepimportance.models.readings import (
     activation_name,
@@ -17,9 +17,9 @@ from pytest_deepimportance.models.readings import (
     functional_names,
     reading_of,
 )
-from pytest_deepimportance.models.sitemap import Reading, Site, SiteMap
+from pytest_deepimportance.models.sitemap import Site, SiteMap
 from pytest_deepimportance.models.steps import COPIES, LAYOUTS
-from pytest_deepimportance.models.taps import LAYERS, Tap, tap_of
+from pytest_deepimportance.models.taps import Tap, tap_of
 from pytest_deepimportance.models.unmeasured import makes_neurons, unmeasured
 
 _FINAL = ("softmax", "log_softmax", "sigmoid")
@@ -39,57 +39,101 @@ def find_sites(model: nn.Module, call: ModelCall) -> SiteMap:
         LayerError: The model's forward raises on these inputs.
     """
     graph = probe(model, call)
-    taps = [
-        tap_of(graph, layer)
-        for layer in graph.calls
-        if isinstance(layer.module, LAYERS) and layer.output is not None and layer.output.floating
-    ]
-    last, output_activation = _output_layer(graph)
-    groups: dict[Value, list[Tap]] = {}
-    for tap in taps:
-        groups.setdefault(tap.spot.value, []).append(tap)
-    names = functional_names(graph)
-    ordered = sorted(groups.items(), key=lambda item: item[0].order)
-    sites = [_site(graph, group, names, last) for _, group in ordered]
-    sites = _unique_names(sites)
-    reaching = graph.ancestors(_inputs_of(graph, last))
-    default = None
-    for site, (value, _) in zip(sites, ordered, strict=True):
-        if value in reaching and site.rows_are_inputs and not site.is_output:
-            default = site.name
-    return SiteMap(
-        tuple(sites), unmeasured(graph), default, output_activation, _notes(graph, sites, default)
-    )
+    try:
+        return _Finder(graph).site_map()
+    finally:
+        graph.release()
 
 
-def _site(graph: Graph, group: list[Tap], names: dict[Operation, str], last: Value | None) -> Site:
-    tap, spot = group[0], group[0].spot
-    layers = [item.layer for item in group]
-    labels = [layer.label or _kind(layer.module) for layer in layers]
-    activation = _activation_name(graph, tap, names)
-    merged = tap.added or len(group) > 1
-    name = activation if merged and activation else labels[0]
-    others = [*labels, *([activation] if activation else []), *_other_names(graph, labels)]
-    reading = reading_of(graph, spot.value)
-    producer = spot.value.producer
-    recomputed = reading.via == "module" and reading.function is not None
-    axis = spot.axis if spot.axis < len(spot.value.shape) - 1 else -1
-    return Site(
-        name=name,
-        aliases=tuple(dict.fromkeys(other for other in others if other != name)),
-        type=_kind(layers[0].module),
-        units=spot.value.shape[spot.axis],
-        channel_axis=axis,
-        reading=reading,
-        pre_reading=reading_of(graph, tap.before),
-        activation=activation,
-        flags=_flags(group),
-        is_output=last is not None and any(item.layer.output is last for item in group),
-        rows_are_inputs=spot.rows is not None,
-        feeders=tuple(labels),
-        row_axis=spot.rows or 0,
-        graph_reading=function_reading(producer) if recomputed and producer else None,
-    )
+class _Finder:
+    """The rule applied to every layer of one traced pass."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._layers = layer_calls(graph)
+        self._made = {call.output: call for call in self._layers}
+        self._names = functional_names(graph)
+        self._second_names = _second_names(graph)
+        self._last, self._output_activation = self._output_layer()
+
+    def site_map(self) -> SiteMap:
+        """Return all sites in execution order and what cannot be measured."""
+        graph = self._graph
+        groups: dict[Value, list[Tap]] = {}
+        for layer, kind in self._layers.items():
+            tap = tap_of(graph, layer, kind)
+            groups.setdefault(tap.spot.value, []).append(tap)
+        ordered = sorted(groups.items(), key=lambda item: item[0].order)
+        sites = _unique_names([self._site(group) for _, group in ordered])
+        reaching = graph.ancestors(self._output_inputs())
+        default = None
+        for site, (value, _) in zip(sites, ordered, strict=True):
+            if value in reaching and site.rows_are_inputs and not site.is_output:
+                default = site.name
+        return SiteMap(
+            tuple(sites),
+            unmeasured(graph, self._layers),
+            default,
+            self._output_activation,
+            _notes(graph, sites, default),
+        )
+
+    def _site(self, group: list[Tap]) -> Site:
+        graph, tap, spot = self._graph, group[0], group[0].spot
+        labels = [item.layer.label or item.kind for item in group]
+        activation = None
+        if tap.activation is not None:
+            result, op = tap.activation.result, tap.activation.operation
+            activation = activation_name(graph, result, op, self._names)
+        merged = tap.added or len(group) > 1
+        name = activation if merged and activation else labels[0]
+        others = [*labels, *([activation] if activation else [])]
+        others += [other for label in labels for other in self._second_names.get(label, ())]
+        reading = reading_of(graph, spot.value)
+        recomputed = reading.via == "module" and reading.function is not None
+        producer = spot.value.producer
+        return Site(
+            name=name,
+            aliases=tuple(dict.fromkeys(other for other in others if other != name)),
+            type=tap.kind,
+            units=spot.value.shape[spot.axis],
+            channel_axis=spot.axis if spot.axis < len(spot.value.shape) - 1 else -1,
+            reading=reading,
+            pre_reading=reading_of(graph, tap.before),
+            activation=activation,
+            flags=_flags(group),
+            is_output=any(item.layer.output is self._last for item in group),
+            rows_are_inputs=spot.rows is not None,
+            feeders=tuple(labels),
+            row_axis=spot.rows or 0,
+            graph_reading=function_reading(producer) if recomputed and producer else None,
+        )
+
+    def _output_layer(self) -> tuple[Value | None, str | None]:
+        """Return the output of the last layer whose tensor becomes the model's output.
+
+        Also the final softmax, log_softmax or sigmoid, if the way there crosses only that and
+        operations that arrange.
+        """
+        value, final, plain = self._graph.primary, None, True
+        while value is not None and value not in self._made:
+            op = value.producer
+            if op is None or makes_neurons(op):
+                return (None if op is None else value), final
+            if plain and final is None and op.function in _FINAL:
+                final = op.function
+            plain = plain and op.function in (*_FINAL, *COPIES, *LAYOUTS)
+            signals = [item for item in op.inputs if item.depends]
+            value = max(signals, key=lambda item: item.order, default=None)
+        return value, final
+
+    def _output_inputs(self) -> list[Value]:
+        """Return what the output layer takes, or the output where there is no such layer."""
+        if self._last is None:
+            return [] if self._graph.primary is None else [self._graph.primary]
+        if self._last in self._made:
+            return self._made[self._last].inputs
+        return [] if self._last.producer is None else self._last.producer.inputs
 
 
 def _flags(group: list[Tap]) -> tuple[str, ...]:
@@ -104,22 +148,14 @@ def _flags(group: list[Tap]) -> tuple[str, ...]:
     return tuple(name for name, is_set in flags.items() if is_set)
 
 
-def _activation_name(graph: Graph, tap: Tap, names: dict[Operation, str]) -> str | None:
-    if tap.activation is None:
-        return None
-    return activation_name(graph, tap.activation.result, tap.activation.operation, names)
-
-
-def _kind(module: nn.Module) -> str:
-    return type(module).__name__.removeprefix("Parametrized")
-
-
-def _other_names(graph: Graph, labels: list[str]) -> Iterable[str]:
-    """Yield the further names of a layer registered under several."""
+def _second_names(graph: Graph) -> dict[str, list[str]]:
+    """Return the further names of modules registered under several, by the first."""
     first = {id(module): name for name, module in graph.root.module.named_modules()}
+    found: dict[str, list[str]] = {}
     for name, module in graph.root.module.named_modules(remove_duplicate=False):
-        if name != first[id(module)] and first[id(module)] in labels:
-            yield name
+        if name != first[id(module)]:
+            found.setdefault(first[id(module)], []).append(name)
+    return found
 
 
 def _unique_names(sites: list[Site]) -> list[Site]:
@@ -133,44 +169,6 @@ def _unique_names(sites: list[Site]) -> list[Site]:
     return result
 
 
-def _output_layer(graph: Graph) -> tuple[Value | None, str | None]:
-    """Return the output of the last layer whose tensor becomes the model's output.
-
-    Also the final softmax, log_softmax or sigmoid, if the way there crosses only that and
-    operations that arrange.
-    """
-    if graph.primary is None:
-        return None, None
-    made = {
-        call.output: call
-        for call in graph.calls
-        if isinstance(call.module, LAYERS) and call.output is not None
-    }
-    value, final, plain = graph.primary, None, True
-    while value not in made:
-        op = value.producer
-        if op is None or makes_neurons(op):
-            return (value if op is not None else None), final
-        if plain and final is None and op.function in _FINAL:
-            final = op.function
-        plain = plain and op.function in (*_FINAL, *COPIES, *LAYOUTS)
-        signals = [v for v in op.inputs if v.depends]
-        if not signals:
-            return None, final
-        value = signals[0] if len(signals) == 1 else max(signals, key=lambda v: v.order)
-    return value, final
-
-
-def _inputs_of(graph: Graph, last: Value | None) -> list[Value]:
-    """Return what the output layer takes, or the model's output where there is no such layer."""
-    if last is None or last.producer is None:
-        return [] if graph.primary is None else [graph.primary]
-    for call in graph.calls:
-        if call.output is last and isinstance(call.module, LAYERS):
-            return call.inputs
-    return last.producer.inputs
-
-
 def _notes(graph: Graph, sites: list[Site], default: str | None) -> tuple[str, ...]:
     notes = []
     if any(op.function == "opaque" for op in graph.operations):
@@ -178,6 +176,3 @@ def _notes(graph: Graph, sites: list[Site], default: str | None) -> tuple[str, .
     if sites and default is None:
         notes.append("no hidden layer leads to the output; name one with --idc-layer")
     return tuple(notes)
-
-
-__all__ = ["Reading", "find_sites"]

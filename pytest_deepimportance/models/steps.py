@@ -1,6 +1,6 @@
 """What an operation does to a layer's neurons: cross it, read it, or stop.
 
-The rule is the one of docs/sites.md; it is applied by `models.taps`.
+The rule that uses this is applied by `models.taps`.
 """
 
 from __future__ import annotations

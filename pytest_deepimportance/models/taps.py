@@ -15,9 +15,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import nn
-
 from pytest_deepimportance.models.graph import Call, Graph, Operation, Value
+from pytest_deepimportance.models.layers import channel_axis
 from pytest_deepimportance.models.steps import (
     Spot,
     cross,
@@ -26,9 +25,6 @@ from pytest_deepimportance.models.steps import (
     is_residual_add,
     wrapped,
 )
-
-LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
-"""Classes of the modules whose outputs are measured: Linear, Conv1-3d, ConvTranspose1-3d."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +42,7 @@ class Tap:
 
     Attributes:
         layer: The layer's call.
+        kind: Its type, such as "Linear".
         spot: The site's tensor (tap "post").
         before: The layer's own output, or the sum if the layer is read after a residual add.
         activation: What `spot` lies after, None if nothing.
@@ -53,30 +50,31 @@ class Tap:
     """
 
     layer: Call
+    kind: str
     spot: Spot
     before: Value
     activation: Activation | None
     added: bool
 
 
-def tap_of(graph: Graph, layer: Call) -> Tap:
+def tap_of(graph: Graph, layer: Call, kind: str) -> Tap:
     """Apply the rule to one layer call whose output is a single tensor."""
     assert layer.output is not None
-    start = Spot(layer.output, _channel_axis(layer), None)
+    start = Spot(layer.output, channel_axis(layer, kind), None)
     start = Spot(start.value, start.axis, _row_axis(graph, start))
     spot, settled = _cross_steps(graph, start)
     activation = _activation(graph, spot.value)
     if activation is not None:
         after = Spot(activation.result, spot.axis, spot.rows)
-        return Tap(layer, after, start.value, activation, False)
+        return Tap(layer, kind, after, start.value, activation, False)
     total = _sum(graph, spot)
     if total is not None:
         end, _ = _cross_steps(graph, total)
         activation = _activation(graph, end.value)
         if activation is not None:
             after = Spot(activation.result, end.axis, end.rows)
-            return Tap(layer, after, total.value, activation, True)
-    return Tap(layer, settled, start.value, None, False)
+            return Tap(layer, kind, after, total.value, activation, True)
+    return Tap(layer, kind, settled, start.value, None, False)
 
 
 def _cross_steps(graph: Graph, spot: Spot) -> tuple[Spot, Spot]:
@@ -135,14 +133,6 @@ def _sum(graph: Graph, spot: Spot) -> Spot | None:
         return None
     result = readers[0].result
     return None if result is None else Spot(result, spot.axis, spot.rows)
-
-
-def _channel_axis(layer: Call) -> int:
-    assert layer.output is not None
-    dimensions = len(layer.output.shape)
-    if isinstance(layer.module, nn.modules.conv._ConvNd):
-        return dimensions - len(layer.module.kernel_size) - 1
-    return dimensions - 1
 
 
 def _row_axis(graph: Graph, spot: Spot) -> int | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import nn
 
 from pytest_deepimportance.models.functions import LINEAR, RECURRENT
-from pytest_deepimportance.models.graph import Graph, Operation, Value
+from pytest_deepimportance.models.graph import Call, Graph, Operation, Value
 from pytest_deepimportance.models.sitemap import Unmeasured
-from pytest_deepimportance.models.taps import LAYERS
 
 ATTENTION = "multi_head_attention_forward"
 _NO_LAYER = (nn.Embedding, nn.EmbeddingBag)
@@ -21,12 +22,16 @@ def makes_neurons(op: Operation) -> bool:
     return op.function in LINEAR and _weight(op) is not None
 
 
-def unmeasured(graph: Graph) -> tuple[Unmeasured, ...]:
+def unmeasured(graph: Graph, layers: Collection[Call]) -> tuple[Unmeasured, ...]:
     """List what cannot be measured, in the order of the model's modules.
 
     Functional layers, recurrent layers, TorchScript, modules with parameters never called.
+
+    Args:
+        graph: The pass.
+        layers: The calls that are measured.
     """
-    found = _functional_layers(graph)
+    found = _functional_layers(graph, layers)
     called = {call.module for call in graph.calls}
     scripted = ""
     for name, module in graph.root.module.named_modules():
@@ -45,12 +50,12 @@ def unmeasured(graph: Graph) -> tuple[Unmeasured, ...]:
     return tuple(sorted(found.values(), key=lambda item: order.get(item.name, -1)))
 
 
-def _functional_layers(graph: Graph) -> dict[str, Unmeasured]:
+def _functional_layers(graph: Graph, layers: Collection[Call]) -> dict[str, Unmeasured]:
     found: dict[str, Unmeasured] = {}
     for op in graph.operations:
         if not makes_neurons(op) or op.function in RECURRENT or op.function == ATTENTION:
             continue
-        inside_layer = any(isinstance(call.module, LAYERS) for call in op.owner.chain())
+        inside_layer = any(call in layers for call in op.owner.chain())
         if inside_layer or not any(value.depends for value in op.inputs):
             continue
         item = _functional_layer(graph, op)

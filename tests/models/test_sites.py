@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import nn
@@ -257,3 +260,29 @@ def test_site_map_survives_json():
     model, x = made(FunctionalLeNet)
     sites = find_sites(model, as_call(x))
     assert SiteMap.from_json(json.loads(json.dumps(sites.to_json()))) == sites
+
+
+def test_exported_programs_have_the_same_sites():
+    model, x = made(Residual)
+    program = torch.export.export(model, (x,), dynamic_shapes=({0: torch.export.Dim("rows")},))
+    eager, exported = (
+        find_sites(net, as_call(x)) for net in (model, torch.export.unflatten(program))
+    )
+    assert [site.name for site in exported.sites] == [site.name for site in eager.sites]
+    assert exported.default == eager.default
+    for one, two in zip(eager.sites, exported.sites, strict=True):
+        assert (one.type, one.units, one.reading) == (two.type, two.units, two.reading)
+    assert not exported.unmeasured
+
+
+def test_the_probe_keeps_nothing_alive():
+    model, x = made(FunctionalLeNet)
+    alive = weakref.ref(model)
+    gc.collect()
+    gc.disable()
+    try:
+        find_sites(model, as_call(x))
+        del model
+        assert alive() is None
+    finally:
+        gc.enable()

@@ -441,3 +441,15 @@ def test_encoder_layers_with_padding():
         encoder(x, src_key_padding_mask=padding)
         reader.end()
     assert seen == [True]
+
+
+def test_exported_programs_are_read_too():
+    model, x = made(FunctionalResidual)
+    rows = torch.export.Dim("rows")
+    program = torch.export.unflatten(torch.export.export(model, (x,), dynamic_shapes=({0: rows},)))
+    sites = find_sites(program, as_call(x)).sites
+    with torch.no_grad():
+        found, manual = read(program, x, sites), model.manual(x)
+    assert len(sites) == len(manual) == 5
+    for site, name in zip(sites, manual, strict=True):
+        assert torch.equal(found[site.name], manual[name])

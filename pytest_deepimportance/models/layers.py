@@ -1,0 +1,55 @@
+"""Which module calls are layers: Linear, Conv1-3d and ConvTranspose1-3d, eager or exported."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from pytest_deepimportance.models.graph import Call, Graph
+
+LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
+"""Classes of the modules whose outputs are measured."""
+
+_EXPORTED = {
+    "linear": "Linear",
+    **{f"conv{n}d": f"Conv{n}d" for n in (1, 2, 3)},
+    **{f"conv_transpose{n}d": f"ConvTranspose{n}d" for n in (1, 2, 3)},
+}
+
+
+def layer_calls(graph: Graph) -> dict[Call, str]:
+    """Return the calls whose output is a layer's, in the order in which they returned.
+
+    Returns:
+        The type of each, such as "Linear".
+    """
+    found = {}
+    for call in graph.calls:
+        kind = _kind(graph, call)
+        if kind is not None and call.output is not None and call.output.floating:
+            found[call] = kind
+    return found
+
+
+def channel_axis(call: Call, kind: str) -> int:
+    """Return the axis of the neurons in a layer's output."""
+    assert call.output is not None
+    dimensions = len(call.output.shape)
+    positions = next((int(letter) for letter in kind[::-1] if letter.isdigit()), 0)
+    if isinstance(call.module, nn.modules.conv._ConvNd):
+        positions = len(call.module.kernel_size)
+    return dimensions - 1 - positions
+
+
+def _kind(graph: Graph, call: Call) -> str | None:
+    if isinstance(call.module, LAYERS):
+        # A parametrised layer has a class made on the fly.
+        return type(call.module).__name__.removeprefix("Parametrized")
+    if type(call.module).__name__ != "InterpreterModule":
+        return None
+    # The modules of an unflattened torch.export program all have one class.
+    op = call.output.producer if call.output is not None else None
+    own = [value for value in op.inputs if value.name] if op is not None else []
+    if op is None or op.owner is not call or not own:
+        return None
+    owned = all(str(value.name).rpartition(".")[0] == call.name for value in own)
+    return _EXPORTED.get(op.function) if owned else None
