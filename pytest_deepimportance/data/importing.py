@@ -142,7 +142,7 @@ def _fresh_module(file: Path) -> ModuleType:
     """
     base = import_base(file)
     dotted = module_name(file, base)
-    with _importable(base):
+    with importable(base):
         if dotted is not None and dotted not in sys.modules:
             found = _find(dotted)
             if found is not None and found.origin and Path(found.origin).resolve() == file:
@@ -163,8 +163,8 @@ def _fresh_module(file: Path) -> ModuleType:
 
 
 @contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """Put `folder` first on `sys.path` inside, so that its files find each other, then last.
+def importable(folder: Path) -> Iterator[None]:
+    """Put `folder` first on `sys.path` inside, so that its files find each other; later it is last.
 
     Last, it shadows nothing that the tests import later (`statistics.py` in the user's folder).
     """
@@ -201,7 +201,7 @@ def _module_from_package(where: str, name: str, role: str, root: Path) -> Module
     top = where.split(".")[0]
     at_root = (root / top).is_dir() or (root / f"{top}.py").is_file()
     needed = at_root and where not in sys.modules and _find(where) is None
-    with _explained(f"{where}:{name}", role), _importable(root) if needed else nullcontext():
+    with _explained(f"{where}:{name}", role), importable(root) if needed else nullcontext():
         try:
             return importlib.import_module(where)
         except ModuleNotFoundError as error:

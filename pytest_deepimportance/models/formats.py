@@ -37,18 +37,25 @@ def classify(path: Path) -> str:
         raise _absent(path)
     if path.is_dir():
         raise _folder(path)
-    with path.open("rb") as stream:
-        head = stream.read(4096)
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(4096)
+    except OSError as error:
+        raise ModelLoadError(
+            f"{path} cannot be opened: {error.strerror}", fix="Check its permissions."
+        ) from error
     _refuse_pointers(path, head)
     if head.startswith(b"PK\x03\x04"):
         return _classify_zip(path)
+    # Before the older torch format: torch.load itself tries tar first, and up to torch 2.5 ran code
+    # from it even with weights_only=True. A tar may begin with any bytes (its first file name).
+    if head.strip(b"\0") and tarfile.is_tarfile(path):
+        return PICKLE
     if head.startswith(_LEGACY_TORCH):
         return TORCH
     if _is_safetensors(path, head):
         return SAFETENSORS
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
-        return PICKLE
-    if head.strip(b"\0") and tarfile.is_tarfile(path):
         return PICKLE
     raise _not_a_model(path, head)
 
@@ -86,6 +93,11 @@ def torchscript(what: str) -> ModelLoadError:
 
 
 def _absent(path: Path) -> ModelLoadError:
+    if path.is_symlink():
+        return ModelLoadError(
+            f"{path} is a link to {path.readlink()}, which is not there",
+            fix="Fetch the content it stands for (git annex get, dvc pull, or mount the disk).",
+        )
     for place in (path, *path.parents):
         stub = place.with_name(place.name + ".dvc") if place.name else place
         if place.name and stub.is_file():

@@ -10,7 +10,7 @@ import re
 import tarfile
 import warnings
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional
 
 from pytest_deepimportance.errors import ModelLoadError
-from pytest_deepimportance.models.formats import PICKLE
+from pytest_deepimportance.models.formats import PICKLE, torchscript
 
 _FORCE, _FORCE_NOT = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 _DANGEROUS = frozenset(
@@ -73,6 +73,8 @@ def read(
         return _read_weights(path, wanted, classes)
     except pickle.UnpicklingError as error:
         refusal = _refusal(path, error, wanted)
+    except ModelLoadError:
+        raise
     except Exception as error:
         raise damaged(path, error) from error
     if not allow_pickle:
@@ -157,7 +159,7 @@ def _read_weights(
     path: Path, wanted: Collection[str], classes: Collection[type]
 ) -> tuple[Any, tuple[str, ...]]:
     # TransformerEncoderLayer keeps its activation as a function; both are pure.
-    allowed: set[Any] = {*module_classes(), *classes, functional.relu, functional.gelu}
+    allowed: set[Any] = {*module_classes(), *classes, functional.relu, functional.gelu, set}
     known = {f"{kind.__module__}.{kind.__qualname__}" for kind in classes}
     aliases: dict[str, type] = {}
     for name in wanted:
@@ -169,11 +171,25 @@ def _read_weights(
         for name, kind in aliases.items()
     )
     pairs = [(kind, name) for name, kind in aliases.items()]
+    try:
+        return _load(path, [*allowed, *pairs]), notes
+    except (AttributeError, TypeError):
+        if not pairs:
+            raise
+        return _load(path, allowed), ()  # torch 2.5 knows no other names for classes
+
+
+def _load(path: Path, allowed: Iterable[Any]) -> Any:
+    with path.open("rb") as stream:
+        is_zip = stream.read(4) == b"PK\x03\x04"  # torch's own test
+    # Asked of torch's own reader, because torch 2.5 runs TorchScript that it finds in there.
+    if is_zip and "constants.pkl" in torch._C.PyTorchFileReader(str(path)).get_all_records():
+        raise torchscript(str(path))
     before = torch.serialization.get_safe_globals()
-    new = [item for item in (*allowed, *pairs) if item not in before]
+    new = [item for item in allowed if item not in before]  # those that are there must stay
     with only_weights(), warnings.catch_warnings(), torch.serialization.safe_globals(new):
         warnings.simplefilter("ignore")
-        return torch.load(path, map_location="cpu", weights_only=True), notes
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _refusal(path: Path, error: Exception, wanted: Collection[str]) -> PickleRefused:
@@ -221,8 +237,9 @@ def _unpickle(path: Path) -> Any:
         raise ModelLoadError(
             f"{path} was unpickled, but its class cannot be found ({error})",
             "A whole pickled module holds the name of its class, not its code.",
-            "Make that module importable (pytest's ini: pythonpath = .), or save the weights alone:"
-            " torch.save(model.state_dict(), 'weights.pt')",
+            "Name the file that defines it (--idc-factory path/to/file.py:NAME), make its module "
+            "importable (pytest's ini: pythonpath = .), or save the weights alone: "
+            "torch.save(model.state_dict(), 'weights.pt')",
         ) from error
     except pickle.UnpicklingError as error:
         if os.environ.get(_FORCE, "0").lower() in ("1", "y", "yes", "true"):

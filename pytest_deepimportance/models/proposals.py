@@ -11,6 +11,7 @@ import ast
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,9 @@ from pytest_deepimportance.models.checkpoints import Shapes
 _MOST_CLASSES = 40
 _SECONDS = 30.0
 _SKIPPED = frozenset({"test", "tests", "docs", "examples", "benchmarks"})
+_BUILDER = re.compile(
+    r"(?:build|make|create|get|load)_?\w*(?:model|net|network|classifier)\w*|build"
+)
 _BASES = frozenset({"Module", "Sequential", "LightningModule", "PreTrainedModel", "ModuleList"})
 
 
@@ -58,6 +62,13 @@ def advice(states: Sequence[Shapes], root: Path) -> str:
             f"default.\n{builder}"
         )
     unbuilt = [one for one in proposals if one.distance is None]
+    builders = [] if close else list(builder_functions(root))[:3]
+    if builders:
+        return (
+            f"No class without arguments fits. Functions that may build the network (not tried): "
+            f"{', '.join(builders)}.\nName one: --idc-factory {builders[0]}   (pytest's ini: "
+            f"idc_factory = {builders[0]})"
+        )
     if unbuilt:
         return (
             f"Module classes that were not tried, since they need arguments or their file runs "
@@ -112,16 +123,40 @@ def module_classes(root: Path) -> Iterator[tuple[str, bool]]:
 
     Each comes with its specification and whether its file runs code when it is imported.
     """
+    trees = _trees(root)
+    for file, names in _with_module_bases(trees).items():
+        runs_code = any(_runs(node) for node in trees[file].body)
+        for name in names:
+            yield f"{_place(file, root)}:{name}", runs_code
+
+
+def builder_functions(root: Path) -> Iterator[str]:
+    """Yield the functions below `root` that seem to build a network and need no arguments.
+
+    Judged by their name (`build_model`, `make_net`) or by an annotation (`-> nn.Module`).
+    """
+    for file, tree in _trees(root).items():
+        for node in tree.body:
+            if not isinstance(node, ast.FunctionDef) or _needs_arguments(node.args):
+                continue
+            returns = "" if node.returns is None else _last_name(node.returns)
+            if returns in _BASES or _BUILDER.fullmatch(node.name):
+                yield f"{_place(file, root)}:{node.name}"
+
+
+def _trees(root: Path) -> dict[Path, ast.Module]:
     trees: dict[Path, ast.Module] = {}
     for file in python_files(root, _SKIPPED):
         if file.name.startswith(("test_", "conftest")) or file.stat().st_size > 1 << 20:
             continue
         with contextlib.suppress(SyntaxError, ValueError, OSError):
             trees[file] = ast.parse(file.read_bytes())
-    for file, names in _with_module_bases(trees).items():
-        runs_code = any(_runs(node) for node in trees[file].body)
-        for name in names:
-            yield f"{_place(file, root)}:{name}", runs_code
+    return trees
+
+
+def _needs_arguments(arguments: ast.arguments) -> bool:
+    by_position = len(arguments.posonlyargs) + len(arguments.args)
+    return by_position > len(arguments.defaults) or None in arguments.kw_defaults
 
 
 def _with_module_bases(trees: dict[Path, ast.Module]) -> dict[Path, list[str]]:

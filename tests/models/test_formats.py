@@ -49,6 +49,28 @@ def test_torchscript_is_refused_under_any_name(tmp_path: Path, name: str):
     assert "--idc-factory" in text
 
 
+def test_tar_is_seen_even_when_it_begins_like_another_format(tmp_path: Path):
+    # torch.load looks for tar first, and old versions ran code from it.
+    for name in ("\udc80\x02\udc8a\nl\udcfc\udc9cF\udcf9 j\udca8P\x19.", "\udc80\x02x"):
+        with tarfile.open(tmp_path / "m.pth", "w", format=tarfile.GNU_FORMAT) as archive:
+            archive.addfile(tarfile.TarInfo(name), io.BytesIO())
+        assert (tmp_path / "m.pth").read_bytes().startswith(b"\x80\x02")
+        assert classify(tmp_path / "m.pth") == PICKLE
+
+
+def test_dangling_link_and_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "link.pth").symlink_to(tmp_path / "annex" / "object")
+    text = refusal(tmp_path / "link.pth")
+    assert f"is a link to {tmp_path / 'annex' / 'object'}, which is not there" in text
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "locked.pth").write_bytes(b"x")
+    monkeypatch.setattr(Path, "open", denied)
+    assert "cannot be opened: Permission denied" in refusal(tmp_path / "locked.pth")
+
+
 def test_git_lfs_pointer(tmp_path: Path):
     path = tmp_path / "weights.pth"
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 178090079\n")

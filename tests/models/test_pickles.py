@@ -6,6 +6,7 @@ import builtins
 import io
 import os
 import pickle
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -273,6 +274,49 @@ def test_class_that_moved_is_taken_from_the_factory(project: Project, tmp_path: 
     assert same_weights(loaded.module, network)
     assert any("__main__.Classifier" in note and "was taken to be" in note for note in loaded.notes)
     assert "path/to/file.py:" in str(attempt("m.pth", root=tmp_path))
+
+
+def test_aliases_are_given_up_where_torch_does_not_know_them(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    torch.save(project.network(), tmp_path / "m.pth")
+    real, seen = torch.serialization.safe_globals, []
+
+    def old(allowed: list[Any]) -> Any:
+        seen.append(any(isinstance(item, tuple) for item in allowed))
+        if seen[-1]:
+            raise AttributeError("'tuple' object has no attribute '__module__'")
+        return real(allowed)
+
+    monkeypatch.setattr(torch.serialization, "safe_globals", old)
+    project.write("again.py", (tmp_path / project.package / "model.py").read_text())
+    assert isinstance(
+        attempt("m.pth", factory=project.spec("Classifier", "again"), root=tmp_path), PickleRefused
+    )
+    assert seen[:2] == [True, False]
+
+
+def test_torchscript_that_only_torch_sees_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # Two zip readers may list different records of one crafted file.
+    torch.save({"w": torch.zeros(2)}, tmp_path / "w.pth")
+    monkeypatch.setattr(
+        torch._C.PyTorchFileReader, "get_all_records", lambda self: ["data.pkl", "constants.pkl"]
+    )
+    assert "is a TorchScript model" in str(attempt(str(tmp_path / "w.pth")))
+
+
+def test_permission_finds_classes_below_the_root(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    network = project.network()
+    torch.save(network, tmp_path / "m.pth")
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry != str(tmp_path)])
+    for name in [name for name in sys.modules if name.startswith(project.package)]:
+        monkeypatch.delitem(sys.modules, name)
+    loaded = load("m.pth", allow_pickle=True, root=tmp_path)
+    assert same_weights(loaded.module, network)
 
 
 def test_safe_globals_of_the_user_survive(tmp_path: Path):

@@ -11,6 +11,7 @@ from pytest_deepimportance.models.checkpoints import shapes_of
 from pytest_deepimportance.models.proposals import (
     Proposal,
     advice,
+    builder_functions,
     fitting,
     module_classes,
     propose,
@@ -129,6 +130,19 @@ def test_endless_files_end_at_the_limit(tmp_path: Path, monkeypatch: pytest.Monk
     assert all(one.distance is None for one in results)
 
 
+def test_functions_that_may_build_a_network(tmp_path: Path):
+    (tmp_path / "nets.py").write_text(
+        "def build(): ...\n"
+        "def create_model(classes=10, *, bias=True): ...\n"
+        "def lenet() -> nn.Sequential: ...\n"
+        "def make_net(size): ...\n"
+        "def get_model(*, size): ...\n"
+        "def build_report(): ...\n"
+        "def main() -> None: ...\n"
+    )
+    assert list(builder_functions(tmp_path)) == ["nets:build", "nets:create_model", "nets:lenet"]
+
+
 @pytest.fixture
 def ranked(monkeypatch: pytest.MonkeyPatch):
     def set_to(*results: Proposal) -> None:
@@ -157,6 +171,11 @@ def test_advice_when_nothing_fits(ranked, tmp_path: Path):
     ranked(Proposal("app:Net", 2), Proposal("app:Sized", None))
     assert "Module classes that were not tried" in advice([], tmp_path)
     assert "app:Sized" in advice([], tmp_path)
+    (tmp_path / "nets.py").write_text("def build_model(size=3): ...\n")
+    assert "Functions that may build the network (not tried): nets:build_model" in advice(
+        [], tmp_path
+    )
+    (tmp_path / "nets.py").unlink()
     ranked(Proposal("app:Net", 2))
     assert f"None of the 1 module classes in {tmp_path} fits." in advice([], tmp_path)
     ranked()
