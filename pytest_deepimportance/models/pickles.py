@@ -7,9 +7,11 @@ import os
 import pickle
 import pickletools
 import re
+import sys
 import tarfile
 import warnings
 import zipfile
+from argparse import Namespace
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -158,8 +160,10 @@ def module_classes() -> set[type]:
 def _read_weights(
     path: Path, wanted: Collection[str], classes: Collection[type]
 ) -> tuple[Any, tuple[str, ...]]:
-    # TransformerEncoderLayer keeps its activation as a function; both are pure.
-    allowed: set[Any] = {*module_classes(), *classes, functional.relu, functional.gelu, set}
+    # TransformerEncoderLayer keeps its activation as a function; both are pure. Namespace holds the
+    # options of a training script, as many checkpoints do; it only stores attributes.
+    pure = (functional.relu, functional.gelu, set, Namespace)
+    allowed: set[Any] = {*module_classes(), *classes, *pure}
     known = {f"{kind.__module__}.{kind.__qualname__}" for kind in classes}
     aliases: dict[str, type] = {}
     for name in wanted:
@@ -216,12 +220,21 @@ def _refusal(path: Path, error: Exception, wanted: Collection[str]) -> PickleRef
             "or, only if you trust the file: --idc-allow-pickle",
         )
     place = f"{module}:{name}" if module and module != "__main__" else f"path/to/file.py:{name}"
+    ways = [
+        f"Name the factory whose network contains that class: --idc-factory {place}",
+        "only if you trust the file: --idc-allow-pickle",
+        "save the weights alone: torch.save(model.state_dict(), 'weights.pt')",
+    ]
+    if module.split(".")[0] in {*sys.stdlib_module_names, "numpy"} - {"__main__"}:
+        # Something that a checkpoint holds beside the weights; no network contains it.
+        ways = [
+            "Save the weights alone: torch.save(checkpoint['state_dict'], 'weights.pt')",
+            ways[1],
+        ]
     return PickleRefused(
         f"{path} was not loaded: it is a pickle that wants {named}",
         "Unpickling runs code from the file, so only weights and torch.nn modules are read.",
-        f"Name the factory whose network contains that class: --idc-factory {place}\n"
-        "or, only if you trust the file: --idc-allow-pickle\n"
-        "or save the weights alone: torch.save(model.state_dict(), 'weights.pt')",
+        "\nor, ".join(ways),
     )
 
 

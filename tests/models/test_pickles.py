@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import builtins
 import io
 import os
@@ -12,6 +13,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -176,6 +178,19 @@ def test_refusal_of_code_says_not_to_trust_it(tmp_path: Path):
         error = attempt(str(tmp_path / "a.pth"))
         assert f"wants {name}" in str(error)
         assert "Do not trust this file" in str(error)
+
+
+def test_checkpoints_with_more_than_weights(project: Project, tmp_path: Path):
+    state = project.network().state_dict()
+    torch.save({"args": argparse.Namespace(lr=0.1), "model": state}, tmp_path / "c.pth")
+    loaded = load("c.pth", factory=project.spec("build"), root=tmp_path)
+    assert same_weights(loaded.module, project.network())
+    torch.save({"best": np.float64(0.9), "state_dict": state}, tmp_path / "c.pth")
+    error = attempt("c.pth", factory=project.spec("build"), root=tmp_path)
+    assert "wants numpy" in str(error)
+    assert "torch.save(checkpoint['state_dict'], 'weights.pt')" in str(error)
+    assert "--idc-factory" not in str(error)
+    assert "--idc-allow-pickle" in str(error)
 
 
 def test_bare_pickle_is_refused_whatever_it_holds(tmp_path: Path):
