@@ -132,9 +132,8 @@ class Flight:
     def recorded(self) -> RecordedPass:
         """Return the finished pass."""
         assert self._digests is not None
-        return RecordedPass(
-            self.layers, self._digests, self._predicted, self._labels, self.gradient
-        )
+        gradient = self.gradient if self.gradient.watching else None
+        return RecordedPass(self.layers, self._digests, self._predicted, self._labels, gradient)
 
 
 class Flights:

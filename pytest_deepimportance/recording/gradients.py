@@ -26,12 +26,16 @@ class GradientWatch:
         self._on_attack: Callable[[], None] | None = None
         self._handles: list[Any] = []
 
-    def watch_inputs(self, values: Any) -> bool:
-        """Watch the tensors in `values` that require grad; return whether there is one."""
+    @property
+    def watching(self) -> bool:
+        """Whether a gradient could flow back at all."""
+        return bool(self._handles)
+
+    def watch_inputs(self, values: Any) -> None:
+        """Watch the tensors in `values` that require grad."""
         if torch.is_grad_enabled():
             for tensor in tensors_in(values):
                 self._register(tensor, self._input)
-        return bool(self._handles)
 
     def watch_inside(self, values: Any) -> None:
         """Watch tensors that the pass made: its output, and the first site."""

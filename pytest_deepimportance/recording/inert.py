@@ -17,6 +17,14 @@ class InertHook:
     __torch_unserializable__ = True
     """Keeps torch from warning that this hook is not saved with a tensor."""
 
+    @property
+    def __name__(self) -> str:
+        # Asked for by torch.jit.script, which would compile every hook along with the model.
+        raise AttributeError(
+            "torch.jit.script cannot compile the hooks that pytest-deepimportance has on this "
+            "model while a test runs: script a newly built instance with the same weights instead"
+        )
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Callable[..., Any]:
         return nullcontext().__exit__
 

@@ -18,6 +18,7 @@ from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.causes import cause_of_nothing
 from pytest_deepimportance.recording.counters import Counters
 from pytest_deepimportance.recording.flights import Flight, Flights, Measure
+from pytest_deepimportance.recording.gradients import GradientWatch
 from pytest_deepimportance.recording.inert import InertHook
 from pytest_deepimportance.recording.watching import Watch
 from pytest_deepimportance.recording.weights import WeightSample, WeightsCheck
@@ -74,7 +75,7 @@ class Recorder:
         self._sample: WeightSample | None = None
         self._primary = Watch(self, model, WeightsCheck(model_fingerprint))
         self._adoption = Adoption(self)
-        self._recent: list[Flight] = []
+        self._gradients: list[GradientWatch] = []
         self._counter: Any = None
 
     # --- on and off -------------------------------------------------------------------------
@@ -119,9 +120,9 @@ class Recorder:
         self._adoption.detach()
         for flight in self.flights.abandon_all():
             self._count(flight.block, "dropped_passes", "passes still ran when their test ended")
-        for recent in self._recent:
-            recent.gradient.close()
-        self._recent.clear()
+        for gradient in self._gradients:
+            gradient.close()
+        self._gradients.clear()
 
     # --- where passes go --------------------------------------------------------------------
 
@@ -244,8 +245,9 @@ class Recorder:
             self._note(block, f"passes gave layer {name} another number of rows, such as {rows}")
         if flight.unscored is not None:
             self._note(block, f"passes gave no class: {flight.unscored}")
-        flight.gradient.arm(lambda: self._attacked(block))
-        self._recent.append(flight)
+        if recorded.gradient is not None:
+            recorded.gradient.arm(lambda: self._attacked(block))
+            self._gradients.append(recorded.gradient)
 
     def _attacked(self, block: Block) -> None:
         block.touch()
@@ -271,8 +273,8 @@ class Recorder:
 
 
 _IN_COMPILED = (
-    "or more passes ran inside code compiled by torch.compile, where hooks do not fire "
-    "(compile the model itself: torch.compile(model) or model.compile())"
+    "or more passes ran inside code compiled by torch.compile or torch.export, where hooks do not "
+    "fire (to be recorded, compile the model itself: torch.compile(model) or model.compile())"
 )
 
 

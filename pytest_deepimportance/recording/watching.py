@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from pytest_deepimportance.models.restore import depends_on_mode, evaluating
 from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.blocks import Block
+from pytest_deepimportance.recording.calls import CompiledCall, without_idle
 from pytest_deepimportance.recording.flights import Flight, Flights, Measure
 from pytest_deepimportance.recording.gradients import detached, tensors_in
 from pytest_deepimportance.recording.inert import InertHook
@@ -59,7 +61,7 @@ class Watch:
         self._reader: SiteReader | None = None
         self._handles: list[Any] = []
         self._before = BeforeHook(self)
-        self._compiled: _CompiledCall | None = None
+        self._compiled: CompiledCall | None = None
         self._depends: bool | None = None
 
     @property
@@ -101,14 +103,14 @@ class Watch:
         if module is None or compiled is None:
             return
         if module._compiled_call_impl is compiled:
-            module._compiled_call_impl = compiled.original
+            module._compiled_call_impl = without_idle(compiled.original)
 
     def guard_compiled(self) -> None:
         """Stand before the compiled form of a module that was compiled in place."""
         module = self.module
-        compiled = None if module is None else module._compiled_call_impl
+        compiled = None if module is None else without_idle(module._compiled_call_impl)
         if module is not None and compiled is not None and compiled is not self._compiled:
-            self._compiled = _CompiledCall(self, compiled)
+            self._compiled = CompiledCall(self, compiled)
             module._compiled_call_impl = self._compiled
 
     def take_compiled_mark(self) -> bool:
@@ -124,6 +126,8 @@ class Watch:
         flight = self.hub.flights.here
         if flight is not None:
             flight.depth += 1
+            return
+        if _measuring_apart():
             return
         flight = Flight(self, self.hub.block)
         self.hub.flights.open(flight)
@@ -191,7 +195,7 @@ class Watch:
         return self._reader
 
     def _mode_matters(self, module: nn.Module) -> bool:
-        if not any(part.training for part in module.modules()):
+        if not _trains_somewhere(module):
             return False
         if self._depends is None:
             self._depends = depends_on_mode(module)
@@ -205,7 +209,7 @@ class Watch:
             flight.take_site(site, tensor, self.hub.measure)
 
     def _on_stray(self, site: Site) -> None:
-        if self.hub.flights.here is None:
+        if self.hub.flights.here is None and not _measuring_apart():
             self.hub.partial(self.hub.measure.sites.index(site))
 
 
@@ -244,30 +248,22 @@ class AfterHook(InertHook):
             self.watch.end(output)
 
 
-class _CompiledCall:
-    """Stands in for `module._compiled_call_impl` while the module is watched.
+def _trains_somewhere(module: nn.Module) -> bool:
+    queue = [module]
+    while queue:
+        part = queue.pop()
+        if part.training:
+            return True
+        queue.extend(child for child in part._modules.values() if child is not None)
+    return False
 
-    Hooks do not fire in compiled code, so the pass is measured by a second forward without
-    compilation. Copies and pickles of a module leave this attribute out by themselves.
-    """
 
-    def __init__(self, watch: Watch, original: Callable[..., Any]) -> None:
-        self.watch = watch
-        self.original = original
+_APART = threading.local()
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if torch.compiler.is_compiling():
-            return self.original(*args, **kwargs)
-        self.watch.begin(args, kwargs, compiled=True)
-        output = None
-        try:
-            output = self.original(*args, **kwargs)
-        except Exception:
-            self.watch.end(None)
-            raise
-        self.watch.end(output)
-        self.watch.take_compiled_mark()
-        return output
+
+def _measuring_apart() -> bool:
+    """Whether this thread runs a second forward; it is no pass to any other recorder."""
+    return getattr(_APART, "on", False)
 
 
 @contextmanager
@@ -275,5 +271,9 @@ def _untouched(module: nn.Module, inputs: Any) -> Iterator[None]:
     """Run the module once more without a trace: modes and random state are put back."""
     devices = {t.device.index or 0 for t in tensors_in(inputs) if t.device.type == "cuda"}
     devices |= {p.device.index or 0 for p in module.parameters() if p.device.type == "cuda"}
-    with torch.random.fork_rng(devices=sorted(devices)), evaluating(module), torch.no_grad():
-        yield
+    _APART.on = True
+    try:
+        with torch.random.fork_rng(devices=sorted(devices)), evaluating(module), torch.no_grad():
+            yield
+    finally:
+        _APART.on = False

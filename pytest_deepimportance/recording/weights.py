@@ -77,10 +77,14 @@ class WeightsCheck:
 
 
 def _samples(model: nn.Module) -> Iterator[tuple[str, bytes]]:
-    for name, tensor in itertools.chain(model.named_parameters(), model.named_buffers()):
-        has_data = tensor.layout is torch.strided and not tensor.is_meta and tensor.numel() > 0
-        if tensor.is_floating_point() and has_data:
-            yield name, _few(tensor)
+    for prefix, module in model.named_modules():
+        for name, tensor in itertools.chain(module._parameters.items(), module._buffers.items()):
+            # Buffers that are not persistent are caches, and no part of the fingerprint.
+            if tensor is None or name in module._non_persistent_buffers_set:
+                continue
+            has_data = tensor.layout is torch.strided and not tensor.is_meta and tensor.numel() > 0
+            if tensor.is_floating_point() and has_data:
+                yield f"{prefix}.{name}", _few(tensor)
 
 
 def _few(tensor: Tensor) -> bytes:

@@ -235,3 +235,18 @@ def test_a_compile_wrapper_of_an_adopted_model():
     assert block.counters.compiled_passes == 2
     assert block.counters.dropped_passes == 0
     assert "torch._dynamo" in sys.modules
+
+
+def test_the_second_forward_of_one_recorder_is_no_pass_to_another():
+    model = make(Moody)
+    recorders = [recorder_of(model), recorder_of(model)]
+    blocks = [Block("one", "test"), Block("two", "test")]
+    for recorder, block in zip(recorders, blocks, strict=True):
+        recorder.attach()
+        recorder.block = block
+    model.train()
+    model(torch.randn(6, 4))
+    for recorder in recorders:
+        recorder.detach()
+    assert [block.counted_passes for block in blocks] == [1, 1]
+    assert [block.train_mode_passes for block in blocks] == [1, 1]

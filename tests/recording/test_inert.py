@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import warnings
 
+import pytest
 import torch
 from torch import nn
 
@@ -25,6 +27,15 @@ def test_copies_and_pickles_do_nothing_and_do_not_name_the_package():
         assert again(1) is None
     assert hook.calls == 0
     assert b"deepimportance" not in pickle.dumps(hook)
+
+
+def test_scripting_a_model_with_our_hooks_says_what_to_do():
+    model = nn.Linear(2, 2)
+    model.register_forward_hook(Counting())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(AttributeError, match="script a newly built instance"):
+            torch.jit.script(model)
 
 
 def test_a_copied_module_runs_with_inert_hooks():

@@ -31,6 +31,19 @@ def test_a_sample_takes_odd_weights():
     assert not WeightSample(model).differs(copy.deepcopy(model))
 
 
+def test_caches_are_no_weights():
+    model = make()
+    model.register_buffer("cache", torch.zeros(3), persistent=False)
+    check, sample = WeightsCheck(fingerprint(model)), WeightSample(model)
+    with torch.no_grad():
+        model.a.weight += 1
+    assert not check.matches(model, sample)
+    model.load_state_dict(make().state_dict())
+    model.cache += 1
+    assert check.matches(model, sample)
+    assert not sample.differs(model)
+
+
 def test_equal_again_after_weights_are_restored():
     model = make()
     check, sample = WeightsCheck(fingerprint(model)), WeightSample(model)
