@@ -24,8 +24,10 @@ def layer_calls(graph: Graph) -> dict[Call, str]:
     """
     found = {}
     for call in graph.calls:
-        kind = _kind(graph, call)
-        if kind is not None and call.output is not None and call.output.floating:
+        kind, output = _kind(graph, call), call.output
+        if kind is None or output is None or not output.floating:
+            continue
+        if output not in call.inputs:  # a layer that is switched off returns what it got
             found[call] = kind
     return found
 

@@ -13,19 +13,30 @@ def reading_of(graph: Graph, value: Value) -> Reading:
     """Return the cheapest exact way to read `value`.
 
     A module's output is read by a hook; a functional activation of a module's output by the same
-    hook and the function; anything else where the function is called.
+    hook and the function; anything else where the function is called. A module that only passes
+    the value through (a dropout, in eval mode) comes after the activation, since it may do more in
+    train mode.
     """
-    direct = module_reading(graph, value)
-    if direct is not None:
-        return direct
+    direct = [call for call in graph.calls_returning(value) if call is not graph.root]
+    makers = [call for call in direct if value not in call.inputs]
+    if makers:
+        return Reading("module", makers[0].name, makers[0].number)
     op = value.producer
     assert op is not None
-    if op.function in ACTIVATIONS:
-        source = module_reading(graph, op.inputs[0])
-        arguments = recorded_arguments(op.function, op.args, op.kwargs)
-        if source is not None and arguments is not None:
-            return Reading("module", source.module, source.call, op.function, arguments=arguments)
-    return function_reading(op)
+    return _recomputed(graph, op) or (
+        Reading("module", direct[0].name, direct[0].number) if direct else function_reading(op)
+    )
+
+
+def _recomputed(graph: Graph, op: Operation) -> Reading | None:
+    """Return the reading of an activation as a function of a module's output."""
+    if op.function not in ACTIVATIONS:
+        return None
+    source = module_reading(graph, op.inputs[0])
+    arguments = recorded_arguments(op.function, op.args, op.kwargs)
+    if source is None or arguments is None:
+        return None
+    return Reading("module", source.module, source.call, op.function, arguments=arguments)
 
 
 def module_reading(graph: Graph, value: Value) -> Reading | None:

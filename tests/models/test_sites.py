@@ -262,6 +262,23 @@ def test_site_map_survives_json():
     assert SiteMap.from_json(json.loads(json.dumps(sites.to_json()))) == sites
 
 
+def test_a_dropout_that_passes_values_through_is_not_where_they_are_read():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    reading = find_sites(layer, as_call(torch.randn(3, 5, 8))).find("linear1").reading
+    assert (reading.module, reading.function) == ("linear1", "relu")
+
+
+class SwitchedOff(nn.Linear):
+    def forward(self, x):
+        return x
+
+
+def test_a_layer_that_returns_its_input_is_no_site():
+    model = nn.Sequential(SwitchedOff(4, 4), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    sites = find_sites(model, as_call(torch.randn(2, 4)))
+    assert [site.name for site in sites.sites] == ["1", "3"]
+
+
 def test_exported_programs_have_the_same_sites():
     model, x = made(Residual)
     program = torch.export.export(model, (x,), dynamic_shapes=({0: torch.export.Dim("rows")},))
