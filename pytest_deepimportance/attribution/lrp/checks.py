@@ -92,19 +92,22 @@ def site_values(
     return values
 
 
-def no_path(model: nn.Module) -> AttributionError:
-    """Return the error for an output that nothing leads back from."""
+def no_path(model: nn.Module, notes: Sequence[str]) -> AttributionError:
+    """Return the error for an output that nothing leads back from.
+
+    Args:
+        notes: What was noted in the forward pass, as possible causes.
+    """
     scripted = [
-        name or type(module).__name__
+        f"{name or type(module).__name__} is TorchScript, whose operations are not seen"
         for name, module in model.named_modules()
         if isinstance(module, torch.jit.ScriptModule)
     ]
-    cause = f"; {scripted[0]!r} is TorchScript, whose operations are not seen" if scripted else ""
+    causes = "; ".join([*notes, *scripted][:3])
     return AttributionError(
-        f"no path leads back from the model's output{cause}",
-        "Relevance follows the operations of the forward pass, and they must run in torch, outside "
-        "torch.inference_mode.",
-        "Take inference_mode, numpy code and TorchScript out of the forward pass.",
+        "no path leads back from the model's output" + (f": {causes}" if causes else ""),
+        "Relevance follows the operations of the forward pass, so they must run in torch.",
+        "Take numpy code and TorchScript out of the forward pass.",
     )
 
 

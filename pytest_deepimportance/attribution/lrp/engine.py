@@ -8,7 +8,7 @@ functional calls need no special case. Rules: Bach et al. 2015, equations 56 (z)
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,11 +109,12 @@ class LrpAttribution:
         self._batches = 0
         self._keeps_mutated = False
         self._notes: dict[str, None] = {}
+        self._places: dict[tuple[str, str], dict[str, None]] = {}
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the report must say, gathered over the batches so far."""
-        return tuple(self._notes)
+        return (*self._notes, *_sentences(self._places))
 
     def attribute(self, call: ModelCall) -> AttributionBatch:
         """Attribute one batch; memory grows with its rows (`memory.micro_batch`).
@@ -188,12 +189,11 @@ class LrpAttribution:
         forward = self.forward(call, conserve=conserve)
         classes = chosen_classes(self.target, forward.scores, call)
         target = forward.start_scores.gather(1, classes[:, None])[:, 0]
-        run = forward.run
         if not target.requires_grad:
-            raise checks.no_path(self._model)
-        torch.autograd.grad(target.sum(), run.root, allow_unused=True)
-        for sentence in run.notes:
-            self._note(sentence)
+            raise checks.no_path(self._model, _sentences(forward.run.notes))
+        torch.autograd.grad(target.sum(), forward.run.root, allow_unused=True)
+        for key, places in forward.run.notes.items():
+            self._places.setdefault(key, {}).update(places)
         return self._collect(call, forward, target.detach())
 
     def _collect(self, call: ModelCall, forward: _Forward, target: Tensor) -> AttributionBatch:
@@ -242,6 +242,15 @@ class LrpAttribution:
 
     def _note(self, sentence: str) -> None:
         self._notes[sentence] = None
+
+
+def _sentences(notes: Mapping[tuple[str, str], Mapping[str, None]]) -> list[str]:
+    """Return one sentence for each function and what happened at it, with its places."""
+    sentences = []
+    for (function, what), places in notes.items():
+        more = f" and {len(places) - 1} more places" if len(places) > 1 else ""
+        sentences.append(f"{function} in {next(iter(places))}{more} {what}")
+    return sentences
 
 
 def _copied(call: ModelCall) -> ModelCall:

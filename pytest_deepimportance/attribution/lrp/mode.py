@@ -39,6 +39,10 @@ class RelevanceMode(TorchFunctionMode):
     ) -> Any:
         """Apply the rule of `func`."""
         kwargs = kwargs or {}
+        if torch.is_inference_mode_enabled():
+            # Nor must the user's inference_mode: its tensors cannot be part of a graph.
+            with torch.inference_mode(False):
+                return self.__torch_function__(func, types, args, kwargs)
         if self._paused:
             return func(*args, **kwargs)
         spelled = spelling(func)

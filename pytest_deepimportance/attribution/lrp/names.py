@@ -38,7 +38,7 @@ _ARRANGING = frozenset(
     {"flatten", "unflatten", "ravel", "view", "view_as", "reshape", "reshape_as", "permute"}
     | {"transpose", "t", "T", "mT", "H", "mH", "adjoint", "movedim", "moveaxis", "swapaxes"}
     | {"swapdims", "squeeze", "unsqueeze", "expand", "expand_as", "broadcast_to", "contiguous"}
-    | {"broadcast_tensors", "clone", "alias", "to", "float", "double", "half", "bfloat16", "type"}
+    | {"broadcast_tensors", "clone", "to", "float", "double", "half", "bfloat16", "type"}
     | {"type_as", "cpu", "cuda", "chunk", "unsafe_chunk", "split", "unsafe_split", "hsplit"}
     | {"split_with_sizes", "tensor_split", "vsplit", "dsplit", "unbind", "narrow", "select"}
     | {"index_select", "gather", "take", "take_along_dim", "getitem", "masked_select", "roll"}

@@ -10,6 +10,8 @@ from torch import Tensor
 from pytest_deepimportance.attribution.lrp.passing import Pass, is_gate, is_signal, mark_gate
 from pytest_deepimportance.attribution.lrp.spelling import Spelling
 
+NO_RULE = "has no relevance rule: its plain gradient is used"
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -31,10 +33,6 @@ class Operation:
             return self.args[position]
         return next((self.kwargs[key] for key in keywords if key in self.kwargs), None)
 
-    def named(self) -> str:
-        """Return the function and the place in the model, for a note."""
-        return f"{self.spelled.name} in {self.run.place()}"
-
 
 def plain(op: Operation) -> Any:
     """Leave the gradient to autograd."""
@@ -52,11 +50,11 @@ def unknown(op: Operation) -> Any:
 
 def noted(op: Operation, result: Any) -> Any:
     """Name the operation in the notes if relevance flows back through its result."""
-    sentence = f"{op.named()} has no relevance rule: its plain gradient is used"
+    name, place, run = op.spelled.name, op.run.place(), op.run
     results = result if isinstance(result, (tuple, list)) else (result,)
     for item in results:
         if is_signal(item):
-            op.run.port(item).readers.append(lambda _: op.run.note(sentence))
+            run.port(item).readers.append(lambda _: run.note(name, place, NO_RULE))
     return result
 
 

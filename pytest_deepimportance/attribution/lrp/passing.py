@@ -64,7 +64,7 @@ class Pass:
         self.epsilon = epsilon
         self.root = new_root(device)
         self.ledger = Ledger(rows, device) if conserve else None
-        self.notes: dict[str, None] = {}
+        self.notes: dict[tuple[str, str], dict[str, None]] = {}
         self.final: tuple[str, Tensor, Tensor] | None = None
         self._names = {id(module): name for name, module in model.named_modules()}
         self._inputs: dict[int, tuple[Tensor, int]] = {}
@@ -125,9 +125,9 @@ class Pass:
             tensor.register_hook(port)  # type: ignore[no-untyped-call]
         return port
 
-    def note(self, sentence: str) -> None:
-        """Keep a sentence for the report, once."""
-        self.notes[sentence] = None
+    def note(self, function: str, place: str, what: str) -> None:
+        """Keep for the report what happened at a function, and in which module."""
+        self.notes.setdefault((function, what), {})[place] = None
 
     def place(self) -> str:
         """Return where in the model the running operation is: the innermost module, by name."""

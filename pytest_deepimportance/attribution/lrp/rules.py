@@ -68,7 +68,12 @@ def softmax(op: Operation) -> Any:
 
 def out_of_sight(op: Operation) -> Any:
     """Numbers that leave torch take no relevance along: said."""
-    op.run.note(f"{op.named()} leaves torch: no relevance flows back through it")
+    op.run.note(op.spelled.name, op.run.place(), "leaves torch: no relevance flows back through it")
+    return op.func(op.args[0].detach(), *op.args[1:], **op.kwargs)
+
+
+def number(op: Operation) -> Any:
+    """Read a number: nothing flows back, and torch would warn of a tensor in a graph."""
     return op.func(op.args[0].detach(), *op.args[1:], **op.kwargs)
 
 
@@ -91,6 +96,7 @@ RULES: Mapping[str, Rule] = {
     "softmax": softmax,
     "log_softmax": softmax,
     "softmin": softmax,
+    "number": number,
     "numpy": out_of_sight,
     "array": out_of_sight,
 }

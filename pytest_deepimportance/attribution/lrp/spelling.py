@@ -11,6 +11,9 @@ from pytest_deepimportance.models.functions import name_of
 _IN_PLACE_OPERATORS = frozenset(
     {"__iadd__", "__isub__", "__imul__", "__itruediv__", "__idiv__", "__ipow__", "__setitem__"}
 )
+_NUMBERS = frozenset(
+    {"__float__", "__int__", "__bool__", "__index__", "__complex__", "__format__", "item", "tolist"}
+)
 _REVERSED = frozenset({"rsub", "__rsub__", "__rdiv__", "__rtruediv__", "__rpow__"})
 
 
@@ -19,7 +22,8 @@ class Spelling:
     """One callable of torch, read.
 
     Attributes:
-        name: Name that all spellings share (`models.functions.name_of`).
+        name: Name that all spellings share (`models.functions.name_of`); "number" where a tensor
+            becomes a Python number.
         writes: Whether it always changes its first argument (`relu_`, `+=`, `x[...] = y`).
         reversed: Whether its operands come in reverse order (`1 - x`).
         getter: Whether it reads a property.
@@ -37,7 +41,7 @@ def spelling(func: Any) -> Spelling:
     raw = str(getattr(func, "__name__", type(func).__name__))
     name = name_of(func)
     return Spelling(
-        name=name.strip("_"),
+        name="number" if raw in _NUMBERS else name.strip("_"),
         writes=raw in _IN_PLACE_OPERATORS or (raw.endswith("_") and not raw.endswith("__")),
         reversed=raw in _REVERSED,
         getter=raw == "__get__",

@@ -35,7 +35,7 @@ class Watch:
 
     def on_site(self, site: Site, tensor: Tensor) -> Tensor | None:
         """Take the activations of a site, and its relevance when the gradient comes back."""
-        with self._mode.paused():
+        with self._mode.paused(), torch.inference_mode(False):
             with torch.no_grad():
                 values = reduce_to_neurons(tensor, site, self._reduce, self._mask)
                 self.values[site.name] = values
