@@ -200,13 +200,8 @@ class Recording:
     def _payload(
         self, item: pytest.Item, report: pytest.TestReport, reached_call: bool
     ) -> dict[str, Any] | None:
-        worker = getattr(self.config, "workerinput", {}).get("workerid", "main")
-        totals = {
-            watch.profile.fingerprint: watch.recorder.totals.to_wire() for watch in self.watches
-        }
-        common = {"worker": worker, "totals": totals, "unmarked_tests": self.unmarked_tests}
         if SUITE not in item.stash:
-            return common if self.unmarked_tests else None
+            return self._common() if self.unmarked_tests else None
         counts = bool(reached_call and (report.passed or report.failed or _is_xfail(report)))
         profiles = {}
         own = item.stash.get(WATCH, None)
@@ -215,7 +210,7 @@ class Recording:
             if watch is own or entry["blocks"] or entry["inputs"]:
                 profiles[watch.profile.fingerprint] = entry
         return {
-            **common,
+            **self._common(),
             "suite": item.stash[SUITE].to_wire(),
             "outcome": "xfailed" if _is_xfail(report) else report.outcome,
             "reached_call": counts,
@@ -224,8 +219,21 @@ class Recording:
             "profiles": profiles,
         }
 
+    def _common(self) -> dict[str, Any]:
+        """Return what every payload carries: this process' counters so far."""
+        totals = {
+            watch.profile.fingerprint: {
+                **watch.recorder.totals.to_wire(),
+                "unclaimed_passes": watch.unclaimed_passes(),
+            }
+            for watch in self.watches
+        }
+        worker = getattr(self.config, "workerinput", {}).get("workerid", "main")
+        return {"worker": worker, "totals": totals, "unmarked_tests": self.unmarked_tests}
+
     def _entry(self, watch: Watch, item: pytest.Item, counts: bool) -> dict[str, Any]:
         claims = self.ledger.claimed_by(item) if counts else []
+        watch.claim(claims)
         keys = [key for key in claims if watch.has_passes(key)]
         states = watch.states([*keys, item.nodeid]) if counts else []
         inputs = len(set().union(*(state.digests.tolist() for state in states)))

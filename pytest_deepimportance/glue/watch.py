@@ -28,6 +28,8 @@ class Watch:
     _states: dict[str, tuple[int, BlockState]] = field(default_factory=dict)
     _sent: dict[str, tuple[int, str]] = field(default_factory=dict)
     _profile_sent: bool = False
+    _claimed: set[str] = field(default_factory=set)
+    _lost: int = 0
 
     def point_to(self, target: tuple[str, str] | None) -> None:
         """Let the recorder write to the block of (key, kind), made when needed."""
@@ -47,7 +49,22 @@ class Watch:
         """Start a fixture's block afresh: the instance is being set up again."""
         self._drop(key)
 
+    def claim(self, keys: Sequence[str]) -> None:
+        """Note that a marked test counts these fixture blocks."""
+        self._claimed.update(keys)
+
+    def unclaimed_passes(self) -> int:
+        """Return the passes of fixtures that no marked test has used so far."""
+        waiting = (
+            block.counted_passes
+            for key, block in self.blocks.items()
+            if block.kind == "fixture" and key not in self._claimed
+        )
+        return self._lost + sum(waiting)
+
     def _drop(self, key: str) -> None:
+        if key in self.blocks and self.blocks[key].kind == "fixture" and key not in self._claimed:
+            self._lost += self.blocks[key].counted_passes
         self.blocks.pop(key, None)
         self._states.pop(key, None)
         self._sent.pop(key, None)
