@@ -61,8 +61,8 @@ def _of_excluded(blocks: Sequence[Block], model: str) -> str:
     if total("partial_model_calls"):
         calls = plural(total("partial_model_calls"), "call")
         return (
-            f"only a part of the {model} was called ({calls} such as model.features(x)): "
-            "call the model itself"
+            f"only part of the model was called ({calls} of layers of the {model}, as by "
+            "model.features(x)): call the model itself"
         )
     return ""
 

@@ -411,7 +411,7 @@ def test_calls_of_a_part_are_counted_as_calls():
         model.features(torch.randn(2, 4))
     assert not block.passes
     assert block.counters.partial_model_calls == 2
-    assert "only a part of the Net was called (2 calls" in recorder.cause_of_nothing(block)
+    assert "only part of the model was called (2 calls" in recorder.cause_of_nothing(block)
 
 
 def test_no_tensor_of_the_user_is_kept_alive():
