@@ -74,7 +74,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     active = config.stash.get(SETTINGS, None)
     if active is None or not (active.model or active.profile):
         return None
-    from pytest_deepimportance.glue.options import header
+    from pytest_deepimportance.reporting.base import header
 
     return header(active)
 

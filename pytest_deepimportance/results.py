@@ -26,7 +26,7 @@ class RandomSuite:
         inputs: N, the number of distinct inputs compared with.
         expected: Expected number of covered items.
         sd: Its standard deviation.
-        low: 1st percentile of covered items (normal approximation, rounded inwards to integers).
+        low: 1st percentile of covered items (normal with continuity and skewness correction).
         high: 99th percentile.
         comparable: False when N exceeds the reference; the note then says why.
         covered: What the suite itself covers among the items the reference reaches.
@@ -163,7 +163,7 @@ class SuiteResult:
         correct, labelled: Rows predicted right, rows with a label (of distinct inputs).
         criteria: Rows by key; the first is the headline.
         classes: Per-class shares and class balance.
-        evenness: Pielou evenness of the suite's classes (labels, else predictions), None if unknown.
+        evenness: Pielou evenness of the suite's classes (by label, else prediction), or None.
         ladder: The same suite for every m.
     """
 

@@ -44,6 +44,7 @@ class Collector:
         self.unmarked_tests: dict[str, int] = {}
         self.homeless: list[str] = []
         self.reports: list[Report] = []
+        self.complaints: list[str] = []
 
     def add(self, report: pytest.TestReport, payload: Mapping[str, Any]) -> None:
         """Take one report's payload; an attempt that is rerun carries nothing."""

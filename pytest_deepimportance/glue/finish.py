@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 
 from pytest_deepimportance import gating
+from pytest_deepimportance.errors import ReportError
 from pytest_deepimportance.glue.collection import RECORDING
 from pytest_deepimportance.glue.collector import Collector
 from pytest_deepimportance.glue.thresholds import session_thresholds, suite_thresholds
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.reporting import json_report, terminal
 from pytest_deepimportance.results import GateOutcome, Report, RunInfo
+
+_CACHED_COUNT = "idc/marked"
 
 _NOT_TOLD = ("session", "lfplugin", "stepwiseplugin", "dsession")
 """Plugins that must not hear of the gate's report: they would take it for a test that failed and
@@ -41,12 +44,12 @@ def finish(collector: Collector, session: pytest.Session, exitstatus: int) -> No
 
 def run_info(collector: Collector, session: pytest.Session, exitstatus: int) -> RunInfo:
     """Return how much of the suite ran, and why it stopped early if it did."""
-    collected, deselected = collector.marked
     because = ""
     if int(exitstatus) not in (0, 1):
         because = f"the run ended with exit status {int(exitstatus)}"
     if session.shouldstop or session.shouldfail:
         because = str(session.shouldstop or session.shouldfail)
+    collected, deselected = _marked(collector)
     return RunInfo(
         marked_collected=collected,
         marked_ran=len(collector.ran),
@@ -54,6 +57,23 @@ def run_info(collector: Collector, session: pytest.Session, exitstatus: int) -> 
         complete=not because,
         incomplete_because=because,
     )
+
+
+def _marked(collector: Collector) -> tuple[int, int]:
+    """Return how many marked tests there are, and how many of them were left out.
+
+    `--lf` drops tests while it collects, without telling anybody; the number of the last run
+    without it is remembered in pytest's cache.
+    """
+    collected, deselected = collector.marked
+    cache = getattr(collector.config, "cache", None)
+    if cache is None:
+        return collected, deselected
+    if not collector.config.getoption("lf", False):
+        cache.set(_CACHED_COUNT, collected)
+        return collected, deselected
+    before = max(int(cache.get(_CACHED_COUNT, 0)), collected)
+    return before, deselected + before - collected
 
 
 def _judged(report: Report, collector: Collector) -> Report:
@@ -89,11 +109,15 @@ def _fail(session: pytest.Session, failed: list[GateOutcome]) -> None:
 
 
 def write_files(collector: Collector, reports: list[Report]) -> None:
-    """Write the report files asked for by --idc-report."""
+    """Write the report files asked for by --idc-report; a file that cannot be written is said."""
     for wanted in collector.settings.report:
-        kind, _, path = wanted.partition(":")
-        if kind == "json" and reports:
+        path = wanted.partition(":")[2]
+        if not reports:
+            continue
+        try:
             json_report.write(reports, Path(path))
+        except (ReportError, OSError) as error:
+            collector.complaints.append(f"report {wanted} was not written: {error}")
 
 
 def summarise(collector: Collector, reporter: Any) -> None:
@@ -111,6 +135,7 @@ def summarise(collector: Collector, reporter: Any) -> None:
         color=reporter._tw.hasmarkup and "NO_COLOR" not in os.environ,
         verbosity=collector.config.option.verbose,
     )
+    lines += [f"idc: {complaint}" for complaint in collector.complaints]
     reporter.ensure_newline()
     for line in lines:
         reporter.write_line(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ def anchored(value: str, base: Path) -> str:
     looks_like_path = "/" in path or "\\" in path or Path(path).suffix != "" or path in (".", "..")
     if not looks_like_path and not (base / path).exists():
         return value
-    return str(base / path) + colon + attribute
+    return os.path.normpath(base / path) + colon + attribute
 
 
 def print_settings(settings: Settings) -> None:
@@ -125,13 +126,6 @@ def print_settings(settings: Settings) -> None:
     from pytest_deepimportance.reporting.settings_table import render
 
     print(render(settings))
-
-
-def header(settings: Settings) -> str:
-    """Return the one header line of an active run."""
-    source = settings.profile or settings.reference or "fixture idc_reference"
-    kind = "profile" if settings.profile else "reference"
-    return f"idc: model {settings.model or 'fixture idc_model'}, {kind} {source}"
 
 
 def check_early(settings: Settings) -> None:

@@ -226,7 +226,7 @@ def _obtain_profile(recording: Recording, model: Any, reference: Any) -> Any:
         )
     loaded = config.stash.get(_LOADED, None)
     if loaded is not None and loaded.module is model:
-        info = profiles.describe_model(model, settings.model or "", loaded.notes)
+        info = profiles.describe_model(model, shown(settings.model or ""), loaded.notes)
     else:
         info = profiles.describe_model(model)
     with progress_for(config) as progress:
@@ -239,6 +239,12 @@ def _obtain_profile(recording: Recording, model: Any, reference: Any) -> Any:
             run_id=getattr(config, "workerinput", {}).get("testrunuid"),
             progress=progress,
         )
+
+
+def shown(spec: str) -> str:
+    """Return a specification as reports name it: a path by its file name."""
+    path, colon, attribute = spec.partition(":")
+    return Path(path).name + colon + attribute if "/" in path or "\\" in path else spec
 
 
 def cache_folder(config: pytest.Config) -> Path:

@@ -45,12 +45,4 @@ def suite_thresholds(suites: Iterable[Suite]) -> list[Threshold]:
 
 def sentences_before_tests(profile: Profile, settings: Settings) -> list[str]:
     """Return what must be said before the tests: thresholds above what the reference reaches."""
-    lines = []
-    headline = [space for space in profile.spaces if space.class_index is None]
-    for threshold in session_thresholds(settings):
-        for space in headline if len(headline) == 1 else ():
-            reach = profile.counts[space.name].prefix(space.m).reach
-            sentence = gating.above_reach(reach, space.total(), threshold, profile.reference.usable)
-            if sentence:
-                lines.append(sentence)
-    return lines
+    return gating.before_tests(profile.info(), profile.reference, session_thresholds(settings))

@@ -125,9 +125,9 @@ class Profile:
             layers=layers,
             spaces=tuple(self._space_row(space) for space in self.spaces),
             importance=ImportanceInfo(
-                method=self.importance.method,
-                rule=self.importance.rule,
-                target=self.importance.target,
+                method=self.importance.method or "",
+                rule=self.importance.rule or "",
+                target=self.importance.target or "",
                 rows=self.importance.rows,
                 balance=self.importance.balance,
                 input_share=self.importance.input_share,

@@ -153,7 +153,8 @@ def other_rows(suite: SuiteResult, *, classes: bool) -> list[CriterionRow]:
         and (row.class_name is not None) == classes
         and (classes or row.layer is not None)
     ]
-    return sorted(rows, key=lambda row: (row.fraction, row.key))
+    # A single layer or class has the headline's own number: nothing to add.
+    return sorted(rows, key=lambda row: (row.fraction, row.key)) if len(rows) > 1 else []
 
 
 def weakest_classes(suite: SuiteResult) -> list[ClassShare]:

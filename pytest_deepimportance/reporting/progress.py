@@ -9,7 +9,7 @@ from typing import TextIO
 
 @contextmanager
 def bar(title: str, stream: TextIO) -> Generator[Callable[[int, int | None], None], None, None]:
-    """Yield a function (rows done, rows in all) that moves a bar on `stream`; it is wiped at the end."""
+    """Yield a function (rows done, rows in all) that moves a bar; the bar is wiped at the end."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,

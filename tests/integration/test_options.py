@@ -141,7 +141,9 @@ def test_m_larger_than_the_layer_is_said(suite: Project) -> None:
 
 
 def test_suites_by_path(suite: Project) -> None:
-    plain = TEST.replace("    @pytest.mark.idc_suite\n", "").replace("idc(X, labels=Y)", "idc_model(X)")
+    plain = TEST.replace("    @pytest.mark.idc_suite\n", "").replace(
+        "idc(X, labels=Y)", "idc_model(X)"
+    )
     plain = plain.replace("test_it(idc)", "test_it(idc_model)")
     suite.write("tests/clean/test_a.py", plain)
     suite.write("tests/dark/test_b.py", plain)

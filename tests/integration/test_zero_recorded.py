@@ -9,7 +9,7 @@ from tests.integration.conftest import Project
 CASES = {
     "nothing": ("pass", "no forward pass"),
     "other weights": ("Net(0.3)(X[:5])", "other weights"),
-    "part of the model": ("idc_model.fc2(idc_model.fc1(X[:5]))", "part of the model"),
+    "part of the model": ("idc_model.fc2(idc_model.fc1(X[:5]))", "part of the"),
     "attack steps only": (
         "x = X[:5].clone().requires_grad_()\n            idc_model(x).sum().backward()",
         "attack",
