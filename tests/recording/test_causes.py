@@ -25,7 +25,10 @@ def counted(**counters: int) -> Block:
         (counted(paused_passes=2), "2 passes made while recording was paused (idc.paused)"),
         (counted(dropped_passes=3), "3 passes of dropped_passes"),
         (counted(raised_passes=1), "the forward of Net raised an exception each time"),
-        (counted(partial_model_calls=1), "only part of the model was called (1 call of layers of the Net"),
+        (
+            counted(partial_model_calls=1),
+            "only part of the model was called (1 call of layers of the Net",
+        ),
         (filled(a_pass(2, attack=True)), "only attack steps: a gradient flowed back"),
         (
             filled(a_pass(2, a=torch.full((2, 2), torch.nan))),
