@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from pytest_deepimportance.attribution.base import AttributionBatch, Conservation
 from pytest_deepimportance.attribution.lrp import checks
-from pytest_deepimportance.attribution.lrp.ledger import conservation
+from pytest_deepimportance.attribution.lrp.ledger import Ledger, conservation
 from pytest_deepimportance.attribution.lrp.mode import RelevanceMode
 from pytest_deepimportance.attribution.lrp.passing import Pass, copied
 from pytest_deepimportance.attribution.lrp.running import device_of, run_model, undisturbed
@@ -138,7 +138,9 @@ class LrpAttribution:
         """Run the model once under the engine."""
         model = self._model
         device = device_of(model, call)
-        run = Pass(model, call.rows, device, self.epsilon, conserve)
+        rows_first = all(site.row_axis == 0 for site in self.sites.sites)
+        ledger = Ledger(call.rows, device, rows_first=rows_first) if conserve else None
+        run = Pass(model, device, self.epsilon, ledger)
         mode = RelevanceMode(run)
         watch = Watch(run, mode, self._reduce, padding_mask(call))
         wanted = self.sites.sites if every_site else self._wanted

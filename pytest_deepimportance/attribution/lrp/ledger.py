@@ -16,19 +16,21 @@ class Ledger:
     Args:
         rows: N, the rows of the batch.
         device: Where the sums are kept.
+        rows_first: Whether inputs lie along the first axis throughout the model; otherwise, as in
+            [T, N, D], only the sums over the batch are right.
     """
 
-    def __init__(self, rows: int, device: torch.device) -> None:
+    def __init__(self, rows: int, device: torch.device, *, rows_first: bool = True) -> None:
         # float64 is unknown to Apple's GPUs; sums of at most 1,024 rows survive float32 there.
         dtype = torch.float32 if device.type == "mps" else torch.float64
-        self.rows = rows
+        self.rows, self._rows_first = rows, rows_first
         self._sums = {name: torch.zeros(rows, dtype=dtype, device=device) for name in ACCOUNTS}
         self._loose = torch.zeros((), dtype=dtype, device=device)
         self._dtype = dtype
 
     def dot(self, account: str, gradient: Tensor, value: Tensor, factor: float = 1.0) -> None:
         """Add `factor * gradient * value`, summed over each row; equal shapes."""
-        if gradient.dim() > 1 and gradient.shape[0] % self.rows == 0:
+        if self._has_rows(gradient):
             shape = (self.rows, -1)
             sums = torch.linalg.vecdot(gradient.reshape(shape), value.reshape(shape))
             self._add(account, sums, factor)
@@ -37,7 +39,7 @@ class Ledger:
 
     def constant(self, account: str, gradient: Tensor, value: float) -> None:
         """Add `gradient * value`, summed over each row, for one number."""
-        if gradient.dim() > 1 and gradient.shape[0] % self.rows == 0:
+        if self._has_rows(gradient):
             self._add(account, gradient.reshape(self.rows, -1).sum(1), value)
         else:
             self._add_loose(account, gradient.sum(), value)
@@ -51,7 +53,7 @@ class Ledger:
             less: Another account, from which the same is taken.
         """
         axis %= gradient.dim()
-        if axis == 0 or gradient.shape[0] != self.rows:
+        if axis == 0 or gradient.shape[0] != self.rows or not self._rows_first:
             shape = [1] * gradient.dim()
             shape[axis] = -1
             value = value.view(shape).expand_as(gradient)
@@ -67,6 +69,10 @@ class Ledger:
         self._add(account, sums, 1.0)
         if less:
             self._add(less, sums, -1.0)
+
+    def _has_rows(self, gradient: Tensor) -> bool:
+        """Whether a row's numbers lie together; a first axis of N x T holds tokens of N rows."""
+        return self._rows_first and gradient.dim() > 1 and gradient.shape[0] % self.rows == 0
 
     def _add(self, account: str, sums: Tensor, factor: float) -> None:
         self._sums[account].add_(sums.to(self._dtype), alpha=factor)
@@ -93,6 +99,8 @@ def conservation(table: Tensor, usable: Tensor) -> Conservation:
     if not table.shape[1]:
         return Conservation()
     target, accounts = table[0], table[1:-1]
+    # What cannot be counted explains nothing: the whole target is then unaccounted for.
+    accounts = torch.where(torch.isfinite(accounts).all(0), accounts, 0.0)
     residual = target - accounts.sum(0)
     loose = bool(table[-1, 0] > 0)
     sums = dict(zip(ACCOUNTS, accounts.sum(1).tolist(), strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from pytest_deepimportance.attribution.lrp.ledger import Ledger
 from pytest_deepimportance.attribution.lrp.mode import RelevanceMode
 from pytest_deepimportance.attribution.lrp.passing import Pass
 from pytest_deepimportance.attribution.lrp.running import device_of, run_model, undisturbed
@@ -27,7 +28,8 @@ def micro_batch(model: nn.Module, call: ModelCall, budget_bytes: int) -> int:
         budget_bytes: Memory for activations and gradients; weights are not counted.
     """
     few = call.first_rows(MEASURED_ROWS)
-    run = Pass(model, few.rows, device_of(model, few), epsilon=1e-6, conserve=True)
+    device = device_of(model, few)
+    run = Pass(model, device, 1e-6, Ledger(few.rows, device))
     saved: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:

@@ -51,22 +51,21 @@ class Pass:
 
     Args:
         model: The model, to name modules in notes.
-        rows: N.
         device: Of the model.
         epsilon: Stabiliser of linear operations, 0 for the z rule.
-        conserve: Whether to keep accounts; the graph then begins at the inputs, else at the first
+        ledger: Keeps the accounts; the graph then begins at the inputs, else (None) at the first
             measured site.
     """
 
     def __init__(
-        self, model: nn.Module, rows: int, device: torch.device, epsilon: float, conserve: bool
+        self, model: nn.Module, device: torch.device, epsilon: float, ledger: Ledger | None
     ) -> None:
         self.epsilon = epsilon
         self.root = new_root(device)
-        self.ledger = Ledger(rows, device) if conserve else None
+        self.ledger = ledger
         self.notes: dict[tuple[str, str], dict[str, None]] = {}
         self.final: tuple[str, Tensor, Tensor] | None = None
-        self._names = {id(module): name for name, module in model.named_modules()}
+        self._model = model
         self._inputs: dict[int, tuple[Tensor, int]] = {}
         self._kept: dict[int, list[Kept]] = {}
 
@@ -131,11 +130,12 @@ class Pass:
 
     def place(self) -> str:
         """Return where in the model the running operation is: the innermost module, by name."""
+        names = {id(module): name for name, module in self._model.named_modules()}
         frame = sys._getframe(1)
         while frame is not None:
             module = frame.f_locals.get("self")
-            if isinstance(module, nn.Module) and id(module) in self._names:
-                return self._names[id(module)] or type(module).__name__
+            if isinstance(module, nn.Module) and id(module) in names:
+                return names[id(module)] or type(module).__name__
             frame = frame.f_back  # type: ignore[assignment]
         return "the model"
 

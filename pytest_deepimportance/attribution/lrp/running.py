@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
         with (
             torch.random.fork_rng(devices=sorted(devices, key=str)),
             evaluating(model),
+            _eager(),
             # A caller may be in inference mode, whose tensors know no gradients.
             torch.inference_mode(False),
             torch.enable_grad(),
@@ -35,6 +37,14 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy_state)
+
+
+def _eager() -> AbstractContextManager[Any]:
+    """Run what `torch.compile` compiled as the Python that it was: hooks and modes need that."""
+    if "torch._dynamo" not in sys.modules or not hasattr(torch.compiler, "set_stance"):
+        return nullcontext()
+    stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
+    return stance
 
 
 def device_of(model: nn.Module, call: ModelCall) -> torch.device:

@@ -498,3 +498,33 @@ def test_notes_name_what_has_no_rule() -> None:
     assert engine.notes == (
         "logcumsumexp in Odd has no relevance rule: its plain gradient is used",
     )
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_compiled_model_is_followed() -> None:
+    if not hasattr(torch.compiler, "set_stance"):
+        pytest.skip("this torch cannot run a compiled model eagerly")
+    net, x = realistic(LeNet()), noise(2, 1, 28, 28)
+    plain = lrp(net, x)
+    expected = plain.attribute(as_call(x)).relevance
+    net.compile(backend="eager")
+    relevance = plain.attribute(as_call(x)).relevance
+    torch.testing.assert_close(relevance["fc2"], expected["fc2"])
+
+
+class _TimeFirst(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(4, 5), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.body(x.transpose(0, 1).contiguous()).relu()
+        return self.head(h.mean(0))
+
+
+@pytest.mark.parametrize("tokens", [3, 6])
+def test_accounts_of_a_time_first_layout_balance(tokens: int) -> None:
+    net, x = realistic(_TimeFirst()), noise(3, tokens, 4)
+    batch = attribute(net, x)
+    assert batch.conservation.balance < 1e-6
+    assert batch.relevance["body"].shape == (3, 5)
