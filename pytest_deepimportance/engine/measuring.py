@@ -15,6 +15,7 @@ from pytest_deepimportance.engine.profiles import (
     as_reference,
     build_profile,
     check_model,
+    eager,
     output_adapter,
 )
 from pytest_deepimportance.engine.states import state_of
@@ -87,6 +88,7 @@ def record(
         ProfileError: The profile belongs to other weights.
     """
     chosen = from_keywords(**({} if criteria is None else {"criteria": criteria}), **settings)
+    model = eager(model)
     check_model(profile, fingerprint(model), "the profile")
     if "m" in settings:
         profile = profile.with_m(chosen.m)

@@ -22,6 +22,7 @@ from pytest_deepimportance.settings import Settings, from_keywords
 
 def describe_model(model: nn.Module, spec: str = "", notes: tuple[str, ...] = ()) -> ModelInfo:
     """Return what the report says about a model, its fingerprint included."""
+    model = eager(model)
     return ModelInfo(
         spec=spec or type(model).__name__,
         type=type(model).__name__,
@@ -29,6 +30,12 @@ def describe_model(model: nn.Module, spec: str = "", notes: tuple[str, ...] = ()
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         notes=notes,
     )
+
+
+def eager(model: nn.Module) -> nn.Module:
+    """Return the module behind a torch.compile wrapper: hooks do not fire in compiled code."""
+    original = getattr(model, "_orig_mod", model)
+    return original if isinstance(original, nn.Module) else model
 
 
 def output_adapter(settings: Settings) -> Any:
@@ -62,6 +69,7 @@ def obtain_profile(
         run_id: Key shared by the processes of one run; lets them share the profile of a reference
             that has no fingerprint (an iterable), which later sessions must not reuse.
     """
+    model = eager(model)
     info = model_info or describe_model(model)
 
     def make() -> Profile:
@@ -86,7 +94,7 @@ def load_profile(path: str | Path, model: nn.Module, settings: Settings) -> Prof
         ProfileError: Other weights, or a setting that contradicts the profile.
     """
     profile = Profile.load(path)
-    check_model(profile, fingerprint(model), str(path))
+    check_model(profile, fingerprint(eager(model)), str(path))
     profile.check_settings(settings)
     return profile
 

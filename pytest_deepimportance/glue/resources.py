@@ -186,7 +186,7 @@ def obtain_watch(recording: Recording, model: Any, reference: Any) -> Watch:
         recording.failures[id(model), id(reference)] = error
         raise
     recorder = Recorder(
-        model,
+        profiles.eager(model),
         profile.sites,
         profile.layers,
         reduce=str(profile.settings["reduce"]),

@@ -58,6 +58,7 @@ def build(
     """
     first = _first_call(reference, settings.batch_size)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    _check_output(model, first.first_rows(2).to(device), output)
     sites = find_sites(model, first.to(device))
     layers = chosen_layers(sites, settings)
     attribution = create(
@@ -94,6 +95,20 @@ def build(
     finally:
         for spool in accumulator.spools.values():
             spool.close()
+
+
+def _check_output(model: nn.Module, call: ModelCall, output: Any) -> None:
+    """Refuse a model whose output is no class score before anything else is said about it.
+
+    A forward that raises is left to the probe, which words that error.
+    """
+    with evaluating(model), torch.no_grad():
+        try:
+            answer = model(*call.args, **call.kwargs)
+        except Exception:
+            return
+    if class_scores(answer, output) is None:
+        raise AttributionError(describe_output(answer))
 
 
 def chosen_layers(sites: SiteMap, settings: Settings) -> tuple[str, ...]:

@@ -251,3 +251,32 @@ def test_only_the_last_attempt_of_a_rerun_counts(project: Project) -> None:
     report = project.report()
     assert report["total"]["inputs"] == 15
     assert report["total"]["rows"] == 15
+
+
+def test_the_model_fixture_may_be_a_compiled_wrapper(project: Project) -> None:
+    project.ini(model="")
+    project.write(
+        "conftest.py",
+        """
+        import pytest, torch
+        from net import Net
+
+        @pytest.fixture(scope="session")
+        def idc_model():
+            return torch.compile(Net().eval(), backend="eager")
+        """,
+    )
+    project.write(
+        "test_it.py",
+        """
+        import pytest
+        from net import suite_points
+
+        @pytest.mark.idc_suite
+        def test_it(idc_model):
+            idc_model(suite_points()[0][:10])
+        """,
+    )
+    project.run().assert_outcomes(passed=1)
+    assert project.report()["total"]["inputs"] == 10
+    assert project.report()["model"]["type"] == "Net"
