@@ -20,10 +20,7 @@ from pytest_deepimportance.clustering.combinations import CombinationSpace
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.outputs import class_scores, describe_output
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.errors import AttributionError, (
-    ProfileError,
-    ReferenceDataError,
-)
+from pytest_deepimportance.errors import AttributionError, ProfileError, ReferenceDataError
 from pytest_deepimportance.models.restore import evaluating
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.models.sites import find_sites
