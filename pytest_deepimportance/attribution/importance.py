@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -159,10 +158,6 @@ class Importance:
                 raise _malformed(path, f"layer {name!r} has no row for neuron {absent}")
             scores[name] = np.array([values[index] for index in range(len(values))])
         return cls(scores)
-
-    def save_json(self, path: str | Path) -> None:
-        """Write `to_json` data to a file."""
-        Path(path).write_text(json.dumps(self.to_json(), indent=1), encoding="utf-8")
 
 
 def _read_row(

@@ -175,7 +175,7 @@ def test_importance_of_the_papers_nets(name: str, layer: str) -> None:
     assert found.rows == int(correct.sum())
     scores = next(iter(found.scores.values()))
     reference = expected[f"{name}_all_importance"]
-    np.testing.assert_allclose(scores, reference, rtol=1e-5, atol=1e-5 * np.abs(reference).max())
+    np.testing.assert_allclose(scores, reference, rtol=1e-5)
     top = [index for _, index, _ in found.top(12)]
     assert top == expected[f"{name}_all_top"].tolist()
     assert found.balance is not None

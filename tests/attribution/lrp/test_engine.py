@@ -528,3 +528,11 @@ def test_accounts_of_a_time_first_layout_balance(tokens: int) -> None:
     batch = attribute(net, x)
     assert batch.conservation.balance < 1e-6
     assert batch.relevance["body"].shape == (3, 5)
+
+
+def test_reduce_none_keeps_every_position() -> None:
+    net, x = realistic(LeNet()), noise(2, 1, 28, 28)
+    summed, kept = attribute(net, x), attribute(net, x, reduce="none")
+    assert kept.activations.layers["conv2"].values.shape == (2, 16 * 8 * 8)
+    relevance = kept.relevance["conv2"].view(2, 16, 64).sum(2)
+    torch.testing.assert_close(relevance, summed.relevance["conv2"])
