@@ -98,6 +98,17 @@ class SmallVgg(nn.Module):
         return self.head(self.relu(self.hidden(self.features(x).flatten(1))))
 
 
+class Detector(nn.Module):
+    """Its output is a list with one mapping for each input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(4, 6), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> list[dict[str, Tensor]]:
+        return [{"boxes": row} for row in self.head(self.body(x).relu())]
+
+
 class Residual(nn.Module):
     """conv -> [conv, bn, relu, conv, bn] + identity -> relu -> mean -> linear, with a plain +."""
 
