@@ -20,9 +20,9 @@ from pytest_deepimportance.results import GateOutcome, Report, RunInfo
 
 _CACHED_COUNT = "idc/marked"
 
-_NOT_TOLD = ("session", "lfplugin", "stepwiseplugin", "dsession")
+_NOT_TOLD = ("session", "lfplugin", "stepwiseplugin", "dsession", "terminalreporter")
 """Plugins that must not hear of the gate's report: they would take it for a test that failed and
-remember it, stop at it, or count it a second time."""
+remember it, stop at it, count it a second time, or print progress beyond 100 %."""
 
 
 def finish(collector: Collector, session: pytest.Session, exitstatus: int) -> None:
@@ -93,6 +93,7 @@ def _fail(session: pytest.Session, failed: list[GateOutcome]) -> None:
     caller = manager.subset_hook_caller(
         "pytest_runtest_logreport", remove_plugins=[p for p in silent if p is not None]
     )
+    reporter = manager.getplugin("terminalreporter")
     for gate in failed:
         nodeid = f"idc::{gate.suite}::{gate.threshold}"
         report = pytest.TestReport(
@@ -104,6 +105,8 @@ def _fail(session: pytest.Session, failed: list[GateOutcome]) -> None:
             when="call",
         )
         caller(report=report)
+        if reporter is not None:
+            reporter.stats.setdefault("failed", []).append(report)
         session.testsfailed += 1
     session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -7,6 +7,7 @@ puts what a test recorded on its own call report, where serial runs and xdist fi
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -93,7 +94,8 @@ class Recording:
         with uncaptured(self.config):
             reporter.ensure_newline()
             for line in lines:
-                reporter.write_line(f"idc: {line}", yellow=True)
+                for part in textwrap.wrap(f"idc: {line}", reporter._tw.fullwidth - 1):
+                    reporter.write_line(part, yellow=True)
 
     def _point(self) -> None:
         """Make every recorder write to the innermost open block."""

@@ -19,7 +19,7 @@ from pytest_deepimportance.models.restore import evaluating
 from pytest_deepimportance.models.tracing import trace
 
 PROBE_ROWS = 2
-_IMAGE_SIZES = (28, 32, 64, 96, 128, 224, 299)
+_IMAGE_SIZES = (28, 32, 64, 96, 128, 224, 299, 256, 48, 16, 8)
 _SIGNAL_LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 4096, 16000)
 _VOLUME_SIZES = (8, 16, 32, 64, 112)
 _TOKENS = 16

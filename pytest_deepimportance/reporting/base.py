@@ -46,16 +46,18 @@ def header(settings: Settings) -> str:
         parts.append(f"reference {clean(settings.reference or 'from fixture idc_reference')}")
     if settings.fail_under:
         parts.append(
-            "gate " + ", ".join(clean(text.split(" #")[0]) for text in settings.fail_under)
+            "gate " + ", ".join(clean(text.split(" #")[0].strip()) for text in settings.fail_under)
         )
     return "idc: " + ", ".join(parts)
 
 
 def model_name(report: Report, width: int) -> str:
-    """Return the model's specification in at most `width` columns: first its folders go."""
+    """Return the model's specification in at most `width` columns: folders go first, then suffix."""
     spec = clean(report.model.spec or report.model.type)
     if cell_len(spec) > width:
         spec = spec.replace("\\", "/").rpartition("/")[2]
+    if cell_len(spec) > width:
+        spec = spec.removesuffix(".safetensors")
     return shorten(spec, width)
 
 

@@ -114,6 +114,17 @@ def test_met_threshold_keeps_the_run_green(project: Project, workers: bool) -> N
     assert gate["status"] == "ok"
 
 
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_the_last_line_is_red_and_progress_ends_at_100(project: Project, workers: str) -> None:
+    project.write("test_suite.py", SUITE.replace("{fails}", "False"))
+    result = project.run("-n", workers, "--color=yes", "--idc-fail-under=0.999")
+    assert "\x1b[31m" in result.outlines[-1]
+    assert "1 failed" in result.outlines[-1]
+    assert not [
+        line for line in result.outlines if "[1" in line and "%]" in line and "[100%]" not in line
+    ]
+
+
 def test_last_failed_runs_all_tests_after_a_gate_failure(project: Project) -> None:
     run(project, "--idc-fail-under=0.999", fails=False, workers=False)
     again = project.run("--lf", "-p", "no:xdist")
