@@ -52,7 +52,7 @@ def header(settings: Settings) -> str:
 
 
 def model_name(report: Report, width: int) -> str:
-    """Return the model's specification in at most `width` columns: folders go first, then suffix."""
+    """Return the model's specification in at most `width` columns: folders go, then suffix."""
     spec = clean(report.model.spec or report.model.type)
     if cell_len(spec) > width:
         spec = spec.replace("\\", "/").rpartition("/")[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,17 +36,28 @@ def render(
     lines += ["", *_spaces(profile.spaces)]
     if len(profile.spaces) == 1:
         lines += ["", *_neurons(profile.spaces[0])]
-    lines += ["", "settings   " + ", ".join(f"{k}={_short(v)}" for k, v in settings.items())]
-    lines += [f"note       {note}" for note in (*model.notes, *reference.notes, *profile.notes)]
+    chosen = ", ".join(f"{k}={_short(v)}" for k, v in settings.items() if v not in (None, False))
+    lines += ["", *_wrapped("settings", chosen)]
+    for note in (*model.notes, *reference.notes, *profile.notes):
+        lines += _wrapped("note", note)
     return "\n".join(lines)
 
 
+def _wrapped(label: str, text: str) -> list[str]:
+    """Return `text` in lines of 80 columns beside its label."""
+    return textwrap.wrap(
+        text, 80, initial_indent=f"{label:<11}", subsequent_indent=" " * 11, break_on_hyphens=False
+    )
+
+
 def _spaces(spaces: tuple[SpaceRow, ...]) -> list[str]:
-    rows = [("combinations of", "m", "total", "reached by the reference", "")]
+    rows = [("combinations of", "m", "total", "reached by the reference")]
     for space in spaces[:_MOST_SPACES]:
         reach = f"{space.reach:,} ({100 * space.reach / space.total:.1f} %)"
-        rows.append((space.name, str(space.m), f"{space.total:,}", reach, space.m_from))
+        rows.append((space.name, str(space.m), f"{space.total:,}", reach))
     lines = columns(rows, right={1, 2, 3})
+    if len(spaces) == 1:
+        lines += textwrap.wrap(f"m: {spaces[0].m_from}", 80)
     hidden = len(spaces) - _MOST_SPACES
     return [*lines, f"... and {hidden} more"] if hidden > 0 else lines
 
@@ -56,7 +68,7 @@ def _neurons(space: SpaceRow) -> list[str]:
         centroids = "  ".join(f"{value:.4g}" for value in neuron.centroids)
         remark = "constant" if neuron.constant else "in use" if rank <= space.m else ""
         name = f"{neuron.layer}[{neuron.index}]"
-        rows.append((str(rank), name, f"{neuron.relevance:.5g}", centroids, remark))
+        rows.append((str(rank), name, f"{neuron.relevance:.4g}", centroids, remark))
     return columns(rows, right={0, 2})
 
 
