@@ -24,7 +24,7 @@ from tests.oracles.reference_sample_project import (
     expected_suite,
 )
 
-NAMES = ["clean", "shifted", "noisy", "without_789"]
+NAMES = ["clean", "noisy", "shifted", "without_789"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Run:
 
 
 def run(folder: Path, *options: str) -> Run:
-    """Run pytest in the sample project with a JSON report."""
+    """Run pytest in `folder` with a JSON report."""
     target = folder / "idc.json"
     target.unlink(missing_ok=True)
     done = subprocess.run(
@@ -59,7 +59,8 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def first_run(sample: Path) -> Run:
-    return run(sample)
+    """README's first command runs at the root of the repository."""
+    return run(sample.parent, "sample_project")
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,7 @@ def test_the_first_command_passes_and_shows_every_suite(first_run: Run) -> None:
     assert first_run.code == 0, first_run.screen
     rows = [line.split()[0] for line in first_run.screen.splitlines() if line.strip()]
     assert [name for name in rows if name in (*NAMES, "TOTAL")] == [*NAMES, "TOTAL"]
-    assert "share=0.95" in first_run.screen or "share" in first_run.screen
+    assert "24 passed" in first_run.screen.splitlines()[-1]
 
 
 def test_report_equals_the_slow_twin(first_run: Run, twin: Twin) -> None:
@@ -224,17 +225,6 @@ def test_a_threshold_that_is_not_met_fails_the_run(sample: Path) -> None:
     assert strict.report is not None
     assert "failed" in [gate.status for gate in strict.report.gates]
     assert "1 failed" in strict.screen.splitlines()[-1]
-
-
-def test_it_runs_from_the_repository_root_too(sample: Path) -> None:
-    """README's first command; the MNIST example inside has its own configuration."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "sample_project"],
-        cwd=sample.parent, capture_output=True, text=True, timeout=300, check=False,
-        env={**os.environ, "PYTEST_ADDOPTS": ""},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "24 tests collected" in done.stdout
 
 
 def test_suite_also_runs_without_the_measurement(sample: Path) -> None:
