@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,13 @@ def obtain_profile(
         if run_id is None:
             return make()
         identity = f"{run_id} {reference.descriptor}"
-    return get_or_build(cache, cache_key(info.fingerprint, identity, settings), make)
+    # The fingerprint is that of the whole data; these tell which of its rows are read.
+    rows = reference.rows if reference.available is not None else None
+    key = cache_key(info.fingerprint, identity, settings, [rows, reference.notes])
+    profile = get_or_build(cache, key, make)
+    # Equal content may have another name by now: a renamed file, a moved folder.
+    renamed = dataclasses.replace(profile.reference, descriptor=reference.descriptor)
+    return dataclasses.replace(profile, model=info, reference=renamed)
 
 
 def load_profile(path: str | Path, model: nn.Module, settings: Settings) -> Profile:

@@ -15,6 +15,7 @@ from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.profile.spool import Spool
+from pytest_deepimportance.statistics.prefix_counts import NO_EXAMPLE
 
 Progress = Callable[[int, int | None], None]
 """Called with rows done and rows in all (None when unknown)."""
@@ -28,7 +29,8 @@ class Accumulated:
 
     Attributes:
         spools: By layer, one row per usable reference row.
-        labels, predictions, index: Per usable row; `index` is the row's number in the reference.
+        labels, predictions, index: Per usable row; `index` is the row's number in the data the user
+            gave, NO_EXAMPLE where it has none.
         fitted: Per usable row: whether importance and clusters are fitted on it.
         relevance: By layer, signed relevance summed over the fitted rows, float64 (U,).
         class_relevance: By class index, the same for the fitted rows with that true label.
@@ -72,6 +74,7 @@ class Accumulator:
         share = max(1, self.budget // max(1, len(self.layers)))
         self.spools = {name: Spool(share) for name in self.layers}
         self._relevance: dict[str, NDArray[np.float64]] = {}
+        self._unlabelled: dict[str, NDArray[np.float64]] = {}
         self._class_relevance: dict[int, dict[str, NDArray[np.float64]]] = {}
         self._columns: dict[str, list[NDArray[np.int64]]] = {
             "labels": [], "predictions": [], "index": [], "fitted": [],
@@ -93,15 +96,17 @@ class Accumulator:
             self._non_finite += int((~usable).sum())
             acts = acts.select(usable)
             index = index[usable]
-        labelled = bool((acts.labels != UNKNOWN).any())
-        self._labelled |= labelled
+        known = acts.labels != UNKNOWN
+        self._labelled |= bool(known.any())
         fitted = np.ones(len(acts), dtype=bool)
-        if self.correct_only and labelled:
-            fitted = acts.labels == acts.predictions
+        if self.correct_only:
+            fitted = known & (acts.labels == acts.predictions)
         for name in self.layers:
             self.spools[name].append(acts.layers[name].values.cpu().numpy())
             scores = batch.relevance[name].detach().cpu().numpy()[usable]
             self._add_relevance(name, scores, fitted, acts.labels)
+            # Whether any row of the reference has a label is known only after the last batch.
+            _add_sum(self._unlabelled, name, scores[~known])
         self._columns["labels"].append(acts.labels)
         self._columns["predictions"].append(acts.predictions)
         self._columns["index"].append(index)
@@ -114,14 +119,12 @@ class Accumulator:
         fitted: NDArray[np.bool_],
         labels: NDArray[np.int64],
     ) -> None:
-        summed = scores[fitted].sum(axis=0, dtype=np.float64)
-        self._relevance[name] = self._relevance.get(name, 0.0) + summed
+        _add_sum(self._relevance, name, scores[fitted])
         if not self.per_class:
             return
         for label in np.unique(labels[fitted & (labels != UNKNOWN)]).tolist():
-            rows = scores[fitted & (labels == label)]
             own = self._class_relevance.setdefault(label, {})
-            own[name] = own.get(name, 0.0) + rows.sum(axis=0, dtype=np.float64)
+            _add_sum(own, name, scores[fitted & (labels == label)])
 
     def finish(self, notes: tuple[str, ...] = ()) -> Accumulated:
         """Return everything accumulated."""
@@ -129,13 +132,17 @@ class Accumulator:
             key: np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
             for key, parts in self._columns.items()
         }
+        fitted, relevance = joined["fitted"].astype(bool), self._relevance
+        if self.correct_only and not self._labelled:
+            # Nothing says which rows are classified correctly: all of them are fitted.
+            fitted, relevance = np.ones_like(fitted), self._unlabelled
         return Accumulated(
             spools=self.spools,
             labels=joined["labels"],
             predictions=joined["predictions"],
             index=joined["index"],
-            fitted=joined["fitted"].astype(bool),
-            relevance=self._relevance,
+            fitted=fitted,
+            relevance=relevance,
             class_relevance=self._class_relevance,
             rows=self._rows,
             non_finite=self._non_finite,
@@ -165,7 +172,19 @@ def stream(
             done += part.rows
             if progress is not None:
                 progress(done, reference.rows)
-    return accumulator.finish()
+    found = accumulator.finish()
+    found.index = _original_rows(reference, found.index)
+    return found
+
+
+def _original_rows(reference: Reference, index: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the numbers of these rows in the data the user gave (before sampling)."""
+    rows = (reference.index_of_row(row) for row in index.tolist())
+    return np.array([NO_EXAMPLE if row is None else row for row in rows], dtype=np.int64)
+
+
+def _add_sum(sums: dict[str, NDArray[np.float64]], name: str, scores: NDArray[np.floating]) -> None:
+    sums[name] = sums.get(name, 0.0) + scores.sum(axis=0, dtype=np.float64)
 
 
 def _parts(call: ModelCall, size: int) -> Sequence[ModelCall]:

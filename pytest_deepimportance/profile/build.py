@@ -17,6 +17,7 @@ from pytest_deepimportance.attribution.base import create
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.attribution.lrp.memory import micro_batch
 from pytest_deepimportance.clustering.combinations import CombinationSpace
+from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.outputs import class_scores, describe_output
 from pytest_deepimportance.data.reference import Reference
@@ -245,6 +246,12 @@ def _notes(found: Accumulated, settings: Settings, importance: Importance) -> li
     if settings.correct == "only" and not found.labelled:
         notes.append(
             "the reference has no labels: importance and clusters are fitted on all of its inputs"
+        )
+    unlabelled = int((found.labels == UNKNOWN).sum())
+    if settings.correct == "only" and found.labelled and unlabelled:
+        notes.append(
+            f"{unlabelled} reference inputs have no label: they count, but importance and "
+            "clusters are not fitted on them"
         )
     if found.non_finite:
         notes.append(f"{found.non_finite} reference inputs left out: NaN or infinity in them")

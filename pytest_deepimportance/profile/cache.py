@@ -11,6 +11,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from pytest_deepimportance import __version__
 from pytest_deepimportance.errors import ProfileError
 from pytest_deepimportance.profile.file import FORMAT, load, save
 from pytest_deepimportance.profile.model import Profile
@@ -22,11 +23,16 @@ def cache_key(
 ) -> str:
     """Return the name under which a profile is cached.
 
-    Everything the profile depends on is in it: weights, data, and the profile settings. m above the
-    number of clustered neurons changes how many are clustered, so it counts then.
+    Everything the profile depends on is in it: weights, data, the profile settings, and the version
+    of this package. m above the number of clustered neurons changes how many are clustered, so it
+    counts then.
+
+    Args:
+        extra: JSON-ready; what else tells two profiles apart (which rows of the data are read).
     """
     clustered = max(CLUSTERED_NEURONS, settings.m if isinstance(settings.m, int) else 0)
-    parts = [FORMAT, model_fingerprint, reference_fingerprint, settings.profile_values(), clustered]
+    parts = [__version__, FORMAT, model_fingerprint, reference_fingerprint, clustered]
+    parts.append(settings.profile_values())
     text = json.dumps([*parts, list(settings.class_names), extra], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -37,14 +43,30 @@ def get_or_build(folder: Path, key: str, build: Callable[[], Profile]) -> Profil
     Several processes may ask at once: the first to get the lock builds, the others load its file.
     A damaged cache file is built again.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{key}.idc"
-    with FileLock(str(folder / f"{key}.lock")):
+    lock = FileLock(str(folder / f"{key}.lock"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        return _uncached(build(), folder, str(error.strerror or error))
+    try:
         if path.is_file():
             try:
                 return dataclasses.replace(load(path), origin="cached")
             except ProfileError:
-                path.unlink(missing_ok=True)
+                pass  # damaged or of another version: the new one takes its place
         profile = build()
-        save(profile, path)
+        try:
+            save(profile, path)
+        except ProfileError as error:
+            return _uncached(profile, folder, error.what)
         return profile
+    finally:
+        lock.release()
+
+
+def _uncached(profile: Profile, folder: Path, reason: str) -> Profile:
+    """Return the profile with a note: a cache that cannot be written costs time, not the result."""
+    note = f"not cached, so it is computed in every run: {folder}: {reason}"
+    return dataclasses.replace(profile, notes=(*profile.notes, note))

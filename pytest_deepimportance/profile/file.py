@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
-import tempfile
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from pytest_deepimportance.clustering.combinations import CombinationSpace
 from pytest_deepimportance.errors import ProfileError, nearest
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.plaindata import rebuild
-from pytest_deepimportance.profile.build import content_fingerprint
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.provenance import ModelInfo, ReferenceInfo
 from pytest_deepimportance.statistics.combination_counts import CombinationCounts
@@ -59,7 +59,18 @@ def serialise(profile: Profile) -> bytes:
         "spaces": [space.to_json() for space in profile.spaces],
         "notes": list(profile.notes),
     }
-    return to_bytes(arrays, metadata={"idc": json.dumps(header, sort_keys=True)})
+    text = json.dumps(header, sort_keys=True)
+    return to_bytes(arrays, metadata={"idc": text, "checksum": _checksum(text, arrays)})
+
+
+def _checksum(header: str, arrays: dict[str, NDArray[Any]]) -> str:
+    """Return a hash of everything in the file; the fingerprint covers what decides a result."""
+    digest = hashlib.sha256(header.encode())
+    for name in sorted(arrays):
+        values = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
 
 
 def _importance_header(importance: Importance) -> dict[str, Any]:
@@ -71,17 +82,33 @@ def _importance_header(importance: Importance) -> dict[str, Any]:
 
 
 def save(profile: Profile, path: Path) -> None:
-    """Write the profile to `path`; a reader sees the old file or the whole new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write the profile to `path`; a reader sees the old file or the whole new one.
+
+    Raises:
+        ProfileError: The file cannot be written there.
+    """
+    data = serialise(profile)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(serialise(profile))
+        _replace(path, data)
+    except OSError as error:
+        raise ProfileError(
+            f"the profile cannot be written to {path}: {error.strerror or error}",
+            fix="Give the path of a file in a folder that may be written to: -o model.idc",
+        ) from error
+
+
+def _replace(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Not by tempfile, whose files only their owner can read: a profile is made to be shared.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -102,7 +129,14 @@ def load(path: Path) -> Profile:
             fix=(f"Nearest files there: {', '.join(close)}. " if close else "")
             + "Make one with: deepimportance profile build -o model.idc",
         )
-    return dataclasses.replace(deserialise(path.read_bytes(), str(path)), origin=str(path))
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ProfileError(
+            f"profile file {path} cannot be read: {error.strerror or error}",
+            fix="Check its permissions.",
+        ) from error
+    return dataclasses.replace(deserialise(data, str(path)), origin=str(path))
 
 
 def deserialise(data: bytes, name: str) -> Profile:
@@ -112,12 +146,12 @@ def deserialise(data: bytes, name: str) -> Profile:
         ProfileError: As for `load`.
     """
     try:
-        header, arrays = _read(data)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ProfileError(
-            f"{name} is not a profile file, or it is damaged ({error})",
-            fix="Make a new one with: deepimportance profile build -o model.idc",
-        ) from error
+        metadata = _metadata(data)
+        header = json.loads(metadata.get("idc", "{}"))
+        if not isinstance(header, dict):
+            raise ValueError("its header is no table")
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(name, error) from error
     if header.get("kind") != KIND:
         raise ProfileError(
             f"{name} is a safetensors file, but not a profile",
@@ -128,21 +162,33 @@ def deserialise(data: bytes, name: str) -> Profile:
             f"{name} has profile format {header.get('format')}, this version reads {FORMAT}",
             fix="Build the profile again with this version: deepimportance profile build",
         )
-    profile = _assemble(header, arrays)
-    if content_fingerprint(profile) != header["fingerprint"]:
+    try:
+        arrays = parse_arrays(data)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise _unreadable(name, error) from error
+    if metadata.get("checksum") != _checksum(metadata["idc"], arrays):
         raise ProfileError(
-            f"{name} is damaged: its content does not match its fingerprint",
+            f"{name} is damaged: its content does not match its checksum",
             fix="Build the profile again: deepimportance profile build",
         )
-    return profile
+    return _assemble(header, arrays)
 
 
-def _read(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Split a safetensors file into our JSON header and the arrays."""
-    arrays = parse_arrays(data)
+def _metadata(data: bytes) -> dict[str, str]:
+    """Return the metadata of a safetensors file, whose first 8 bytes tell the header's size."""
     size = int.from_bytes(data[:8], "little")
-    metadata = json.loads(data[8 : 8 + size]).get("__metadata__", {})
-    return json.loads(metadata.get("idc", "{}")), arrays
+    if len(data) < 8 + size:
+        raise ValueError("it is shorter than its header says")
+    header = json.loads(data[8 : 8 + size])
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _unreadable(name: str, error: Exception) -> ProfileError:
+    return ProfileError(
+        f"{name} is not a profile file, or it is damaged ({error})",
+        fix="Make a new one with: deepimportance profile build -o model.idc",
+    )
 
 
 def _assemble(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Profile:
