@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+import sys
+from argparse import SUPPRESS
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from pytest_deepimportance.settings import TABLE, Settings, resolve
@@ -19,12 +21,25 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
     group = parser.add_argument_group("settings (as --idc-* in pytest)")
     for name in names:
         setting = TABLE[name]
-        flags = ["--" + name.replace("_", "-")]
         text = setting.help.replace("%", "%%")
-        if setting.is_flag:
-            group.add_argument(*flags, dest=name, action="store_true", default=None, help=text)
-        else:
-            group.add_argument(*flags, dest=name, default=None, metavar=setting.metavar, help=text)
+        # Messages speak of --idc-factory, since most readers run pytest: that is understood too.
+        for flag, shown in (("--" + name.replace("_", "-"), text), (setting.option, SUPPRESS)):
+            if setting.is_flag:
+                group.add_argument(flag, dest=name, action="store_true", default=None, help=shown)
+            else:
+                group.add_argument(
+                    flag, dest=name, default=None, metavar=setting.metavar, help=shown
+                )
+
+
+def usage_of(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
+    """Return a command that prints the help of `parser`, for a command line that stops there."""
+
+    def run(_: argparse.Namespace) -> int:
+        parser.print_help(sys.stderr)
+        return 2
+
+    return run
 
 
 def settings_from(options: argparse.Namespace) -> Settings:

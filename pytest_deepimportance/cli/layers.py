@@ -65,20 +65,18 @@ def _example(options: argparse.Namespace, model: Any) -> tuple[Any, str]:
     from pytest_deepimportance.models.probe import guess_call
 
     settings = settings_from(options)
-    if options.input_shape:
-        try:
-            shape = [int(part) for part in options.input_shape.split(",")]
-        except ValueError:
-            raise LayerError(
-                f"--input-shape {options.input_shape!r} is not a list of numbers",
-                fix="Write the shape of one input, such as --input-shape 1,28,28",
-            ) from None
-        return as_call(torch.zeros(2, *shape)), f"input shape given: {tuple(shape)}"
+    floating = (weights for weights in model.parameters() if weights.is_floating_point())
+    first = next(floating, torch.empty(0))
+    if options.input_shape is not None:
+        shape = _shape(options.input_shape)
+        x = torch.zeros(2, *shape, dtype=first.dtype, device=first.device)
+        return as_call(x), f"input shape given: {shape}"
     if settings.reference is not None:
         from pytest_deepimportance.data.references_by_spec import load_reference
 
         reference = load_reference(settings.reference, settings)
-        return next(iter(reference.batches(2))), f"input from {reference.descriptor}"
+        call = next(iter(reference.batches(2))).to(first.device)
+        return call, f"input from {reference.descriptor}"
     call = guess_call(model)
     if call is None:
         raise LayerError(
@@ -87,3 +85,17 @@ def _example(options: argparse.Namespace, model: Any) -> tuple[Any, str]:
             "Give one: --input-shape 1,28,28, or --reference for real data.",
         )
     return call, f"input shape guessed: {tuple(call.args[0].shape[1:])} (or give --input-shape)"
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    parts = text.strip("()[] ").rstrip(",").split(",")
+    try:
+        shape = tuple(int(part) for part in parts)
+    except ValueError:
+        shape = ()
+    if not shape or min(shape) < 1:
+        raise LayerError(
+            f"--input-shape {text!r} is not a list of numbers from 1",
+            fix="Write the shape of one input, without the batch: --input-shape 1,28,28",
+        )
+    return shape

@@ -21,6 +21,7 @@ EXAMPLES = """examples:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
     from pytest_deepimportance.cli import layers, profile
+    from pytest_deepimportance.cli.arguments import usage_of
 
     top = argparse.ArgumentParser(
         prog="deepimportance",
@@ -29,7 +30,8 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"deepimportance {__version__}")
-    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    top.set_defaults(run=usage_of(top))
+    commands = top.add_subparsers(metavar="COMMAND")
     layers.add_parser(commands)
     profile.add_parser(commands)
     return top

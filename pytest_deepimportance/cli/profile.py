@@ -8,7 +8,13 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from pytest_deepimportance.cli.arguments import LOADING, add_settings, load, settings_from
+from pytest_deepimportance.cli.arguments import (
+    LOADING,
+    add_settings,
+    load,
+    settings_from,
+    usage_of,
+)
 from pytest_deepimportance.errors import ReferenceDataError
 from pytest_deepimportance.settings import TABLE
 
@@ -26,7 +32,8 @@ def add_parser(commands: Any) -> None:
         description="A profile holds what is derived once from model and reference data. With "
         "--idc-profile FILE pytest needs no reference.",
     )
-    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    parser.set_defaults(run=usage_of(parser))
+    actions = parser.add_subparsers(metavar="ACTION")
     build = actions.add_parser("build", help="run the reference through the model once")
     build.add_argument("model", metavar="MODEL", help="as for --idc-model")
     build.add_argument("-o", "--output-file", required=True, metavar="FILE", help="where to write")
@@ -47,6 +54,7 @@ def run_build(options: argparse.Namespace) -> int:
     """Build a profile and write it."""
     from pytest_deepimportance.data.references_by_spec import load_reference
     from pytest_deepimportance.engine.profiles import describe_model, obtain_profile
+    from pytest_deepimportance.profile.file import check_target
     from pytest_deepimportance.reporting.progress import bar
 
     settings = settings_from(options)
@@ -54,6 +62,8 @@ def run_build(options: argparse.Namespace) -> int:
         raise ReferenceDataError(
             "no reference data given", fix="Add --reference pkg.mod:callable, DIR or FILE.npz"
         )
+    path = Path(options.output_file)
+    check_target(path)
     loaded = load(options)
     info = describe_model(loaded.module, options.model, loaded.notes)
     terminal = sys.stderr.isatty()
@@ -65,7 +75,6 @@ def run_build(options: argparse.Namespace) -> int:
             model_info=info,
             progress=progress,
         ).with_m(settings.m)
-    path = Path(options.output_file)
     profile.save(path)
     _show(profile)
     print(f"written    {path} ({path.stat().st_size:,} bytes)")
@@ -77,7 +86,7 @@ def run_show(options: argparse.Namespace) -> int:
     """Print what a profile file holds."""
     from pytest_deepimportance.profile.model import Profile
 
-    _show(Profile.load(options.file).with_m(TABLE["m"].parse(options.m)))
+    _show(Profile.load(options.file).with_m(settings_from(options).m))
     return 0
 
 

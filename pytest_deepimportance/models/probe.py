@@ -89,7 +89,7 @@ def guess_call(model: nn.Module) -> ModelCall | None:
             if isinstance(module, nn.Embedding):
                 x = torch.randint(module.num_embeddings, shape, generator=noise)
             else:
-                x = torch.rand(shape, generator=noise)
+                x = torch.rand(shape, generator=noise).to(_dtype(model))
             call = ModelCall((x.to(_device(model)),), {}, None, len(x))
             if _accepts(model, call):
                 return call
@@ -147,6 +147,11 @@ def _copied(call: ModelCall) -> ModelCall:
 
 def _device(model: nn.Module) -> torch.device:
     return next((t.device for t in model.parameters()), torch.device("cpu"))
+
+
+def _dtype(model: nn.Module) -> torch.dtype:
+    floating = (t.dtype for t in model.parameters() if t.is_floating_point())
+    return next(floating, torch.get_default_dtype())
 
 
 def _refuse_lazy(model: nn.Module) -> None:

@@ -59,7 +59,7 @@ def serialise(profile: Profile) -> bytes:
         "spaces": [space.to_json() for space in profile.spaces],
         "notes": list(profile.notes),
     }
-    text = json.dumps(header, sort_keys=True)
+    text = json.dumps(header)
     return to_bytes(arrays, metadata={"idc": text, "checksum": _checksum(text, arrays)})
 
 
@@ -87,6 +87,7 @@ def save(profile: Profile, path: Path) -> None:
     Raises:
         ProfileError: The file cannot be written there.
     """
+    check_target(path)
     data = serialise(profile)
     try:
         _replace(path, data)
@@ -95,6 +96,18 @@ def save(profile: Profile, path: Path) -> None:
             f"the profile cannot be written to {path}: {error.strerror or error}",
             fix="Give the path of a file in a folder that may be written to: -o model.idc",
         ) from error
+
+
+def check_target(path: Path) -> None:
+    """Refuse a path at which no file can be written, before the work is done.
+
+    Raises:
+        ProfileError: The path is a folder.
+    """
+    if path.is_dir():
+        raise ProfileError(
+            f"{path} is a folder, not a profile file", fix="Name the file: -o model.idc"
+        )
 
 
 def _replace(path: Path, data: bytes) -> None:
