@@ -75,8 +75,8 @@ def _example(options: argparse.Namespace, model: Any) -> tuple[Any, str]:
         from pytest_deepimportance.data.references_by_spec import load_reference
 
         reference = load_reference(settings.reference, settings)
-        call = next(iter(reference.batches(2))).to(first.device)
-        return call, f"input from {reference.descriptor}"
+        given = next(iter(reference.batches(2))).to(first.device)
+        return given, f"input from {reference.descriptor}"
     call = guess_call(model)
     if call is None:
         raise LayerError(

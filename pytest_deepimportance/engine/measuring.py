@@ -7,9 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn, no_grad
 
+from pytest_deepimportance.criteria.base import get, names
 from pytest_deepimportance.data.activations import UNKNOWN
+from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.engine.assemble import SessionState, TestState, assemble
 from pytest_deepimportance.engine.profiles import (
     as_reference,
@@ -19,8 +22,10 @@ from pytest_deepimportance.engine.profiles import (
     output_adapter,
 )
 from pytest_deepimportance.engine.states import state_of
+from pytest_deepimportance.errors import ReferenceDataError
 from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.models.restore import evaluating
+from pytest_deepimportance.parsing import texts
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block, label_newest
 from pytest_deepimportance.recording.recorder import Recorder
@@ -49,7 +54,7 @@ class Recording:
         Raises:
             RecordingError: N does not end on a pass boundary.
         """
-        label_newest([self._block], np.asarray(labels))
+        label_newest([self._block], labels)
 
     def report(self) -> Report:
         """Return the report of everything recorded so far."""
@@ -76,21 +81,25 @@ class Recording:
 
 @contextmanager
 def record(
-    model: nn.Module, profile: Profile, criteria: Any = None, **settings: Any
+    model: nn.Module, profile: Profile, criteria: Any = "all", **settings: Any
 ) -> Generator[Recording, None, None]:
     """Record every forward pass of `model` inside the context.
 
     Args:
         profile: From `build_profile` or `Profile.load`, for these very weights.
-        criteria: Criteria to measure, default all.
+        criteria: Names of the criteria to measure, or "all".
+        settings: m, and others of the table; those that the profile depends on must be as it was
+            built.
 
     Raises:
-        ProfileError: The profile belongs to other weights.
+        ProfileError: The profile belongs to other weights, or was built with other settings.
+        SettingsError: There is no such criterion or setting, or m is beyond the profile's.
     """
-    chosen = from_keywords(**({} if criteria is None else {"criteria": criteria}), **settings)
+    chosen = from_keywords(criteria=_known(criteria), **settings)
     model = eager(model)
     check_model(profile, fingerprint(model), "the profile")
-    if "m" in settings:
+    profile.check_settings(chosen)
+    if chosen.origins["m"] != "default":
         profile = profile.with_m(chosen.m)
     recorder = Recorder(
         model,
@@ -109,20 +118,29 @@ def record(
         recorder.detach()
 
 
+def _known(criteria: Any) -> tuple[str, ...]:
+    if criteria == "all":
+        return names()
+    chosen = texts(criteria)
+    for name in chosen:
+        get(name)
+    return chosen
+
+
 def measure(model: nn.Module, reference: Any, inputs: Any, **settings: Any) -> Report:
     """Measure how well `inputs` exercise what `model` learned from `reference`.
 
     Args:
         reference: As for `build_profile`.
-        inputs: Test data in the same forms; labels, when there, give the accuracy.
+        inputs: Test data in the same forms, all of it; labels, when there, give the accuracy.
 
     Raises:
         IdcError: A subclass that says what is wrong and what to do.
     """
     chosen = from_keywords(**settings)
     profile = build_profile(model, reference, **settings)
-    device = next((p.device for p in model.parameters()), None)
-    data = as_reference(inputs, chosen)
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    data = _opened(inputs, chosen)
     with record(model, profile, **settings) as recording, evaluating(model), no_grad():
         for call in data.batches(chosen.batch_size):
             moved = call.to(device)
@@ -130,3 +148,14 @@ def measure(model: nn.Module, reference: Any, inputs: Any, **settings: Any) -> R
             if call.labels is not None and bool((call.labels != UNKNOWN).any()):
                 recording.labels(call.labels.cpu().numpy())
     return recording.report()
+
+
+def _opened(inputs: Any, settings: Settings) -> Reference:
+    """Open the inputs to measure: the settings of sampling are the reference's, not theirs."""
+    try:
+        return as_reference(inputs, settings.replace("measure", reference_samples="all"))
+    except ReferenceDataError as error:
+        raise ReferenceDataError(
+            f"the inputs to measure: {error.what}",
+            fix="They take the same forms as a reference: (x, y), x, a Dataset, a DataLoader, ...",
+        ) from error

@@ -119,11 +119,10 @@ def _headline_spaces(profile: Profile) -> list[CombinationSpace]:
 
 
 def _class_count(profile: Profile, inputs: DistinctInputs) -> int:
-    if profile.class_names:
-        return len(profile.class_names)
+    """Return the number of classes: as named, or more where a class without a name occurs."""
     seen = [int(counts.classes.max(initial=-1)) for counts in profile.counts.values()]
     own = int(inputs.classes[0].max(initial=-1)) if len(inputs) else -1
-    return max([*seen, own]) + 1
+    return max([*seen, own, len(profile.class_names) - 1]) + 1
 
 
 def _gaps(profile: Profile, idc: ImportanceDrivenCoverage) -> tuple[Gap, ...]:

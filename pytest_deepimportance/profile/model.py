@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,10 +93,11 @@ class Profile:
         Raises:
             ProfileError: A profile setting was asked for with another value than it was built with.
         """
+        values = settings.profile_values()
         for name, built in self.settings.items():
-            asked = settings.profile_values().get(name)
+            asked = values.get(name)
             origin = settings.origins.get(name, "default")
-            if origin != "default" and asked != built:
+            if origin != "default" and not self._same(name, asked, built):
                 raise ProfileError(
                     f"the profile was built with {name} = {built!r}, "
                     f"but {name} = {asked!r} is asked for ({origin})",
@@ -103,6 +105,19 @@ class Profile:
                     "Drop that setting, or build the profile again with it: "
                     "deepimportance profile build",
                 )
+
+    def _same(self, name: str, asked: Any, built: Any) -> bool:
+        """Whether two values of a setting mean the same for this profile."""
+        if asked == built or name == "reference_id":  # which serves the cache only
+            return True
+        if name == "layer":
+            wanted, own = self.sites.find(asked), self.sites.find(built)
+            return self.settings["scope"] != "layer" or wanted.name == own.name
+        if name in ("transform", "output") and asked and built:
+            # An ini file's path is anchored to its folder, a command's is as it was typed, and the
+            # profile may come from another machine: the file's own name must do.
+            return _file_name(asked) == _file_name(built)
+        return False
 
     def info(self) -> ProfileInfo:
         """Return what the report says about the profile, with m applied."""
@@ -181,3 +196,7 @@ class Profile:
         from pytest_deepimportance.profile.file import load
 
         return load(Path(path))
+
+
+def _file_name(spec: str) -> str:
+    return re.split(r"[/\\]", spec)[-1]
