@@ -32,7 +32,7 @@ _SEED = 0x9E3779B97F4A7C15
 _BLOCK = 2048
 _WEIGHT_BITS = 26
 _P, _Q = 0x2545F4914F6CDD1D, 0x369DEA0F31A53F85
-_CHUNK_WORDS = {"cpu": 1 << 15}
+_CHUNK_WORDS = {"cpu": 1 << 16}
 _DEVICE_CHUNK_WORDS = 1 << 23
 
 
@@ -79,9 +79,8 @@ def _sums(tensor: Tensor) -> Tensor:
     rows, width = len(tensor), tensor[:1].numel()
     size = width * tensor.element_size()
     words = -(-size // 2)
-    result = torch.zeros(rows, dtype=torch.int64, device=tensor.device)
     if not rows or not words:
-        return result
+        return torch.zeros(rows, dtype=torch.int64, device=tensor.device)
     blocks = -(-words // _BLOCK)
     length = words if blocks == 1 else _BLOCK
     limit = _CHUNK_WORDS.get(tensor.device.type, _DEVICE_CHUNK_WORDS)
@@ -89,14 +88,18 @@ def _sums(tensor: Tensor) -> Tensor:
     first, second, joining = _weights(tensor.device, length, blocks)
     # Words beyond the last one of a row stay zero in the buffer and add nothing.
     buffer = torch.zeros(step, blocks * length, dtype=torch.float64, device=tensor.device)
+    sums = torch.empty(2, rows * blocks, dtype=torch.float64, device=tensor.device)
+    view = _words(tensor, size)
     for start in range(0, rows, step):
-        chunk = _words(tensor[start : start + step], size)
-        part = buffer[: len(chunk)]
-        part[:, :words] = chunk
-        part = part.view(-1, length)
-        joined = torch.mv(part, first).long() * _P + torch.mv(part, second).long() * _Q
-        result[start : start + step] = _folded(joined.view(-1, blocks) * joining).sum(1)
-    return result
+        stop = min(rows, start + step)
+        part = buffer[: stop - start]
+        part[:, :words].copy_(view[start:stop])
+        flat = part.view(-1, length)
+        torch.mv(flat, first, out=sums[0, start * blocks : stop * blocks])
+        torch.mv(flat, second, out=sums[1, start * blocks : stop * blocks])
+    whole = sums.long()
+    joined = (whole[0] * _P + whole[1] * _Q).view(rows, blocks)
+    return _folded(joined * joining).sum(1)
 
 
 def _words(rows: Tensor, size: int) -> Tensor:

@@ -10,12 +10,12 @@ def signed(value):
     return value - (1 << 64) if value >> 63 else value
 
 
-def weight(position):
-    """Odd splitmix64 of the position, counted from 1."""
+def scrambled(position):
+    """splitmix64 of the position, counted from 1."""
     z = (position * 0x9E3779B97F4A7C15) & MASK
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
-    return (z ^ (z >> 31)) | 1
+    return z ^ (z >> 31)
 
 
 def fold(value, shift):
@@ -23,12 +23,18 @@ def fold(value, shift):
 
 
 def row_sum(data):
-    """Multiply-sum of one row's bytes."""
-    data = data + b"\0" * (-len(data) % 8)
+    """Two multiply-sums for each block of 2,048 words, joined."""
+    data = data + b"\0" * (len(data) % 2)
+    words = [int.from_bytes(data[i : i + 2], "little", signed=True) for i in range(0, len(data), 2)]
     total = 0
-    for i in range(len(data) // 8):
-        word = int.from_bytes(data[8 * i : 8 * i + 8], "little", signed=True)
-        total += fold(weight(i + 1) * fold(word, 29), 32)
+    for block, start in enumerate(range(0, len(words), 2048)):
+        s = t = 0
+        for position, word in enumerate(words[start : start + 2048], start=1):
+            z = scrambled(position)
+            s += (z % 2**26) * word
+            t += ((z >> 26) % 2**26) * word
+        joined = s * 0x2545F4914F6CDD1D + t * 0x369DEA0F31A53F85
+        total += fold(joined * (scrambled(block + 1) | 1), 32)
     return signed(total)
 
 
