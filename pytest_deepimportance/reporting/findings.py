@@ -14,6 +14,8 @@ MARGIN = 5
 """Columns of "FAIL ", under which explanations stand."""
 
 _CLASS_NAME = 20
+_CLEARLY_BELOW = 0.25
+"""A suite's class is worth a line when its share lies this far below the total's weakest class."""
 
 
 def weakest(report: Report, width: int, *, apart: bool) -> Section:
@@ -29,6 +31,7 @@ def weakest(report: Report, width: int, *, apart: bool) -> Section:
         ],
         width,
     )
+    entries[:0] = _weakest_suite(report, width)
     if total.gaps:
         size = base.gap_size(total.gaps[0], report.reference.usable)
         example = _example(total.gaps[0].nearest_reference_index)
@@ -45,6 +48,26 @@ def weakest(report: Report, width: int, *, apart: bool) -> Section:
         entries.extend(_weak_line(label, rows, width))
     least = min(1, len(entries))
     return Section(lambda n: entries[:n], len(entries), least, rank=4, apart=apart)
+
+
+def _weakest_suite(report: Report, width: int) -> list[Paragraph]:
+    """Name the suite that leaves a class out which the other suites make up for in the total."""
+    total = base.weakest_classes(report.total)
+    bound = total[0].share if total else None
+    found = []
+    for suite in report.suites:
+        shares = [(row.share, row) for row in base.weakest_classes(suite) if row.share is not None]
+        if shares and suite.rows and bound is not None and shares[0][0] < bound - _CLEARLY_BELOW:
+            found.append((shares[0][0], suite, shares))
+    if not found or len(report.suites) < 2:
+        return []
+    _, suite, shares = min(found, key=lambda entry: (entry[0], entry[1].name))
+    names = [
+        (_name(row.name), percent(share))
+        for share, row in shares
+        if bound is not None and share < bound - _CLEARLY_BELOW
+    ]
+    return _weak_line(f"{_name(suite.name)} leaves out (share): class ", names, width)
 
 
 def _weak_line(label: str, names: Sequence[tuple[str, str]], width: int) -> list[Paragraph]:
