@@ -59,9 +59,7 @@ def test_importance_neurons_clusters(
     variant = "zeros_kept" if zeros == "keep" else "zeros_dropped"
     for scope, space in zip(scopes(classes), profile.spaces, strict=True):
         oracle = paper.expected()[net]["scopes"][scope]
-        importance = (
-            profile.importance if scope == "all" else profile.class_importance[int(scope)]
-        )
+        importance = profile.importance if scope == "all" else profile.class_importance[int(scope)]
         wanted = arrays[f"{net}_{scope}_importance"]
         assert importance.rows == oracle["n_train"]
         (scores,) = importance.scores.values()
