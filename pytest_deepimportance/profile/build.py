@@ -181,7 +181,8 @@ def _assemble(
             counts[space.name] = counted
     if not spaces:
         raise ProfileError(
-            "no class has enough reference rows to be measured",
+            "no class has enough reference rows to be measured: "
+            + "; ".join(note for note in notes if "is not measured" in note),
             fix="Measure all classes together: --idc-classes all",
         )
     profile = Profile(

@@ -59,13 +59,14 @@ def serialise(profile: Profile) -> bytes:
         "spaces": [space.to_json() for space in profile.spaces],
         "notes": list(profile.notes),
     }
-    text = json.dumps(header)
-    return to_bytes(arrays, metadata={"idc": text, "checksum": _checksum(text, arrays)})
+    # In one entry, since safetensors writes several in a random order: equal profiles, equal bytes.
+    signed = {**header, "checksum": _checksum(header, arrays)}
+    return to_bytes(arrays, metadata={"idc": json.dumps(signed)})
 
 
-def _checksum(header: str, arrays: dict[str, NDArray[Any]]) -> str:
+def _checksum(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> str:
     """Return a hash of everything in the file; the fingerprint covers what decides a result."""
-    digest = hashlib.sha256(header.encode())
+    digest = hashlib.sha256(json.dumps(header).encode())
     for name in sorted(arrays):
         values = np.ascontiguousarray(arrays[name])
         digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
@@ -159,8 +160,7 @@ def deserialise(data: bytes, name: str) -> Profile:
         ProfileError: As for `load`.
     """
     try:
-        metadata = _metadata(data)
-        header = json.loads(metadata.get("idc", "{}"))
+        header = json.loads(_metadata(data).get("idc", "{}"))
         if not isinstance(header, dict):
             raise ValueError("its header is no table")
     except (ValueError, RecursionError) as error:
@@ -179,7 +179,7 @@ def deserialise(data: bytes, name: str) -> Profile:
         arrays = parse_arrays(data)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise _unreadable(name, error) from error
-    if metadata.get("checksum") != _checksum(metadata["idc"], arrays):
+    if header.pop("checksum", None) != _checksum(header, arrays):
         raise ProfileError(
             f"{name} is damaged: its content does not match its checksum",
             fix="Build the profile again: deepimportance profile build",
