@@ -32,7 +32,8 @@ class TestState:
     Attributes:
         outcome: "passed", "failed", "xfailed" or "skipped".
         counts: Whether its passes count (it reached its call phase and was not skipped).
-        claims: (worker, block key) of every block it may count.
+        claims: (slot, block key) of every block it may count; a slot is one set-up of a fixture in
+            one process.
         cause: Why it recorded nothing, or empty.
     """
 
@@ -53,7 +54,7 @@ class SessionState:
     """Everything a session recorded for one profile.
 
     Attributes:
-        blocks: By key, then by worker.
+        blocks: By key, then by slot.
         totals: Exclusion counters, one mapping per worker.
         ungated: Suites left out of the total (gate=False).
     """
@@ -122,8 +123,8 @@ def _blocks_of(
 ) -> list[BlockState]:
     """Return the blocks these tests claim, each once.
 
-    A fixture set up in two workers gives two states under one key: equal inputs count once,
-    different ones are both kept and the fixture is named as not reproducible.
+    A fixture set up in two workers (or twice in one) gives two states under one key: equal inputs
+    count once, different ones are both kept and the fixture is named as not reproducible.
     """
     claimed: dict[str, set[str]] = {}
     for test in tests:
@@ -207,7 +208,7 @@ def _notes(
             f"{train} passes ran in training mode and were measured in evaluation mode: "
             "call model.eval() in the tests"
         )
-    notes += [f"{key} is not reproducible: two workers recorded different inputs" for key in
+    notes += [f"{key} is not reproducible: it was set up more than once, with different inputs" for key in
               sorted(doubtful)]  # fmt: skip
     left_out = [name for name in names if name not in gated]
     if left_out and gated:

@@ -7,6 +7,7 @@ definitions, and what a fixture used in turn is remembered from its own set-up.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,13 +33,22 @@ class FixtureLedger:
 
     def __init__(self) -> None:
         self._live: dict[int, FixtureInstance] = {}
+        self._set_up: Counter[str] = Counter()
 
     def begin(self, definition: Any, request: pytest.FixtureRequest) -> FixtureInstance:
         """Note that `definition` is being set up and return its instance."""
         known = frozenset(active_definitions(request))
         instance = FixtureInstance(block_key(definition, request), known)
         self._live[id(definition)] = instance
+        self._set_up[instance.key] += 1
         return instance
+
+    def serial(self, key: str) -> int:
+        """Return how often the fixture of this block was set up so far; 0 for a test's block.
+
+        A fixture that is torn down and set up again has a second block under one key.
+        """
+        return self._set_up[key]
 
     def finish(
         self, instance: FixtureInstance, definition: Any, request: pytest.FixtureRequest
@@ -49,9 +59,10 @@ class FixtureLedger:
         used = [active[name] for name in names if name in active and active[name] is not definition]
         instance.uses = [self._live[id(d)] for d in used if id(d) in self._live]
 
-    def forget(self, definition: Any) -> None:
-        """Note that the instance was torn down."""
-        self._live.pop(id(definition), None)
+    def forget(self, definition: Any) -> str | None:
+        """Note that the instance was torn down; return the key of its block if there was one."""
+        instance = self._live.pop(id(definition), None)
+        return None if instance is None else instance.key
 
     def claimed_by(self, item: pytest.Item) -> list[str]:
         """Return the block keys of every fixture instance the test used, directly or not."""

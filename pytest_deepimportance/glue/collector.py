@@ -87,13 +87,14 @@ class Collector:
         traffic = self._traffic(fingerprint)
         for data in entry["blocks"]:
             state = BlockState.from_wire(data)
-            traffic.blocks.setdefault(state.key, {})[worker] = state
+            slot = f"{worker}#{data['serial']}"
+            traffic.blocks.setdefault(state.key, {})[slot] = state
         traffic.tests[nodeid] = TestState(
             nodeid=nodeid,
             suite=suite,
             outcome=payload["outcome"],
             counts=payload["reached_call"],
-            claims=tuple((worker, key) for key in entry["claims"]),
+            claims=tuple((f"{worker}#{serial}", key) for key, serial in entry["claims"]),
             passes=entry["passes"],
             inputs=entry["inputs"],
             cause=entry["cause"],

@@ -145,7 +145,7 @@ class Recording:
             return result
         instance = self.ledger.begin(fixturedef, request)
         for watch in self.watches:
-            watch.restart_block(instance.key)
+            watch.release(instance.key)
         self._stack.append((instance.key, "fixture"))
         self._point()
         try:
@@ -158,7 +158,10 @@ class Recording:
 
     def pytest_fixture_post_finalizer(self, fixturedef: Any) -> None:
         """Forget a fixture instance that was torn down."""
-        self.ledger.forget(fixturedef)
+        key = self.ledger.forget(fixturedef)
+        if key is not None:
+            for watch in self.watches:
+                watch.release(key)
 
     def _prepare_early(self, request: pytest.FixtureRequest) -> None:
         """Build the profile as soon as a user's model exists.
@@ -186,6 +189,16 @@ class Recording:
                 after = sum(watch.recorder.counted for watch in self.watches)
                 self.unmarked_tests += after > before
             self._detach()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Free what the test recorded: it travels on the report that was made before."""
+        try:
+            yield
+        finally:
+            self._detach()
+            for watch in self.watches:
+                watch.release(item.nodeid)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -240,8 +253,11 @@ class Recording:
         states = watch.states([*keys, item.nodeid]) if counts else []
         inputs = len(set().union(*(state.digests.tolist() for state in states)))
         entry: dict[str, Any] = {
-            "claims": [*keys, item.nodeid],
-            "blocks": [state.to_wire() for state in watch.unsent(states, item.nodeid)],
+            "claims": [[key, self.ledger.serial(key)] for key in [*keys, item.nodeid]],
+            "blocks": [
+                {**state.to_wire(), "serial": self.ledger.serial(state.key)}
+                for state in watch.unsent(states, item.nodeid)
+            ],
             "passes": sum(state.passes for state in states),
             "inputs": inputs,
             "cause": "" if inputs else watch.cause_of_nothing(item.nodeid, claims),

@@ -45,8 +45,8 @@ class Watch:
         """Drop what an earlier attempt of this test recorded: only the last one counts."""
         self._drop(nodeid)
 
-    def restart_block(self, key: str) -> None:
-        """Start a fixture's block afresh: the instance is being set up again."""
+    def release(self, key: str) -> None:
+        """Free a block whose test has ended or whose fixture was torn down; its state is sent."""
         self._drop(key)
 
     def claim(self, keys: Sequence[str]) -> None:

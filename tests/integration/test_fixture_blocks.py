@@ -280,3 +280,37 @@ def test_the_model_fixture_may_be_a_compiled_wrapper(project: Project) -> None:
     project.run().assert_outcomes(passed=1)
     assert project.report()["total"]["inputs"] == 10
     assert project.report()["model"]["type"] == "Net"
+
+
+@pytest.mark.parametrize("random", [False, True])
+def test_a_fixture_set_up_twice_counts_once_unless_its_inputs_differ(
+    project: Project, random: bool
+) -> None:
+    project.write(
+        "test_it.py",
+        f"""
+        import pytest
+        from net import suite_points
+
+        X, _ = suite_points()
+        made = []
+
+        @pytest.fixture(scope="module", params=["a", "b"])
+        def kind(request):
+            return request.param
+
+        @pytest.fixture(scope="module")
+        def shared(idc_model, kind):
+            made.append(1)
+            start = 10 * len(made) if {random} else 0
+            idc_model(X[start : start + 10])
+
+        @pytest.mark.idc_suite
+        def test_part(shared):
+            pass
+        """,
+    )
+    project.run().assert_outcomes(passed=2)
+    report = project.report()
+    assert report["total"]["inputs"] == (20 if random else 10)
+    assert any("not reproducible" in note for note in report["notes"]) is random
