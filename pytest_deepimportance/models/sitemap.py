@@ -112,7 +112,12 @@ class SiteMap:
         if layer is None:
             layer = self.default
         if layer is None:
-            raise LayerError("the model has no hidden layer that can be measured")
+            raise LayerError(
+                "the model has no hidden layer that can be measured",
+                "Measured are Linear and convolution modules before the output layer; functions "
+                "such as F.linear and the output layer itself are not.",
+                "'deepimportance layers MODEL' lists what was found and what was left out.",
+            )
         text = str(layer)
         for site in self.sites:
             if text == site.name or text in site.aliases:

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pytest_deepimportance.engine.states import BlockState, new_criteria, state_of
+from pytest_deepimportance.profile.model import Profile
+from pytest_deepimportance.recording.blocks import Block, label_newest
+from pytest_deepimportance.recording.recorder import Recorder
+from tests.profile.builders import Mlp, profile_of, rows
+
+
+@pytest.fixture(scope="module")
+def profile() -> Profile:
+    return profile_of(rows(200), classes="each").with_m("auto")
+
+
+def recorded(profile: Profile, *batches: torch.Tensor, labels: Any = None) -> Block:
+    model, block = Mlp(), Block("tests/test_a.py::test_it", "test")
+    recorder = Recorder(
+        model, profile.sites, profile.layers, reduce="mean", tap="post", output=None,
+        model_fingerprint=profile.model.fingerprint,
+    )  # fmt: skip
+    recorder.block = block
+    recorder.attach()
+    try:
+        with torch.no_grad():
+            for batch in batches:
+                model(batch)
+    finally:
+        recorder.detach()
+    if labels is not None:
+        label_newest([block], labels)
+    return block
+
+
+def same(one: BlockState, other: BlockState) -> None:
+    for name in ("key", "kind", "passes", "criteria", "non_finite", "train_mode_passes"):
+        assert getattr(one, name) == getattr(other, name), name
+    for name in ("digests", "labels", "predictions"):
+        a, b = getattr(one, name), getattr(other, name)
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_wire_round_trip(profile: Profile, labelled: bool) -> None:
+    x, y = rows(20, seed=2)
+    state = state_of(recorded(profile, x[:7], x[7:], labels=y if labelled else None), profile)
+    assert (state.passes, len(state.digests)) == (2, 20)
+    same(BlockState.from_wire(state.to_wire()), state)
+
+
+def test_what_travels_is_builtins_only_also_through_execnet(profile: Profile) -> None:
+    execnet = pytest.importorskip("execnet")
+    x, y = rows(40, seed=2)
+    x[3] = float("nan")
+    wire = state_of(recorded(profile, x, labels=y), profile).to_wire()
+
+    def check(value: Any) -> None:
+        assert type(value) in (dict, list, str, int, float, bool, bytes, type(None)), type(value)
+        for item in value.values() if type(value) is dict else value if type(value) is list else ():
+            check(item)
+
+    check(wire)
+    same(BlockState.from_wire(execnet.loads(execnet.dumps(wire))), BlockState.from_wire(wire))
+
+
+def test_nothing_recorded(profile: Profile) -> None:
+    state = state_of(Block("a", "fixture"), profile)
+    assert (state.kind, state.passes, len(state.digests)) == ("fixture", 0, 0)
+    same(BlockState.from_wire(state.to_wire()), state)
+
+
+def test_rows_that_are_not_finite_are_counted_by_layer(profile: Profile) -> None:
+    x, _ = rows(10, seed=2)
+    x[[2, 5]] = float("inf")
+    state = state_of(recorded(profile, x), profile)
+    assert len(state.digests) == 8
+    assert dict(state.non_finite) == {"fc2": 2}
+
+
+def test_a_state_does_not_depend_on_batches(profile: Profile) -> None:
+    x, y = rows(30, seed=2)
+    whole = state_of(recorded(profile, x, labels=y), profile)
+    parts = state_of(recorded(profile, *x.split(4), labels=y), profile)
+    for name in ("digests", "labels", "predictions"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))
+    assert whole.criteria == parts.criteria
+
+
+def test_same_inputs_ignores_order_and_labels_but_not_repeats(profile: Profile) -> None:
+    x, y = rows(10, seed=2)
+    state = state_of(recorded(profile, x), profile)
+    assert state.same_inputs(state_of(recorded(profile, x.flip(0), labels=y.flip(0)), profile))
+    assert not state.same_inputs(state_of(recorded(profile, x, x), profile))
+    assert not state.same_inputs(state_of(recorded(profile, x[:-1]), profile))
+
+
+def test_new_criteria_are_empty_and_know_the_profile(profile: Profile) -> None:
+    (idc,) = new_criteria(profile).values()
+    assert all(row.covered == 0 for row in idc.compute())
+    assert next(row.total for row in idc.compute()) == sum(s.total() for s in profile.spaces)
