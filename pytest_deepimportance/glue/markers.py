@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from pytest_deepimportance.errors import did_you_mean
+from pytest_deepimportance.errors import GateError, did_you_mean
 from pytest_deepimportance.glue.keys import fixtures_of
 from pytest_deepimportance.settings import Settings
+from pytest_deepimportance.thresholds import parse_threshold
 
 _ARGUMENTS = ("name", "criteria", "fail_under", "gate", "reason")
 DEFAULT_SUITE = "default"
@@ -138,6 +139,30 @@ def _from_marker(marker: pytest.Mark, item: pytest.Item) -> Suite:
     def refuse(message: str) -> pytest.UsageError:
         return pytest.UsageError(f"{place(item)}: idc_suite: {message}")
 
+    arguments = _arguments(marker, refuse)
+    name, gate = arguments.get("name", DEFAULT_SUITE), arguments.get("gate", True)
+    if not isinstance(name, str) or not name.strip() or "/" in name or name == "TOTAL":
+        raise refuse(f"name={name!r} is not a usable name (text without '/', not TOTAL)")
+    if not isinstance(gate, bool):
+        raise refuse(f"gate={gate!r} is neither True nor False")
+    criteria, bounds, reason = map(arguments.get, ("criteria", "fail_under", "reason"))
+    suite = Suite(
+        name=name.strip(),
+        criteria=None if criteria is None else _texts(criteria),
+        fail_under=() if bounds is None else _texts(bounds),
+        gate=gate,
+        reason=None if reason is None else str(reason),
+    )
+    try:
+        for text in suite.fail_under:
+            parse_threshold(text, suite=suite.name)
+    except GateError as error:
+        raise refuse(str(error)) from None
+    return suite
+
+
+def _arguments(marker: pytest.Mark, refuse: Callable[[str], pytest.UsageError]) -> dict[str, Any]:
+    """Return the marker's arguments by name, the first one may be positional."""
     arguments = dict(marker.kwargs)
     if len(marker.args) > 1:
         raise refuse(f"one positional argument (the name) at most, got {marker.args!r}")
@@ -149,19 +174,7 @@ def _from_marker(marker: pytest.Mark, item: pytest.Item) -> Suite:
         if key not in _ARGUMENTS:
             hint = did_you_mean(key, _ARGUMENTS) or f"arguments: {', '.join(_ARGUMENTS)}"
             raise refuse(f"unknown argument {key!r}: {hint}")
-    name = arguments.get("name", DEFAULT_SUITE)
-    if not isinstance(name, str) or not name.strip() or "/" in name or name == "TOTAL":
-        raise refuse(f"name={name!r} is not a usable name (text without '/', not TOTAL)")
-    if not isinstance(arguments.get("gate", True), bool):
-        raise refuse(f"gate={arguments['gate']!r} is neither True nor False")
-    criteria = arguments.get("criteria")
-    return Suite(
-        name=name.strip(),
-        criteria=None if criteria is None else _texts(criteria),
-        fail_under=_texts(arguments.get("fail_under", ())),
-        gate=arguments.get("gate", True),
-        reason=arguments.get("reason"),
-    )
+    return arguments
 
 
 def _texts(value: Any) -> tuple[str, ...]:

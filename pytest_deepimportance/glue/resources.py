@@ -247,10 +247,17 @@ def shown(spec: str) -> str:
     return Path(path).name + colon + attribute if "/" in path or "\\" in path else spec
 
 
-def cache_folder(config: pytest.Config) -> Path:
-    """Return the folder of cached profiles: pytest's own cache, cleared by --cache-clear."""
+def cache_folder(config: pytest.Config) -> Path | None:
+    """Return the folder of cached profiles: pytest's own cache, cleared by --cache-clear.
+
+    Without one (`-p no:cacheprovider`, a checkout that cannot be written) the workers of a run
+    still share a folder of their own, and a serial run keeps nothing.
+    """
     cache = getattr(config, "cache", None)
     if cache is not None:
-        return Path(cache.mkdir("idc"))
-    run = getattr(config, "workerinput", {}).get("testrunuid", "main")
-    return Path(tempfile.gettempdir()) / f"pytest-deepimportance-{run}"
+        try:
+            return Path(cache.mkdir("idc"))
+        except OSError:
+            pass
+    run = getattr(config, "workerinput", {}).get("testrunuid")
+    return Path(tempfile.gettempdir()) / f"pytest-deepimportance-{run}" if run else None
