@@ -1,0 +1,68 @@
+"""A folder with a model and data, as the command line names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from pytest_deepimportance.cli.main import main
+from tests.profile.builders import Mlp
+
+MODULE = """
+import torch
+from torch import nn
+from tests.profile.builders import Mlp, rows
+
+
+def net():
+    return Mlp()
+
+
+def other():
+    return Mlp(seed=5)
+
+
+def half():
+    return Mlp().half()
+
+
+def nothing_hidden():
+    return nn.Linear(4, 3)
+
+
+def picky():
+    class Picky(nn.Module):
+        def forward(self, x):
+            raise ValueError("never the right shape")
+    return Picky()
+
+
+def train():
+    return rows(200, wrong=10)
+"""
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "app.py").write_text(MODULE)
+    torch.save(Mlp().state_dict(), tmp_path / "net.pth")
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*arguments: str) -> tuple[int, str, str]:
+        try:
+            code = main(arguments)
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
