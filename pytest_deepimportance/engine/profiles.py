@@ -11,6 +11,7 @@ from torch import nn
 from pytest_deepimportance.data.importing import import_object
 from pytest_deepimportance.data.reference import Reference, open_reference
 from pytest_deepimportance.data.references_by_spec import load_reference
+from pytest_deepimportance.engine.behaviour import answers
 from pytest_deepimportance.errors import ProfileError
 from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.profile.accumulate import Progress
@@ -88,7 +89,8 @@ def obtain_profile(
     # The fingerprint is that of the whole data; these tell which of its rows are read.
     rows = reference.rows if reference.available is not None else None
     key = cache_key(info.fingerprint, identity, settings, [rows, reference.notes])
-    profile = get_or_build(cache, key, make)
+    asked = answers(model, reference, output_adapter(settings))
+    profile = get_or_build(cache, key, make, asked)
     # Equal content may have another name by now: a renamed file, a moved folder.
     renamed = dataclasses.replace(profile.reference, descriptor=reference.descriptor)
     return dataclasses.replace(profile, model=info, reference=renamed)

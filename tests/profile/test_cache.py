@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pytest_deepimportance.profile import cache
@@ -145,3 +146,17 @@ def test_two_processes_build_once(tmp_path: Path) -> None:
     got = (tmp_path / "log.got").read_text().split()
     assert len(got) == 2
     assert len(set(got)) == 1
+
+
+def test_other_answers_of_the_model_build_again(tmp_path: Path) -> None:
+    build = Builder()
+    given = np.array([[1.0, -2.0], [np.nan, 0.0]])
+    assert get_or_build(tmp_path, "k", build, given).origin == "built"
+    assert get_or_build(tmp_path, "k", build, given + 1e-4).origin == "cached"
+    assert get_or_build(tmp_path, "k", build).origin == "cached"
+    assert get_or_build(tmp_path, "k", build, given + 1e-2).origin == "built"
+    assert get_or_build(tmp_path, "k", build, given + 1e-2).origin == "cached"
+    assert get_or_build(tmp_path, "k", build, given[:1]).origin == "built"
+    (tmp_path / "k.npy").write_bytes(b"damaged")
+    assert get_or_build(tmp_path, "k", build, given[:1]).origin == "built"
+    assert build.calls == 4
