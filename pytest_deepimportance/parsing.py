@@ -19,6 +19,19 @@ def text(value: Any) -> str:
     return result
 
 
+def named(value: Any) -> str:
+    """Accept text, or a function that can be imported again by its name."""
+    if not callable(value):
+        return text(value)
+    module, name = getattr(value, "__module__", ""), getattr(value, "__qualname__", "<>")
+    if not module or module == "__main__" or "<" in name:
+        raise ValueError(
+            f"a {type(value).__name__} that cannot be imported by name: put it into a module and "
+            "give pkg.mod:callable"
+        )
+    return f"{module}:{name}"
+
+
 def texts(value: Any) -> tuple[str, ...]:
     """Accept a sequence of texts, or one text separated by commas."""
     parts = value.split(",") if isinstance(value, str) else value

@@ -21,6 +21,7 @@ from pytest_deepimportance.parsing import (
     integer,
     integers,
     lines,
+    named,
     non_negative,
     one_of,
     positive,
@@ -124,7 +125,7 @@ class Settings:
         profile=True,
     )  # fmt: skip
     transform: str | None = _setting(
-        None, text, "Transform for torchvision data sets and image folders: pkg.mod:callable "
+        None, named, "Transform for torchvision data sets and image folders: pkg.mod:callable "
         "(default ToTensor)", metavar="SPEC", profile=True,
     )  # fmt: skip
     data_root: str | None = _setting(
@@ -210,7 +211,7 @@ class Settings:
         "neuron become one value", metavar="HOW", profile=True,
     )  # fmt: skip
     output: str | None = _setting(
-        None, text, "Callable that turns the model's output into class scores: pkg.mod:callable",
+        None, named, "Callable that turns the model's output into class scores: pkg.mod:callable",
         metavar="SPEC", profile=True,
     )  # fmt: skip
     bounds_tolerance: float = _setting(

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_deepimportance import __version__
+from pytest_deepimportance.engine.rows import contradictions
 from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.engine.suites import TOTAL, evaluate
+from pytest_deepimportance.formatting import plural
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.results import (
     Exclusions,
@@ -205,11 +207,17 @@ def _notes(
     )
     if train:
         notes.append(
-            f"{train} passes ran in training mode and were measured in evaluation mode: "
+            f"{plural(train, 'pass', 'passes')} ran in training mode, measured in evaluation mode: "
             "call model.eval() in the tests"
         )
     notes += [f"{key} is not reproducible: it was set up more than once, with different inputs" for key in
               sorted(doubtful)]  # fmt: skip
+    unsure = contradictions([b for by_worker in state.blocks.values() for b in by_worker.values()])
+    if unsure:
+        notes.append(
+            f"{plural(unsure, 'input')} labelled as different classes in different passes: the "
+            "highest class counts"
+        )
     left_out = [name for name in names if name not in gated]
     if left_out and gated:
         notes.append(f"TOTAL leaves out {', '.join(left_out)} (gate=False)")

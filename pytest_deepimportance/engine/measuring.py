@@ -22,7 +22,7 @@ from pytest_deepimportance.engine.profiles import (
     output_adapter,
 )
 from pytest_deepimportance.engine.states import state_of
-from pytest_deepimportance.errors import ReferenceDataError
+from pytest_deepimportance.errors import RecordingError, ReferenceDataError
 from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.models.restore import evaluating
 from pytest_deepimportance.parsing import texts
@@ -147,7 +147,14 @@ def measure(model: nn.Module, reference: Any, inputs: Any, **settings: Any) -> R
             model(*moved.args, **moved.kwargs)
             if call.labels is not None and bool((call.labels != UNKNOWN).any()):
                 recording.labels(call.labels.cpu().numpy())
-    return recording.report()
+    report = recording.report()
+    if not report.total.rows:
+        raise RecordingError(
+            f"nothing was recorded: {report.tests[0].cause}",
+            "A coverage of zero would say something about the inputs, and they were not seen.",
+            "Check that each element of the inputs is a whole batch, with one row per input.",
+        )
+    return report
 
 
 def _opened(inputs: Any, settings: Settings) -> Reference:

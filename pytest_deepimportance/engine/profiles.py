@@ -8,11 +8,12 @@ from typing import Any
 
 from torch import nn
 
+from pytest_deepimportance.data.batches import describe
 from pytest_deepimportance.data.importing import import_object
 from pytest_deepimportance.data.reference import Reference, open_reference
 from pytest_deepimportance.data.references_by_spec import load_reference
 from pytest_deepimportance.engine.behaviour import answers
-from pytest_deepimportance.errors import ProfileError
+from pytest_deepimportance.errors import ModelLoadError, ProfileError
 from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.profile.accumulate import Progress
 from pytest_deepimportance.profile.build import build
@@ -35,9 +36,21 @@ def describe_model(model: nn.Module, spec: str = "", notes: tuple[str, ...] = ()
 
 
 def eager(model: nn.Module) -> nn.Module:
-    """Return the module behind a torch.compile wrapper: hooks do not fire in compiled code."""
-    original = getattr(model, "_orig_mod", model)
-    return original if isinstance(original, nn.Module) else model
+    """Return the module behind wrappers that only say where and how it runs.
+
+    These are torch.compile (hooks do not fire in compiled code) and the data-parallel ones.
+
+    Raises:
+        ModelLoadError: It is no module.
+    """
+    if not isinstance(model, nn.Module):
+        raise ModelLoadError(
+            f"the model is {describe(model)}, not a torch.nn.Module",
+            fix="Pass the module itself; a file or name is loaded with load_model(SPEC).",
+        )
+    parallel = isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel))
+    inner = getattr(model, "module" if parallel else "_orig_mod", None)
+    return eager(inner) if isinstance(inner, nn.Module) else model
 
 
 def output_adapter(settings: Settings) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,6 +67,17 @@ def distinct_inputs(states: Sequence[BlockState]) -> DistinctInputs:
     unique, first = np.unique(digests[order], return_index=True)
     chosen = order[first]
     return DistinctInputs(unique, labels[chosen], predictions[chosen], len(digests))
+
+
+def contradictions(states: Sequence[BlockState]) -> int:
+    """Return the number of distinct inputs that carry two different labels."""
+    if not states:
+        return 0
+    digests = np.concatenate([state.digests for state in states])
+    labels = np.concatenate([state.labels for state in states])
+    known = labels != UNKNOWN
+    pairs = set(zip(digests[known].tolist(), labels[known].tolist(), strict=True))
+    return sum(number > 1 for number in Counter(digest for digest, _ in pairs).values())
 
 
 def evenness(classes: NDArray[np.int64], total: int) -> float | None:

@@ -244,6 +244,8 @@ def _importance(
 
 def _notes(found: Accumulated, settings: Settings, importance: Importance) -> list[str]:
     notes = []
+    if settings.layer is not None and settings.scope != "layer":
+        notes.append(f"layer {settings.layer} is not singled out: the scope is {settings.scope}")
     if settings.correct == "only" and not found.labelled:
         notes.append(
             "the reference has no labels: importance and clusters are fitted on all of its inputs"

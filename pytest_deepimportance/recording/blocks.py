@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pytest_deepimportance.data.activations import ActivationBatch, LayerValues
+from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch, LayerValues
 from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.formatting import plural
 from pytest_deepimportance.recording.counters import Counters
@@ -175,8 +175,8 @@ def label_newest(blocks: Sequence[Block], labels: Any) -> None:
             Repeating labels that passes already carry is fine.
 
     Raises:
-        RecordingError: N does not end on a pass boundary, or there are not N such rows; nothing is
-            changed then.
+        RecordingError: N does not end on a pass boundary, there are not N such rows, or the model
+            scores no such class; nothing is changed then.
     """
     wanted = _as_labels(labels)
     owners = {recorded: block for block in blocks for recorded in block.passes}
@@ -187,6 +187,7 @@ def label_newest(blocks: Sequence[Block], labels: Any) -> None:
     unlabelled = [recorded for recorded in newest if not recorded.labelled]
     chosen = _filling(unlabelled, len(wanted))
     if chosen is not None:
+        _check_classes(chosen, wanted)
         for recorded, part in _paired(chosen, wanted):
             recorded.label(part)
             owners[recorded].touch()
@@ -207,6 +208,19 @@ def _as_labels(labels: Any) -> NDArray[np.int64]:
             "Pass y with shape (N,), for example y.argmax(1) for one-hot rows.",
         )
     return array.astype(np.int64)
+
+
+def _check_classes(passes: Sequence[RecordedPass], labels: NDArray[np.int64]) -> None:
+    """Refuse classes the model does not score: accuracy and classes would be silently wrong."""
+    known = min((recorded.classes for recorded in passes), default=0)
+    wrong = labels[(labels < UNKNOWN) | (labels >= known)] if known else labels[:0]
+    if len(wrong):
+        raise RecordingError(
+            f"label {wrong[0]} is given, but the model scores {known} classes, 0 to {known - 1}",
+            "Labels are compared with the model's predictions; nothing was labelled.",
+            "Number the classes as the model's outputs are (y - 1 when yours begin at 1), and give "
+            f"{UNKNOWN} for a row without a class.",
+        )
 
 
 def _filling(newest_first: Iterable[RecordedPass], rows: int) -> list[RecordedPass] | None:

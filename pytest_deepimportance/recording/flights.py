@@ -74,6 +74,7 @@ class Flight:
         self._digests: NDArray[np.uint64] | None = None
         self._labels: NDArray[np.int64] | None = None
         self._predicted: Tensor | None = None
+        self._scored = 0
         self._output_taken = False
 
     @property
@@ -122,6 +123,7 @@ class Flight:
         if scores is None or len(scores) != self._rows:
             return None
         scores = scores.detach()
+        self._scored = scores.shape[1]
         classes = scores.argmax(dim=1)
         return torch.where(scores.isnan().any(dim=1), UNKNOWN, classes)
 
@@ -133,7 +135,9 @@ class Flight:
         """Return the finished pass."""
         assert self._digests is not None
         gradient = self.gradient if self.gradient.watching else None
-        return RecordedPass(self.layers, self._digests, self._predicted, self._labels, gradient)
+        return RecordedPass(
+            self.layers, self._digests, self._predicted, self._labels, gradient, self._scored
+        )
 
 
 class Flights:

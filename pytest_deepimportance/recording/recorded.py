@@ -22,6 +22,7 @@ class RecordedPass:
             so that a pass on an accelerator need not be waited for.
         labels: True classes that came with the call, (N,), or None.
         gradient: What saw whether a gradient flowed back to the input.
+        classes: Classes the model scored, 0 when not known.
     """
 
     def __init__(
@@ -31,8 +32,10 @@ class RecordedPass:
         predicted: Tensor | None = None,
         labels: NDArray[np.int64] | None = None,
         gradient: GradientWatch | None = None,
+        classes: int = 0,
     ) -> None:
         self.order = -1
+        self.classes = classes
         self.labelled = labels is not None
         self.gradient = gradient
         self._layers = layers

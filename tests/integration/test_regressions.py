@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import nn
 
+from pytest_deepimportance import measure
+from pytest_deepimportance.errors import ModelLoadError, RecordingError, SettingsError
 from tests.integration.conftest import NET, Project
 
 TEST = """
@@ -49,3 +53,75 @@ def test_an_edited_forward_does_not_meet_the_cached_profile_of_the_old_one(
     fresh = project.run("--cache-clear")
     assert fresh.ret == 0
     assert project.report()["total"]["criteria"]["IDC"]["exercised_rows"] == shares[2]
+
+
+def test_a_label_the_model_does_not_score_is_refused(project: Project) -> None:
+    """Labels that begin at 1 gave an accuracy of 0 % without a word."""
+    project.write("test_it.py", TEST.replace("labels=Y", "labels=Y + 1"))
+    result = project.run()
+    assert result.ret == 1
+    assert "label 3 is given, but the model scores 3 classes, 0 to 2" in text_of(result)
+    assert project.report()["total"]["labelled"] == 0
+
+
+def test_an_input_labelled_in_two_ways_is_said(project: Project) -> None:
+    project.write(
+        "test_it.py",
+        TEST
+        + """
+    @pytest.mark.idc_suite
+    def test_other(idc):
+        idc(X[:5], labels=(Y[:5] + 1) % 3)
+    """,
+    )
+    result = project.run()
+    assert "5 inputs labelled as different classes in different passes" in text_of(result)
+
+
+def test_a_layer_that_the_scope_ignores_is_said(project: Project) -> None:
+    project.write("test_it.py", TEST)
+    result = project.run("--idc-scope=global", "--idc-layer=fc1")
+    assert "layer fc1 is not singled out: the scope is global" in text_of(result)
+
+
+def test_a_data_parallel_model_is_measured_as_the_module_inside(project: Project) -> None:
+    project.ini(model="")
+    project.write(
+        "conftest.py",
+        """
+        import pytest, torch
+        from net import Net
+
+        @pytest.fixture(scope="session")
+        def idc_model():
+            return torch.nn.DataParallel(Net())
+        """,
+    )
+    project.write("test_it.py", TEST)
+    assert project.run().ret == 0
+    assert (project.report()["model"]["type"], project.report()["total"]["inputs"]) == ("Net", 60)
+
+
+MODEL = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 3))
+X = torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
+
+
+def first_of_two(output: torch.Tensor) -> torch.Tensor:
+    return output
+
+
+def test_api_names_what_it_was_given_instead_of_a_model() -> None:
+    with pytest.raises(ModelLoadError, match="the model is a str") as caught:
+        measure("net:Net", X, X)  # type: ignore[arg-type]
+    assert "load_model" in caught.value.fix
+
+
+def test_api_takes_a_function_as_output_when_it_has_a_name() -> None:
+    assert measure(MODEL, X, X, output=first_of_two).total.inputs == 100
+    with pytest.raises(SettingsError, match="a function that cannot be imported by name"):
+        measure(MODEL, X, X, output=lambda output: output)
+
+
+def test_api_refuses_to_call_nothing_recorded_a_coverage_of_zero() -> None:
+    with pytest.raises(RecordingError, match="nothing was recorded: 100 passes"):
+        measure(MODEL, X, list(X))
