@@ -231,7 +231,9 @@ class _Opener:
         name = f"{type(source).__name__} of batches"
         result = self._reference(stream, name, self._given_identity(), None, dataset=source)
         if self.wanted is not None:
-            result.notes.append(f"the first {self.wanted:,} rows: the reference has no length")
+            result.notes.append(
+                f"the first {self.wanted:,} rows at most: the reference does not tell its length"
+            )
         return result
 
     def _sample(

@@ -11,10 +11,11 @@ from pytest_deepimportance.readings import headline
 from pytest_deepimportance.reporting import base
 from pytest_deepimportance.reporting.findings import MARGIN, advice, missing, weakest
 from pytest_deepimportance.reporting.table import suite_rows, table
-from pytest_deepimportance.reporting.text import Paragraph, Section, cell_len
+from pytest_deepimportance.reporting.text import Paragraph, Section, cell_len, shorten
 from pytest_deepimportance.results import GateOutcome, Report
 
 _SHORT_NAME = 12
+_TEST_NAME = 40
 
 
 def sections(report: Report, width: int) -> list[Section]:
@@ -113,7 +114,11 @@ def _gates(report: Report, *, apart: bool) -> Section:
     lines = verdict_lines(outcomes)
     told = " ".join(line.plain for line in lines)
     silent = [
-        Paragraph.of(f"{plural(n, 'marked test')} recorded nothing: {cause}", "yellow", 2)
+        Paragraph.of(
+            f"{plural(n, 'marked test')} recorded nothing: {cause} ({_who(report, cause, n)})",
+            "yellow",
+            2,
+        )
         for cause, n in silent_tests(report.tests)
         if f"{plural(n, 'test')}: {cause}" not in told
     ]
@@ -122,6 +127,13 @@ def _gates(report: Report, *, apart: bool) -> Section:
     if not report.total.rows and report.gates and not lines:
         silent.append(Paragraph.of("gate: not judged (nothing recorded)", "yellow"))
     return _folding([*lines, *silent], rank=8, apart=apart)
+
+
+def _who(report: Report, cause: str, number: int) -> str:
+    """Name the first of the tests with this cause: "test_batch[3] and 2 more"."""
+    first = next(t for t in report.tests if clean(t.cause).rstrip(".") == cause)
+    name = shorten(clean(first.nodeid).rpartition("::")[2], _TEST_NAME)
+    return name + (f" and {count(number - 1)} more" if number > 1 else "")
 
 
 def _more(number: int) -> Paragraph:

@@ -125,3 +125,17 @@ def test_api_takes_a_function_as_output_when_it_has_a_name() -> None:
 def test_api_refuses_to_call_nothing_recorded_a_coverage_of_zero() -> None:
     with pytest.raises(RecordingError, match="nothing was recorded: 100 passes"):
         measure(MODEL, X, list(X))
+
+
+def test_a_test_that_recorded_nothing_is_named_on_the_screen(project: Project) -> None:
+    project.write(
+        "test_it.py",
+        TEST
+        + """
+    @pytest.mark.idc_suite
+    @pytest.mark.parametrize("i", [1, 2])
+    def test_forgetful(i):
+        pass
+    """,
+    )
+    assert "(test_forgetful[1] and 1 more)" in text_of(project.run())
