@@ -14,9 +14,11 @@ import pytest
 import pytest_deepimportance
 
 # Loaded once here: an in-process run forgets the modules it imported itself, so that the next one
-# would import them anew, slowly, and with a second copy of every class.
+# would import them anew, slowly, and with a second copy of every class. Hypothesis is imported by
+# its plugin at the end of each run, which took nine tenths of the time of most of these tests.
 for _module in pkgutil.walk_packages(pytest_deepimportance.__path__, "pytest_deepimportance."):
     importlib.import_module(_module.name)
+importlib.import_module("hypothesis.strategies")
 
 NET = '''
 import torch
