@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,16 +20,38 @@ class LayerValues:
 
     Attributes:
         values: One value per neuron, (N, U), copied from the forward pass and detached.
-        raw_min, raw_max: Smallest and largest unreduced value of each row, (N,).
+        smallest, largest: Smallest and largest unreduced value of each row, (N,); None where
+            nothing was reduced, so that `values` holds them.
     """
 
     values: Tensor
-    raw_min: Tensor
-    raw_max: Tensor
+    smallest: Tensor | None = None
+    largest: Tensor | None = None
 
-    def select(self, rows: Tensor) -> LayerValues:
-        """Return the rows chosen by a boolean mask or by indices."""
-        return LayerValues(self.values[rows], self.raw_min[rows], self.raw_max[rows])
+    @property
+    def raw_min(self) -> Tensor:
+        """Smallest unreduced value of each row, (N,)."""
+        return self.values.amin(dim=1) if self.smallest is None else self.smallest
+
+    @property
+    def raw_max(self) -> Tensor:
+        """Largest unreduced value of each row, (N,)."""
+        return self.values.amax(dim=1) if self.largest is None else self.largest
+
+    def finite(self) -> Tensor:
+        """Return for each row whether every value is finite, reduced or not, (N,) bool."""
+        result = torch.isfinite(self.values).all(dim=1)
+        if self.smallest is not None and self.largest is not None:
+            result &= torch.isfinite(self.smallest) & torch.isfinite(self.largest)
+        return result
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> LayerValues:
+        """Return the values with `change` applied to each tensor."""
+        return LayerValues(
+            change(self.values),
+            None if self.smallest is None else change(self.smallest),
+            None if self.largest is None else change(self.largest),
+        )
 
 
 @dataclass(frozen=True)
@@ -55,15 +77,15 @@ class ActivationBatch:
         """Return for each row whether every value of every layer is finite, (N,)."""
         result = np.ones(len(self), dtype=bool)
         for layer in self.layers.values():
-            result &= torch.isfinite(layer.raw_min + layer.raw_max).cpu().numpy()
-            result &= torch.isfinite(layer.values).all(dim=1).cpu().numpy()
+            result &= layer.finite().cpu().numpy()
         return result
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> ActivationBatch:
         """Return the rows chosen by a boolean mask or by indices."""
         index = torch.from_numpy(np.ascontiguousarray(rows))
         layers = {
-            name: layer.select(index.to(layer.values.device)) for name, layer in self.layers.items()
+            name: _chosen(layer, index.to(layer.values.device))
+            for name, layer in self.layers.items()
         }
         return ActivationBatch(
             layers, self.digests[rows], self.predictions[rows], self.labels[rows]
@@ -73,17 +95,25 @@ class ActivationBatch:
     def concatenate(batches: Sequence[ActivationBatch]) -> ActivationBatch:
         """Join batches that carry the same layers, row after row."""
         names = batches[0].layers
-        layers = {
-            name: LayerValues(
-                torch.cat([batch.layers[name].values for batch in batches]),
-                torch.cat([batch.layers[name].raw_min for batch in batches]),
-                torch.cat([batch.layers[name].raw_max for batch in batches]),
-            )
-            for name in names
-        }
+        layers = {name: _joined([batch.layers[name] for batch in batches]) for name in names}
         return ActivationBatch(
             layers,
             np.concatenate([batch.digests for batch in batches]),
             np.concatenate([batch.predictions for batch in batches]),
             np.concatenate([batch.labels for batch in batches]),
         )
+
+
+def _chosen(layer: LayerValues, rows: Tensor) -> LayerValues:
+    return layer.map(lambda tensor: tensor[rows])
+
+
+def _joined(parts: Sequence[LayerValues]) -> LayerValues:
+    values = torch.cat([part.values for part in parts])
+    if all(part.smallest is None for part in parts):
+        return LayerValues(values)
+    return LayerValues(
+        values,
+        torch.cat([part.raw_min for part in parts]),
+        torch.cat([part.raw_max for part in parts]),
+    )

@@ -1,18 +1,18 @@
 """A 64-bit content hash of each input row: distinct inputs are counted by it (DESIGN D9).
 
-The definition. A row's bytes (row-major, padded with zeros) are read as signed 16-bit words x_i,
-little-endian, in blocks of 2,048. Each block gives two sums with pseudo-random 26-bit weights
+The definition, in wrap-around 64-bit integers. A row's bytes (row-major, padded with zeros) are
+read as 8-byte words twice: x_i little-endian, y_i big-endian. With pseudo-random odd weights
 
-    s = sum_i u_i * x_i,   t = sum_i v_i * x_i
+    h = sum_i u_i * x_i,   k = sum_i v_i * y_i
 
-below 2**53, so float64 arithmetic is exact in any order and on any device. Two blocks that differ
-agree in one sum with probability 2**-26 at most, in both with 2**-52, whatever their structure. The
-blocks are joined in wrap-around 64-bit integers
+A difference whose lowest bit is bit a of a word is lost in such a sum with probability
+2**(a - 63): a plain sum forgets high bits (the sign bits of floats). The highest byte of x_i is the
+lowest of y_i, so two rows that differ anywhere agree in both sums with probability 2**-56 at most.
+The sums are joined with constants made from name, dtype and row shape
 
-    d = sum_b g((s_b * P + t_b * Q) * w_b),   g(z) = z + (z >> 32)   (arithmetic shift)
+    d = g((g((h + offset) * factor) + k) * factor),   g(z) = z + (z >> 32)   (arithmetic shift)
 
-with odd constants P, Q and odd weights w_b. Several arguments are joined with constants made from
-name, dtype and row shape.
+and several arguments by addition.
 """
 
 from __future__ import annotations
@@ -29,11 +29,8 @@ from torch import Tensor
 from pytest_deepimportance.data.batches import ModelCall, is_row_list
 
 _SEED = 0x9E3779B97F4A7C15
-_BLOCK = 2048
-_WEIGHT_BITS = 26
-_P, _Q = 0x2545F4914F6CDD1D, 0x369DEA0F31A53F85
-_CHUNK_WORDS = {"cpu": 1 << 16}
-_DEVICE_CHUNK_WORDS = 1 << 23
+_SECOND = 1 << 40
+"""Position from which the second sequence of weights starts."""
 
 
 def row_digests(call: ModelCall) -> NDArray[np.uint64]:
@@ -43,18 +40,16 @@ def row_digests(call: ModelCall) -> NDArray[np.uint64]:
     tensor arguments count whose first dimension is N, or 1 (shared by the rows), and lists of N
     tensors; scalars, text and labels do not.
     """
-    total: Tensor | None = None
+    total = np.zeros(call.rows, dtype=np.int64)
     for name, value in _arguments(call):
         if isinstance(value, Tensor):
-            part = _tensor_digests(name, value).expand(call.rows)
+            part = _tensor_digests(name, value)
         else:
             parts = [_tensor_digests(name, item.unsqueeze(0)) for item in value]
-            part = torch.cat(parts) if parts else torch.zeros(0, dtype=torch.int64)
-        total = part if total is None else total + part.to(total.device)
-    if total is None:
-        return np.zeros(call.rows, dtype=np.uint64)
-    digests: NDArray[np.uint64] = total.cpu().contiguous().numpy().view(np.uint64)
-    return digests
+            part = np.concatenate(parts) if parts else total[:0]
+        with np.errstate(over="ignore"):
+            total = total + part
+    return total.view(np.uint64)
 
 
 def _arguments(call: ModelCall) -> Iterator[tuple[str, Tensor | list[Tensor]]]:
@@ -67,82 +62,69 @@ def _arguments(call: ModelCall) -> Iterator[tuple[str, Tensor | list[Tensor]]]:
             yield name, [item.detach() for item in value]
 
 
-def _tensor_digests(name: str, tensor: Tensor) -> Tensor:
-    """Return the joined hash of one argument's rows, (N,) int64 on the tensor's device."""
+def _tensor_digests(name: str, tensor: Tensor) -> NDArray[np.int64]:
+    """Return the joined hash of one argument's rows, (N,)."""
     offset, factor = _constants(name, str(tensor.dtype), tuple(tensor.shape[1:]))
-    return _folded((_sums(tensor) + offset) * factor)
+    first, second = _sums(tensor)
+    with np.errstate(over="ignore"):
+        return _folded((_folded((first + offset) * factor) + second) * factor)
 
 
-def _sums(tensor: Tensor) -> Tensor:
-    if tensor.device.type == "mps":  # has no float64
-        tensor = tensor.cpu()
-    rows, width = len(tensor), tensor[:1].numel()
-    size = width * tensor.element_size()
-    words = -(-size // 2)
+def _sums(tensor: Tensor) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    rows = len(tensor)
+    size = tensor[:1].numel() * tensor.element_size()
+    words = -(-size // 8)
     if not rows or not words:
-        return torch.zeros(rows, dtype=torch.int64, device=tensor.device)
-    blocks = -(-words // _BLOCK)
-    length = words if blocks == 1 else _BLOCK
-    limit = _CHUNK_WORDS.get(tensor.device.type, _DEVICE_CHUNK_WORDS)
-    step = min(rows, max(1, limit // (blocks * length)))
-    first, second, joining = _weights(tensor.device, length, blocks)
-    # Words beyond the last one of a row stay zero in the buffer and add nothing.
-    buffer = torch.zeros(step, blocks * length, dtype=torch.float64, device=tensor.device)
-    sums = torch.empty(2, rows * blocks, dtype=torch.float64, device=tensor.device)
-    view = _words(tensor, size)
-    for start in range(0, rows, step):
-        stop = min(rows, start + step)
-        part = buffer[: stop - start]
-        part[:, :words].copy_(view[start:stop])
-        flat = part.view(-1, length)
-        torch.mv(flat, first, out=sums[0, start * blocks : stop * blocks])
-        torch.mv(flat, second, out=sums[1, start * blocks : stop * blocks])
-    whole = sums.long()
-    joined = (whole[0] * _P + whole[1] * _Q).view(rows, blocks)
-    return _folded(joined * joining).sum(1)
+        return np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
+    if tensor.device.type == "cpu":
+        data = _words(tensor, size).numpy()
+        first, second = _weights(words)
+        # einsum multiplies and adds in one pass, without a temporary, and wraps around.
+        return (
+            np.einsum("ij,j->i", data, first),
+            np.einsum("ij,j->i", data.view(">i8"), second),
+        )
+    return _sums_on_device(_words(tensor, size), words)
+
+
+def _sums_on_device(data: Tensor, words: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the same two sums, made where the data lie: only two numbers per row are copied."""
+    first, second = (torch.from_numpy(w).to(data.device) for w in _weights(words))
+    swapped = data.view(torch.uint8).view(len(data), words, 8).flip(2).contiguous()
+    sums = (data * first).sum(1), (swapped.view(torch.int64).squeeze(2) * second).sum(1)
+    return sums[0].cpu().numpy(), sums[1].cpu().numpy()
 
 
 def _words(rows: Tensor, size: int) -> Tensor:
-    """Return the bytes of `rows` as (n, words) int16, a view where memory allows it."""
+    """Return the bytes of `rows` as (n, words) int64, a view where memory allows it."""
     flat = rows.reshape(len(rows), -1).contiguous()
-    if flat.dtype is torch.bool:
-        flat = flat.view(torch.uint8)
-    aligned = flat.storage_offset() * flat.element_size() % 2 == 0
-    if size % 2 == 0 and aligned:
-        return flat.view(torch.int16)
-    padded = torch.zeros(len(rows), size + size % 2, dtype=torch.uint8, device=rows.device)
-    padded[:, :size] = flat.view(torch.uint8)
-    return padded.view(torch.int16)
+    aligned = flat.storage_offset() * flat.element_size() % 8 == 0
+    if size % 8 == 0 and aligned:
+        return flat.view(torch.int64)
+    words = -(-size // 8)
+    padded = torch.zeros(len(rows), words, dtype=torch.int64, device=rows.device)
+    padded.view(torch.uint8)[:, :size] = flat.view(torch.uint8)
+    return padded
 
 
-def _folded(values: Tensor) -> Tensor:
-    return values + (values >> 32)
+def _folded(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    with np.errstate(over="ignore"):
+        return values + (values >> 32)
 
 
 @lru_cache(maxsize=64)
-def _weights(device: torch.device, length: int, blocks: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return u (length,), v (length,) as float64 and the odd w (blocks,) as int64."""
-    with torch.inference_mode(False):
-        z = _scrambled(length)
-        low = (1 << _WEIGHT_BITS) - 1
-        first = (z & np.uint64(low)).astype(np.float64)
-        second = ((z >> np.uint64(_WEIGHT_BITS)) & np.uint64(low)).astype(np.float64)
-        joining = (_scrambled(blocks) | np.uint64(1)).view(np.int64)
-        return (
-            torch.from_numpy(first).to(device),
-            torch.from_numpy(second).to(device),
-            torch.from_numpy(joining).to(device),
-        )
+def _weights(words: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    return _odd(1, words), _odd(_SECOND + 1, words)
 
 
-def _scrambled(count: int) -> NDArray[np.uint64]:
-    """Return splitmix64 of the positions 1..count: a fixed pseudo-random sequence."""
+def _odd(start: int, count: int) -> NDArray[np.int64]:
+    """Return splitmix64 of the positions from `start` on, made odd: a fixed sequence."""
     with np.errstate(over="ignore"):
-        z = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_SEED)
+        z = np.arange(start, start + count, dtype=np.uint64) * np.uint64(_SEED)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        result: NDArray[np.uint64] = z ^ (z >> np.uint64(31))
-        return result
+        odd: NDArray[np.uint64] = (z ^ (z >> np.uint64(31))) | np.uint64(1)
+        return odd.view(np.int64)
 
 
 @lru_cache(maxsize=1024)

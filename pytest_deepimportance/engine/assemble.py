@@ -210,8 +210,10 @@ def _notes(
             f"{plural(train, 'pass', 'passes')} ran in training mode, measured in evaluation mode: "
             "call model.eval() in the tests"
         )
-    notes += [f"{key} is not reproducible: it was set up more than once, with different inputs" for key in
-              sorted(doubtful)]  # fmt: skip
+    notes += [
+        f"{key} is not reproducible: it was set up more than once, with different inputs"
+        for key in sorted(doubtful)
+    ]
     unsure = contradictions([b for by_worker in state.blocks.values() for b in by_worker.values()])
     if unsure:
         notes.append(

@@ -109,6 +109,7 @@ def record(
         tap=str(profile.settings["tap"]),
         output=output_adapter(chosen),
         model_fingerprint=profile.model.fingerprint,
+        verified=True,
     )
     recording = Recording(recorder, profile, chosen)
     recorder.attach()

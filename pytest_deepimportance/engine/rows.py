@@ -91,4 +91,4 @@ def evenness(classes: NDArray[np.int64], total: int) -> float | None:
     if not len(known) or total < 2:
         return None
     shares = np.unique(known, return_counts=True)[1] / len(known)
-    return float(-(shares * np.log(shares)).sum() / np.log(total))
+    return max(0.0, float(-(shares * np.log(shares)).sum() / np.log(total)))

@@ -193,6 +193,7 @@ def obtain_watch(recording: Recording, model: Any, reference: Any) -> Watch:
         tap=str(profile.settings["tap"]),
         output=profiles.output_adapter(settings),
         model_fingerprint=profile.model.fingerprint,
+        verified=True,
     )
     watch = Watch(model, reference, profile, recorder)
     recording.add_watch(watch)

@@ -76,8 +76,11 @@ def weights_version(model: nn.Module) -> object:
 
 def _version(tensor: Tensor) -> tuple[int, int, int]:
     try:
-        version = -1 if tensor.is_inference() else tensor._version
-        return id(tensor), tensor.data_ptr(), version
+        return id(tensor), tensor.data_ptr(), tensor._version
+    except (RuntimeError, ValueError, NotImplementedError):
+        pass
+    try:
+        return id(tensor), tensor.data_ptr(), -1  # inference tensors count no versions
     except (RuntimeError, ValueError, NotImplementedError):
         return id(tensor), 0, -1  # lazy, meta and sparse tensors have no address
 

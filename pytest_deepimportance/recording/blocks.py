@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch, LayerValues
+from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch
 from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.formatting import plural
 from pytest_deepimportance.recording.counters import Counters
@@ -159,10 +159,7 @@ def _joined(batches: Sequence[ActivationBatch]) -> ActivationBatch:
 
 
 def _on_cpu(batch: ActivationBatch) -> ActivationBatch:
-    layers = {
-        name: LayerValues(layer.values.cpu(), layer.raw_min.cpu(), layer.raw_max.cpu())
-        for name, layer in batch.layers.items()
-    }
+    layers = {name: layer.map(torch.Tensor.cpu) for name, layer in batch.layers.items()}
     return replace(batch, layers=layers)
 
 
@@ -278,9 +275,7 @@ def _refusal(
 def _non_finite(batch: ActivationBatch) -> dict[str, int]:
     result = {}
     for name, layer in batch.layers.items():
-        fine = torch.isfinite(layer.values).all(dim=1)
-        fine &= torch.isfinite(layer.raw_min) & torch.isfinite(layer.raw_max)
-        bad = int((~fine).sum())
+        bad = int((~layer.finite()).sum())
         if bad:
             result[name] = bad
     return result

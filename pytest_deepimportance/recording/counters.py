@@ -62,7 +62,7 @@ class Counters:
         """Return the causes with their numbers, most frequent first."""
         with self._lock:
             ranked = sorted(self.causes.items(), key=lambda entry: (-entry[1], entry[0]))
-        return [f"{count(number)} {cause}" for cause, number in ranked]
+        return [f"{count(number)} {_singular(cause, number)}" for cause, number in ranked]
 
     def to_wire(self) -> dict[str, Any]:
         """Return builtins only: every counter by name, and "details", a list of sentences."""
@@ -71,3 +71,9 @@ class Counters:
         }
         wire["details"] = self.sentences()
         return wire
+
+
+def _singular(cause: str, number: int) -> str:
+    if number != 1 or not cause.startswith("passes "):
+        return cause
+    return cause.replace("passes ", "pass ", 1).replace("pass were ", "pass was ", 1)

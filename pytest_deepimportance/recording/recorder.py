@@ -44,6 +44,7 @@ class Recorder:
         tap: Which side of the activation is read (setting `tap`).
         output: Turns the model's output into class scores (setting `output`), or None.
         model_fingerprint: Fingerprint of the profiled weights.
+        verified: Whether the model was found to have it just now, so that the first pass need not.
 
     Attributes:
         totals: Everything left out since the start, whatever the block.
@@ -63,6 +64,7 @@ class Recorder:
         tap: str = "post",
         output: Callable[[Any], Any] | None = None,
         model_fingerprint: str,
+        verified: bool = False,
     ) -> None:
         self.model = model
         self.expected = model_fingerprint
@@ -72,8 +74,10 @@ class Recorder:
         self._block: Block | None = None
         self._paused = 0
         self._lock = threading.RLock()
-        self._sample: WeightSample | None = None
+        self._sample = WeightSample(model) if verified else None
         self._primary = Watch(self, model, WeightsCheck(model_fingerprint))
+        if verified:
+            self._primary.weights.trust(model)
         self._adoption = Adoption(self)
         self._gradients: list[GradientWatch] = []
         self._counter: Any = None
@@ -194,8 +198,10 @@ class Recorder:
         module = watch.module
         if module is None or not self._matches(watch, module):
             other = f"fingerprint {watch.weights.other}, the profile's is {self.expected[:8]}"
-            name = type(module).__name__
-            return "other_weights_passes", f"passes of another {name} with other weights ({other})"
+            which = (
+                f"{'the watched' if module is self.model else 'another'} {type(module).__name__}"
+            )
+            return "other_weights_passes", f"passes of {which} with other weights ({other})"
         return None
 
     def _matches(self, watch: Watch, module: nn.Module) -> bool:

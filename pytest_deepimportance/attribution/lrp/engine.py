@@ -208,8 +208,7 @@ class LrpAttribution:
         }
         usable = torch.isfinite(target)
         for name in names:
-            layer = watch.values[name]
-            usable &= torch.isfinite(layer.raw_min + layer.raw_max)
+            usable &= watch.values[name].finite()
         finite = torch.stack([torch.isfinite(relevance[name]).all(1) for name in names])
         accounts = torch.empty(0, call.rows) if ledger is None else ledger.table(target)
         # One transfer: a device is waited for once a batch.
