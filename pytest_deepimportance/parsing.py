@@ -77,7 +77,10 @@ def non_negative(value: Any) -> float:
 
 def integers(value: Any) -> tuple[int, ...]:
     """Accept whole numbers of at least 1, as a sequence or separated by commas."""
-    numbers = tuple(positive(part) for part in texts(value))
+    try:
+        numbers = tuple(positive(part) for part in texts(value))
+    except ValueError as error:
+        raise ValueError(f"{error}; separate numbers by commas, such as 2,3,4") from None
     if not numbers:
         raise ValueError("no number given")
     return tuple(sorted(set(numbers)))

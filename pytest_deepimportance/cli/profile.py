@@ -78,7 +78,8 @@ def run_build(options: argparse.Namespace) -> int:
     profile.save(path)
     _show(profile)
     print(f"written    {path} ({path.stat().st_size:,} bytes)")
-    print(f"use it     pytest --idc-model {options.model} --idc-profile {path}")
+    factory = f" --idc-factory {settings.factory}" if settings.factory else ""
+    print(f"use it     pytest --idc-model {options.model}{factory} --idc-profile {path}")
     return 0
 
 

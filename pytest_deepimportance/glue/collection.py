@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_deepimportance.glue.keys import fixtures_of
-from pytest_deepimportance.glue.markers import SUITE, assign_suites
+from pytest_deepimportance.glue.markers import SUITE, assign_suites, check_suite_paths
 from pytest_deepimportance.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ _OWN_FIXTURES = frozenset({"idc_model", "idc_reference", "idc_profile", "idc", "
 
 def prepare(session: pytest.Session, items: list[pytest.Item], settings: Settings) -> None:
     """Activate recording for the marked items (DESIGN D1), or do nothing."""
-    marked = assign_suites(items, settings)
     config = session.config
+    check_suite_paths(settings, config.rootpath)
+    marked = assign_suites(items, settings)
     if not marked or config.option.collectonly:
         return
     if not (settings.model or settings.profile or any(overrides_model(item) for item in marked)):

@@ -123,14 +123,20 @@ def write_files(collector: Collector, reports: list[Report]) -> None:
             collector.complaints.append(f"report {wanted} was not written: {error}")
 
 
+def _nothing(collector: Collector, reporter: Any) -> str:
+    """Say that there is no profile, why, and what is missing because of it."""
+    skipped = not (reporter.stats.get("error") or reporter.stats.get("failed"))
+    why = "every marked test was skipped" if skipped else "see the errors above"
+    gate = "; the gate is not judged" if collector.settings.fail_under else ""
+    file = "; no report was written" if collector.settings.report else ""
+    return f"nothing measured: no marked test got as far as a profile ({why}){gate}{file}"
+
+
 def summarise(collector: Collector, reporter: Any) -> None:
     """Print the screen at the end of the session."""
     if not collector.reports:
         if collector.ran:
-            reporter.write_line(
-                "idc: nothing measured: no marked test got as far as a profile "
-                "(see the errors above)"
-            )
+            reporter.write_line(f"idc: {_nothing(collector, reporter)}", yellow=True)
         return
     lines = terminal.render(
         collector.reports,

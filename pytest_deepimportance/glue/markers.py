@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -124,6 +125,21 @@ def _suite_of(item: pytest.Item, paths: Sequence[tuple[str, str]]) -> Suite | No
         if where == path or where.startswith(path.rstrip("/") + "/"):
             return Suite(name)
     return Suite() if "idc" in fixtures_of(item) else None
+
+
+def check_suite_paths(settings: Settings, root: Path) -> None:
+    """Refuse an `idc_suites` line with a path that does not exist: its tests would go unmeasured.
+
+    Raises:
+        pytest.UsageError: There is no such file or folder below `root`.
+    """
+    for line in settings.suites:
+        path, name = _suite_path(line)
+        if not (root / path).exists():
+            raise pytest.UsageError(
+                f"idc_suites: there is no {path} in {root}, so suite {name!r} would lack its "
+                "tests\nPaths are relative to pytest's rootdir."
+            )
 
 
 def _suite_path(line: str) -> tuple[str, str]:

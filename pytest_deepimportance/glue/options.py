@@ -56,12 +56,10 @@ def _ini_type(setting: Setting) -> Any:
     """Choose the ini type: as precise as the running pytest understands."""
     if setting.many:
         return "linelist"
-    if setting.native == (bool,):
-        return "bool"
     if _VERSION >= (9, 2):
         # Text first: an ini file then keeps "0.6" as written, and our own parser words the error.
         return functools.reduce(operator.or_, setting.native, str)
-    return "string"
+    return "bool" if setting.native == (bool,) else "string"
 
 
 def refuse_unknown_options(args: list[str]) -> None:
@@ -82,7 +80,7 @@ def settings_of(config: pytest.Config) -> Settings:
     cli = {s.name: config.getoption(s.key) for s in TABLE.values() if s.cli}
     base = config.inipath.parent if config.inipath is not None else config.rootpath
     for name in _PATHS:
-        if isinstance(ini.get(name), str):
+        if isinstance(ini.get(name), str) and ini[name].strip():
             ini[name] = anchored(ini[name], base)
     origin = f"ini {config.inipath.name}" if config.inipath is not None else "ini"
     try:

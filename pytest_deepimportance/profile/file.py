@@ -29,6 +29,7 @@ FORMAT = 1
 """Version of the file. History: 1 = first release (IDC spaces and combination counts)."""
 
 KIND = "deepimportance-profile"
+_LFS = b"version https://git-lfs"
 _COUNT_FIELDS = ("codes", "classes", "counts", "fit_counts", "first_index")
 
 
@@ -164,7 +165,7 @@ def deserialise(data: bytes, name: str) -> Profile:
         if not isinstance(header, dict):
             raise ValueError("its header is no table")
     except (ValueError, RecursionError) as error:
-        raise _unreadable(name, error) from error
+        raise _unreadable(name, error, data) from error
     if header.get("kind") != KIND:
         raise ProfileError(
             f"{name} is a safetensors file, but not a profile",
@@ -178,7 +179,7 @@ def deserialise(data: bytes, name: str) -> Profile:
     try:
         arrays = parse_arrays(data)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable(name, error) from error
+        raise _unreadable(name, error, data) from error
     if header.pop("checksum", None) != _checksum(header, arrays):
         raise ProfileError(
             f"{name} is damaged: its content does not match its checksum",
@@ -197,7 +198,13 @@ def _metadata(data: bytes) -> dict[str, str]:
     return metadata if isinstance(metadata, dict) else {}
 
 
-def _unreadable(name: str, error: Exception) -> ProfileError:
+def _unreadable(name: str, error: Exception, data: bytes) -> ProfileError:
+    if data.startswith(_LFS):
+        return ProfileError(
+            f"{name} is a Git LFS pointer, not the profile itself",
+            "Git has checked out the pointer; the content is fetched by Git LFS.",
+            "Run: git lfs pull   (in GitHub Actions: actions/checkout with 'lfs: true')",
+        )
     return ProfileError(
         f"{name} is not a profile file, or it is damaged ({error})",
         fix="Make a new one with: deepimportance profile build -o model.idc",

@@ -141,7 +141,7 @@ def importance_is_doubtful(report: Report) -> bool:
 
 def _signed_percent(value: float) -> str:
     """Relevance of the input may be negative, or more than the output."""
-    return f"{value * 100:.0f} %"
+    return f"{value * 100:.0f} %".replace("-0 %", "0 %")
 
 
 def other_rows(suite: SuiteResult, *, classes: bool) -> list[CriterionRow]:
@@ -153,7 +153,7 @@ def other_rows(suite: SuiteResult, *, classes: bool) -> list[CriterionRow]:
         if row is not main
         and row.judged
         and (row.class_name is not None) == classes
-        and (classes or row.layer is not None)
+        and (row.layer is None) == classes  # a class in one layer is in the JSON report
     ]
     # A single layer or class has the headline's own number: nothing to add.
     return sorted(rows, key=lambda row: (row.fraction, row.key)) if len(rows) > 1 else []

@@ -27,7 +27,7 @@ def test_build_writes_the_profile_of_the_api(built: tuple[Path, str]) -> None:
     assert found.fingerprint == wanted.fingerprint
     assert found.with_m("auto").spaces[0].m == wanted.spaces[0].m
     assert f"written    net.idc ({path.stat().st_size:,} bytes)" in out
-    assert "pytest --idc-model net.pth --idc-profile net.idc" in out
+    assert "pytest --idc-model net.pth --idc-factory app.py:net --idc-profile net.idc" in out
     assert found.model.spec == "net.pth"
 
 

@@ -139,3 +139,61 @@ def test_a_test_that_recorded_nothing_is_named_on_the_screen(project: Project) -
     """,
     )
     assert "(test_forgetful[1] and 1 more)" in text_of(project.run())
+
+
+def test_a_profile_that_is_a_git_lfs_pointer_is_called_that(project: Project) -> None:
+    project.write("model.idc", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    project.write("test_it.py", TEST)
+    result = project.run("--idc-profile=model.idc")
+    assert "model.idc is a Git LFS pointer" in text_of(result)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_each_class_stands_once_among_the_weakest(project: Project) -> None:
+    project.write("test_it.py", TEST)
+    result = project.run("--idc-classes=each", "--idc-class-names=cat,dog,owl")
+    (line,) = [line for line in result.outlines if line.startswith("weakest classes (IDC)")]
+    assert sorted(entry.split()[0] for entry in line.partition(": ")[2].split(",")) == [
+        "cat",
+        "dog",
+        "owl",
+    ]
+
+
+def test_a_suite_path_that_does_not_exist_is_refused(project: Project) -> None:
+    project.ini("idc_suites = test/clean = clean")
+    project.write("test_it.py", TEST)
+    result = project.run()
+    assert "idc_suites: there is no test/clean in" in text_of(result)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("idc_no_samples = maybe", "idc_no_samples (ini pytest.ini): 'maybe' is neither true nor"),
+        ("idc_factory =", "idc_factory (ini pytest.ini): empty value"),
+        ("idc_k_range = 2-4", "separate numbers by commas, such as 2,3,4"),
+    ],
+)
+def test_an_ini_line_that_is_no_value_is_named(project: Project, line: str, message: str) -> None:
+    project.ini(line)
+    project.write("test_it.py", TEST)
+    assert message in text_of(project.run())
+
+
+def test_a_suite_that_was_skipped_as_a_whole_names_no_errors(project: Project) -> None:
+    project.ini(model="")
+    project.write(
+        "conftest.py",
+        """
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def idc_model():
+            pytest.skip("no weights here")
+        """,
+    )
+    project.write("test_it.py", TEST)
+    text = text_of(project.run("--idc-fail-under=share=0.9"))
+    assert "(every marked test was skipped); the gate is not judged; no report was" in text

@@ -18,8 +18,8 @@ def test_wire_is_builtins_with_every_counter_and_the_causes_by_number():
     assert wire["attack_passes"] == 0
     assert wire["details"] == [
         "1,200 passes of b",
-        "1 passes gave no class",
-        "1 passes outside of any test",
+        "1 pass gave no class",
+        "1 pass outside of any test",
     ]
     assert "causes" not in wire
 

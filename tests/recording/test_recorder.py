@@ -156,7 +156,7 @@ def test_a_pass_that_raises_leaves_no_trace_but_a_count():
             model(torch.randn(3, 4))
     assert [len(p) for p in block.passes] == [3]
     assert block.counters.raised_passes == 1
-    assert recorder.totals.to_wire()["details"] == ["1 passes raised an exception"]
+    assert recorder.totals.to_wire()["details"] == ["1 pass raised an exception"]
 
 
 def test_an_exit_through_a_forward_does_not_swallow_the_next_test():
@@ -259,7 +259,7 @@ def test_a_pass_that_outlives_its_frozen_block_is_dropped_and_counted():
         thread.join()
     assert not block.passes
     assert recorder.totals.dropped_passes == 1
-    assert recorder.totals.to_wire()["details"] == ["1 passes ended after their test"]
+    assert recorder.totals.to_wire()["details"] == ["1 pass ended after their test"]
 
 
 def test_a_thread_that_outlives_the_hooks_is_counted_and_records_again_later():
@@ -267,7 +267,7 @@ def test_a_thread_that_outlives_the_hooks_is_counted_and_records_again_later():
     done = threading.Event()
     with recording(model) as (recorder, block):
         thread = _held_call(model)
-    assert recorder.totals.to_wire()["details"] == ["1 passes still ran when their test ended"]
+    assert recorder.totals.to_wire()["details"] == ["1 pass still ran when their test ended"]
     model.go.set()
     thread.join()
     model.inside = None
