@@ -24,10 +24,12 @@ def test_answers_are_the_scores_of_the_first_rows_in_eval_mode() -> None:
     MODEL.train()
     state = torch.get_rng_state()
     found = answers(MODEL, opened(X))
-    assert MODEL.training and torch.equal(torch.get_rng_state(), state)
+    assert MODEL.training
+    assert torch.equal(torch.get_rng_state(), state)
     with torch.no_grad():
         wanted = MODEL.eval()(X[:ROWS]).double().numpy()
-    assert found is not None and (found == wanted).all()
+    assert found is not None
+    assert (found == wanted).all()
 
 
 class Noisy(nn.Module):
