@@ -146,6 +146,10 @@ class Recording:
         instance = self.ledger.begin(fixturedef, request)
         for watch in self.watches:
             watch.release(instance.key)
+        # An unmarked test that asks for a shared fixture while it runs sets it up for marked ones.
+        only_counting = not self._attached
+        if only_counting:
+            self._attach(recording=True)
         self._stack.append((instance.key, "fixture"))
         self._point()
         try:
@@ -154,6 +158,8 @@ class Recording:
             if self._stack:
                 self._stack.pop()
             self.ledger.finish(instance, fixturedef, request)
+            if only_counting:
+                self._attach(recording=False)
             self._point()
 
     def pytest_fixture_post_finalizer(self, fixturedef: Any) -> None:

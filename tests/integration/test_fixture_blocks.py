@@ -314,3 +314,30 @@ def test_a_fixture_set_up_twice_counts_once_unless_its_inputs_differ(
     report = project.report()
     assert report["total"]["inputs"] == (20 if random else 10)
     assert any("not reproducible" in note for note in report["notes"]) is random
+
+
+def test_a_fixture_that_an_unmarked_test_asks_for_while_it_runs(project: Project) -> None:
+    project.write(
+        "test_it.py",
+        """
+        import pytest
+        from net import suite_points
+
+        X, _ = suite_points()
+
+        @pytest.fixture(scope="module")
+        def shared(idc_model):
+            idc_model(X[:10])
+
+        def test_unmarked(request, idc_model):
+            request.getfixturevalue("shared")
+            idc_model(X[10:12])
+
+        @pytest.mark.idc_suite
+        def test_marked(shared):
+            pass
+        """,
+    )
+    project.run().assert_outcomes(passed=2)
+    assert project.report()["total"]["inputs"] == 10
+    assert project.report()["exclusions"]["unmarked_passes"] == 1
