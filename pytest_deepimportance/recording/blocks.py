@@ -189,7 +189,8 @@ def label_newest(blocks: Sequence[Block], labels: Any) -> None:
             recorded.label(part)
             owners[recorded].touch()
     elif not _already_carried(newest, wanted):
-        raise _refusal(unlabelled, newest, len(wanted))
+        seen = [sentence for block in blocks for sentence in block.counters.sentences()]
+        raise _refusal(unlabelled, newest, len(wanted), "; ".join(seen[:3]))
 
 
 def _as_labels(labels: Any) -> NDArray[np.int64]:
@@ -250,12 +251,13 @@ def _already_carried(newest: Sequence[RecordedPass], labels: NDArray[np.int64]) 
 
 
 def _refusal(
-    unlabelled: Sequence[RecordedPass], newest: Sequence[RecordedPass], rows: int
+    unlabelled: Sequence[RecordedPass], newest: Sequence[RecordedPass], rows: int, seen: str
 ) -> RecordingError:
     sizes = [len(recorded) for recorded in unlabelled]
     if not newest:
         what = f"{plural(rows, 'label')} given, but this test has recorded no forward pass"
-        return RecordingError(what, fix="Call idc.labels(y) after the model was called.")
+        why = f"Seen but not recorded: {seen}." if seen else ""
+        return RecordingError(what, why, "Call idc.labels(y) after the model was called.")
     if sum(sizes) < rows:
         what = (
             f"{plural(rows, 'label')} given, but this test has {plural(sum(sizes), 'row')} without "

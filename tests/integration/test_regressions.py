@@ -197,3 +197,29 @@ def test_a_suite_that_was_skipped_as_a_whole_names_no_errors(project: Project) -
     project.write("test_it.py", TEST)
     text = text_of(project.run("--idc-fail-under=share=0.9"))
     assert "(every marked test was skipped); the gate is not judged; no report was" in text
+
+
+def test_labels_for_a_pass_that_was_not_recorded_say_why_it_was_not(project: Project) -> None:
+    """A single row without a batch dimension runs through linear layers, yet is no batch."""
+    project.write("test_it.py", TEST.replace("idc(X, labels=Y)", "idc(X[0], labels=Y[:1])"))
+    text = text_of(project.run())
+    assert "1 label given, but this test has recorded no forward pass" in text
+    assert "Seen but not recorded: 1 pass visited no measured layer with one row per input" in text
+
+
+def test_the_watched_model_itself_with_new_weights_is_called_that(project: Project) -> None:
+    """Not "another Net": a training step, or BatchNorm in train mode, changed the very model."""
+    project.write(
+        "test_it.py",
+        TEST
+        + """
+    @pytest.mark.idc_suite
+    def test_trained(idc_model):
+        with torch.no_grad():
+            idc_model.fc3.bias += 1
+        idc_model(X)
+    """,
+    )
+    assert "passes of the watched Net with other weights" in text_of(project.run()).replace(
+        "1 pass ", "1 passes "
+    )
