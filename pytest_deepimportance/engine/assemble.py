@@ -182,7 +182,7 @@ def _exclusions(state: SessionState) -> Exclusions:
         partial_model_calls=summed["partial_model_calls"],
         dropped_passes=summed["dropped_passes"],
         details=(
-            *details,
+            *sorted(details),
             *(f"{count} rows with NaN or infinity in {layer}: {key}"
               for key, layer, count in non_finite),
         ),

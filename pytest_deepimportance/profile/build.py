@@ -35,6 +35,9 @@ from pytest_deepimportance.statistics.combination_counts import CombinationCount
 LARGEST_IMBALANCE = 1e-3
 """Relevance that is unaccounted for above this share of the target is said in the report."""
 
+POORLY_CLASSIFIED = 0.5
+"""Below this accuracy on its own reference something is more likely wrong than learned badly."""
+
 
 def build(
     model: nn.Module,
@@ -255,6 +258,13 @@ def _notes(found: Accumulated, settings: Settings, importance: Importance) -> li
         notes.append(
             f"{unlabelled} reference inputs have no label: they count, but importance and "
             "clusters are not fitted on them"
+        )
+    labelled = len(found.labels) - unlabelled
+    correct = int((found.labels == found.predictions).sum())
+    if found.labelled and correct < POORLY_CLASSIFIED * labelled:
+        notes.append(
+            f"only {correct:,} of {labelled:,} labelled reference inputs are classified correctly: "
+            "check that scale, order of classes and labels fit the model"
         )
     if found.non_finite:
         notes.append(f"{found.non_finite} reference inputs left out: NaN or infinity in them")

@@ -200,7 +200,7 @@ def gap_size(gap: Gap, usable: int) -> str:
 
 
 def excluded(exclusions: Exclusions) -> str:
-    """Say what was seen but not counted; "nothing" when all of it was counted."""
+    """Say what was seen but not counted; passes of models nobody watches are not seen."""
     parts = []
     if exclusions.unmarked_tests or exclusions.unmarked_passes:
         passes = plural(exclusions.unmarked_passes, "pass", "passes")
@@ -209,7 +209,7 @@ def excluded(exclusions: Exclusions) -> str:
         number = getattr(exclusions, name)
         if number:
             parts.append(plural(number, one, many))
-    return ", ".join(parts) or "nothing"
+    return ", ".join(parts) or "nothing that was seen"
 
 
 def run_labels(report: Report) -> list[tuple[str, str]]:

@@ -152,7 +152,7 @@ def test_exclusions_of_all_workers_are_added_up(profile: Profile) -> None:
         extra = 1 if name == "unclaimed_passes" else 0
         assert getattr(left, name) == 2 * number * 10 + 3 + extra, name
     assert (left.unmarked_tests, left.non_finite_rows) == (4, 4)
-    assert left.details[:3] == ("the same", "of 1", "of 2")
+    assert left.details[:3] == ("of 1", "of 2", "the same")
     assert "3 rows with NaN or infinity in fc2: a" in left.details
     assert (found.run.deselected, found.notes) == (2, ("said before",))
 

@@ -192,3 +192,24 @@ def test_the_model_is_left_as_it_was(training: bool) -> None:
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_a_reference_that_the_model_gets_mostly_wrong_is_said():
+    import torch
+
+    from pytest_deepimportance import build_profile
+
+    generator = torch.Generator().manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Linear(3, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)
+    ).eval()
+    x = torch.randn(200, 3, generator=generator)
+    with torch.no_grad():
+        right = model(x).argmax(1)
+    wrong = torch.where(torch.arange(200) < 60, right, (right + 1) % 3)
+    said = [n for n in build_profile(model, (x, wrong)).notes if "classified correctly" in n]
+    assert said == [
+        "only 60 of 200 labelled reference inputs are classified correctly: "
+        "check that scale, order of classes and labels fit the model"
+    ]
+    assert not [n for n in build_profile(model, (x, right)).notes if "classified correctly" in n]

@@ -112,7 +112,7 @@ def test_gap_size() -> None:
 
 
 def test_excluded() -> None:
-    assert base.excluded(Exclusions()) == "nothing"
+    assert base.excluded(Exclusions()) == "nothing that was seen"
     assert base.excluded(Exclusions(attack_passes=1, non_finite_rows=2_000, unmarked_passes=3, unmarked_tests=1)) == (
         "1 unmarked test (3 passes), 1 attack step, 2,000 rows with NaN or infinity"
     )  # fmt: skip
