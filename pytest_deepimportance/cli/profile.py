@@ -46,7 +46,7 @@ def add_parser(commands: Any) -> None:
     check = actions.add_parser("check", help="check that a profile belongs to these weights")
     check.add_argument("file", metavar="FILE")
     check.add_argument("model", metavar="MODEL", help="as for --idc-model")
-    add_settings(check, LOADING)
+    add_settings(check, [*LOADING, "output"])
     check.set_defaults(run=run_check)
 
 
@@ -98,12 +98,14 @@ def _show(profile: Any) -> None:
 
 
 def run_check(options: argparse.Namespace) -> int:
-    """Compare the profile's model fingerprint with the model's."""
+    """Compare weights, structure and answers of the profile's model with the model's."""
+    from pytest_deepimportance.engine.profiles import check_code, output_adapter
     from pytest_deepimportance.models.fingerprint import fingerprint
     from pytest_deepimportance.profile.model import Profile
 
     profile = Profile.load(options.file)
-    found = fingerprint(load(options).module)
+    model = load(options).module
+    found = fingerprint(model)
     if found != profile.model.fingerprint:
         print(
             f"{options.file} does not belong to {options.model}:\n"
@@ -112,5 +114,6 @@ def run_check(options: argparse.Namespace) -> int:
             "Build a profile for these weights: deepimportance profile build"
         )
         return 1
+    check_code(profile, model, output_adapter(settings_from(options)), options.file)
     print(f"{options.file} belongs to {options.model} ({found[:16]})")
     return 0

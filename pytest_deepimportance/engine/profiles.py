@@ -18,6 +18,7 @@ from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.profile.accumulate import Progress
 from pytest_deepimportance.profile.build import build
 from pytest_deepimportance.profile.cache import cache_key, get_or_build
+from pytest_deepimportance.profile.echo import answers_alike
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.provenance import ModelInfo
 from pytest_deepimportance.settings import Settings, from_keywords
@@ -117,6 +118,7 @@ def load_profile(path: str | Path, model: nn.Module, settings: Settings) -> Prof
     """
     profile = Profile.load(path)
     check_model(profile, fingerprint(eager(model)), str(path))
+    check_code(profile, eager(model), output_adapter(settings), str(path))
     profile.check_settings(settings)
     return profile
 
@@ -129,6 +131,21 @@ def check_model(profile: Profile, model_fingerprint: str, path: str) -> None:
             f"{profile.model.fingerprint[:8]}, but the model has {model_fingerprint[:8]}",
             "Clusters of one set of weights say nothing about another.",
             "Build a profile for these weights: deepimportance profile build",
+        )
+
+
+def check_code(profile: Profile, model: nn.Module, output: Any, path: str) -> None:
+    """Refuse a profile of a model with the same weights whose code gives other answers.
+
+    Raises:
+        ProfileError: The model answers made-up inputs otherwise than the profile's model did.
+    """
+    if profile.echo is not None and not answers_alike(profile.echo, model, output):
+        raise ProfileError(
+            f"{path}: with these weights the profiled {profile.model.type} gave other answers",
+            "The code of the model has changed since (its forward, a helper, a constant), so its "
+            "neurons behave differently.",
+            "Build the profile again: deepimportance profile build",
         )
 
 

@@ -26,6 +26,7 @@ from pytest_deepimportance.models.restore import evaluating
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.models.sites import find_sites
 from pytest_deepimportance.profile.accumulate import Accumulated, Accumulator, Progress, stream
+from pytest_deepimportance.profile.echo import listen
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.profile.spaces import class_filters, spaces_of
 from pytest_deepimportance.provenance import ModelInfo, ReferenceInfo
@@ -94,7 +95,8 @@ def build(
             progress=progress,
         )
         _check_usable(found, settings)
-        return _assemble(reference, settings, model_info, sites, found, attribution)
+        profile = _assemble(reference, settings, model_info, sites, found, attribution)
+        return dataclasses.replace(profile, echo=listen(model, first, output))
     finally:
         for spool in accumulator.spools.values():
             spool.close()

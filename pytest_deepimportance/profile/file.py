@@ -21,6 +21,7 @@ from pytest_deepimportance.clustering.combinations import CombinationSpace
 from pytest_deepimportance.errors import ProfileError, nearest
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.plaindata import rebuild
+from pytest_deepimportance.profile.echo import Echo
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.provenance import ModelInfo, ReferenceInfo
 from pytest_deepimportance.statistics.combination_counts import CombinationCounts
@@ -59,6 +60,7 @@ def serialise(profile: Profile) -> bytes:
         },
         "spaces": [space.to_json() for space in profile.spaces],
         "notes": list(profile.notes),
+        "echo": None if profile.echo is None else dataclasses.asdict(profile.echo),
     }
     # In one entry, since safetensors writes several in a random order: equal profiles, equal bytes.
     signed = {**header, "checksum": _checksum(header, arrays)}
@@ -243,4 +245,5 @@ def _assemble(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Profil
         counts=counts,
         notes=tuple(header["notes"]),
         fingerprint=header["fingerprint"],
+        echo=rebuild(Echo, header["echo"]),
     )

@@ -13,6 +13,7 @@ from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.clustering.combinations import CombinationSpace, choose_m
 from pytest_deepimportance.errors import ProfileError
 from pytest_deepimportance.models.sitemap import SiteMap
+from pytest_deepimportance.profile.echo import Echo
 from pytest_deepimportance.provenance import (
     ImportanceInfo,
     LayerRow,
@@ -39,6 +40,7 @@ class Profile:
         counts: Combination counts of the reference, by space name.
         fingerprint: Content hash; results of equal fingerprints may be merged.
         origin: "built", "cached" or the file it was loaded from (not part of the content).
+        echo: What the model answers on made-up inputs, to notice that its code has changed.
     """
 
     model: ModelInfo
@@ -52,6 +54,7 @@ class Profile:
     notes: tuple[str, ...] = ()
     fingerprint: str = ""
     origin: str = "built"
+    echo: Echo | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -125,3 +125,20 @@ def test_no_samples_keeps_counts_only(suite: Project, tmp_path: Path) -> None:
           f"{suite.path}/net.py:reference", "--no-samples", "-o", str(path)])  # fmt: skip
     counts = Profile.load(path).counts["fc2"]
     assert (counts.first_index == -1).all()
+
+
+def test_a_stored_profile_notices_code_that_changed_under_the_same_weights(
+    suite: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = suite.path / "model.idc"
+    main(["profile", "build", f"{suite.path}/net.py:Net", "--reference",
+          f"{suite.path}/net.py:reference", "-o", str(path)])  # fmt: skip
+    suite.run(f"--idc-profile={path}").assert_outcomes(passed=4)
+    source = (suite.path / "net.py").read_text()
+    suite.write("changed.py", source.replace("torch.relu(self.fc1(x))", "torch.tanh(self.fc1(x))"))
+    result = suite.run(f"--idc-profile={path}", "--idc-model=changed:Net")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "gave other answers" in result.stdout.str() + result.stderr.str()
+    capsys.readouterr()
+    assert main(["profile", "check", str(path), f"{suite.path}/changed.py:Net"]) == 2
+    assert "gave other answers" in capsys.readouterr().err
