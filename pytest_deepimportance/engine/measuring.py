@@ -19,7 +19,7 @@ from pytest_deepimportance.engine.profiles import (
     build_profile,
     check_model,
     eager,
-    output_adapter,
+    recorder_for,
 )
 from pytest_deepimportance.engine.states import state_of
 from pytest_deepimportance.errors import RecordingError, ReferenceDataError
@@ -101,16 +101,7 @@ def record(
     profile.check_settings(chosen)
     if chosen.origins["m"] != "default":
         profile = profile.with_m(chosen.m)
-    recorder = Recorder(
-        model,
-        profile.sites,
-        profile.layers,
-        reduce=str(profile.settings["reduce"]),
-        tap=str(profile.settings["tap"]),
-        output=output_adapter(chosen),
-        model_fingerprint=profile.model.fingerprint,
-        verified=True,
-    )
+    recorder = recorder_for(model, profile, chosen)
     recording = Recording(recorder, profile, chosen)
     recorder.attach()
     try:

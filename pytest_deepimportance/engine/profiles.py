@@ -21,6 +21,7 @@ from pytest_deepimportance.profile.cache import cache_key, get_or_build
 from pytest_deepimportance.profile.echo import answers_alike
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.provenance import ModelInfo
+from pytest_deepimportance.recording.recorder import Recorder
 from pytest_deepimportance.settings import Settings, from_keywords
 
 
@@ -147,6 +148,23 @@ def check_code(profile: Profile, model: nn.Module, output: Any, path: str) -> No
             "neurons behave differently.",
             "Build the profile again: deepimportance profile build",
         )
+
+
+def recorder_for(model: nn.Module, profile: Profile, settings: Settings) -> Recorder:
+    """Return the recorder that reads `model` as `profile` was read.
+
+    The model's fingerprint must have been compared with the profile's just before.
+    """
+    return Recorder(
+        eager(model),
+        profile.sites,
+        profile.layers,
+        reduce=str(profile.settings["reduce"]),
+        tap=str(profile.settings["tap"]),
+        output=output_adapter(settings),
+        model_fingerprint=profile.model.fingerprint,
+        verified=True,
+    )
 
 
 def build_profile(

@@ -169,7 +169,6 @@ def obtain_watch(recording: Recording, model: Any, reference: Any) -> Watch:
     """Return the watch of this model and reference object, made when it is new."""
     from pytest_deepimportance.engine import profiles
     from pytest_deepimportance.glue.watch import Watch
-    from pytest_deepimportance.recording.recorder import Recorder
 
     for watch in recording.watches:
         if watch.model is model and watch.reference is reference:
@@ -185,16 +184,7 @@ def obtain_watch(recording: Recording, model: Any, reference: Any) -> Watch:
     except IdcError as error:
         recording.failures[id(model), id(reference)] = error
         raise
-    recorder = Recorder(
-        profiles.eager(model),
-        profile.sites,
-        profile.layers,
-        reduce=str(profile.settings["reduce"]),
-        tap=str(profile.settings["tap"]),
-        output=profiles.output_adapter(settings),
-        model_fingerprint=profile.model.fingerprint,
-        verified=True,
-    )
+    recorder = profiles.recorder_for(model, profile, settings)
     watch = Watch(model, reference, profile, recorder)
     recording.add_watch(watch)
     recording.say_before_tests(profile)
