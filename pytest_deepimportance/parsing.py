@@ -75,6 +75,14 @@ def non_negative(value: Any) -> float:
     return number
 
 
+def above_zero(value: Any) -> float:
+    """Accept a finite number above 0."""
+    number = non_negative(value)
+    if not number:
+        raise ValueError(f"{value!r} is not above 0")
+    return number
+
+
 def integers(value: Any) -> tuple[int, ...]:
     """Accept whole numbers of at least 1, as a sequence or separated by commas."""
     try:

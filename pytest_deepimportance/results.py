@@ -80,8 +80,8 @@ class CriterionRow:
     Attributes:
         criterion: Registry name, "IDC".
         unit: "ratio", "count" or "float".
-        covered: Covered items (an integer where integers exist).
-        total: All items; exact.
+        covered: Covered items; a number that is no integer for unit "float" only.
+        total: All items; exact. 0 for counts and floats, which have no total.
         layer: Layer name, or None for the pooled row of several layers and for scope "global".
         class_name: Class of a per-class row, else None.
         inputs: Distinct inputs that this row was measured on.
@@ -90,8 +90,8 @@ class CriterionRow:
 
     criterion: str
     unit: str
-    covered: int
-    total: int
+    covered: int | float
+    total: int = 0
     layer: str | None = None
     class_name: str | None = None
     class_index: int | None = None

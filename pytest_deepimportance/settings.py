@@ -9,10 +9,11 @@ Precedence: default < preset < ini < command line < marker or keyword.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pytest_deepimportance.criterion_settings import CriterionSettings
 from pytest_deepimportance.errors import SettingsError, did_you_mean
 from pytest_deepimportance.parsing import (
     boolean,
@@ -28,234 +29,176 @@ from pytest_deepimportance.parsing import (
     text,
     texts,
 )
+from pytest_deepimportance.presets import PRESETS
+from pytest_deepimportance.setting import Setting, setting
 
 CLUSTERED_NEURONS = 12
 """Clusters are fitted for this many important neurons, so that every smaller m is a prefix."""
 
 
 @dataclass(frozen=True)
-class Setting:
-    """Everything about one setting but its value.
-
-    Attributes:
-        parse: Turns text (or an already typed value) into the value; raises ValueError.
-        native: Types that a TOML ini file may use for it directly.
-        profile: Whether the profile depends on it (it is then part of the profile's fingerprint).
-        cli, ini: Where it may be given.
-        many: Whether it may be repeated (a tuple of values).
-    """
-
-    name: str
-    default: Any
-    help: str
-    parse: Callable[[Any], Any]
-    metavar: str
-    native: tuple[type, ...]
-    profile: bool
-    cli: bool
-    ini: bool
-    many: bool
-
-    @property
-    def option(self) -> str:
-        """Command-line spelling."""
-        return "--idc-" + self.name.replace("_", "-")
-
-    @property
-    def key(self) -> str:
-        """Ini spelling."""
-        return "idc_" + self.name
-
-    @property
-    def is_flag(self) -> bool:
-        """Whether the command-line form takes no value."""
-        return self.parse is boolean
-
-
-def _setting(
-    default: Any,
-    parse: Callable[[Any], Any],
-    help: str,
-    *,
-    metavar: str = "TEXT",
-    native: tuple[type, ...] = (str,),
-    profile: bool = False,
-    cli: bool = True,
-    ini: bool = True,
-    many: bool = False,
-) -> Any:
-    details = {
-        "help": help, "parse": parse, "metavar": metavar, "native": native,
-        "profile": profile, "cli": cli, "ini": ini, "many": many,
-    }  # fmt: skip
-    return field(default=default, metadata=details)
-
-
-@dataclass(frozen=True)
-class Settings:
+class Settings(CriterionSettings):
     """All settings with their values; `origins` says where each one came from."""
 
-    model: str | None = _setting(
+    model: str | None = setting(
         None, text, "Model to measure: FILE, pkg.mod:factory, file.py:factory or torchvision:NAME",
         metavar="SPEC",
     )  # fmt: skip
-    factory: str | None = _setting(
+    factory: str | None = setting(
         None, text, "Builds the module that a state_dict is loaded into: pkg.mod:callable",
         metavar="SPEC",
     )  # fmt: skip
-    weights: str | None = _setting(
+    weights: str | None = setting(
         None, text, "Weights for a model given by name or factory: FILE, DEFAULT or none",
         metavar="FILE",
     )  # fmt: skip
-    allow_pickle: bool = _setting(
+    allow_pickle: bool = setting(
         False, boolean, "Let a model file run code while it is unpickled (trusted files only)",
         ini=False,
     )  # fmt: skip
-    reference: str | None = _setting(
+    reference: str | None = setting(
         None, text, "Reference (training) data: pkg.mod:callable, file.py:callable, DIR, FILE.npz, "
         "FILE.safetensors or torchvision:NAME:split", metavar="SPEC",
     )  # fmt: skip
-    reference_samples: int | Literal["auto", "all"] = _setting(
+    reference_samples: int | Literal["auto", "all"] = setting(
         "auto", one_of("auto", "all", parse=positive), "Rows of the reference to use: N, all, or "
         "auto (at most 10,000 when the reference is given by a specification)",
         metavar="N", native=(int, str), profile=True,
     )  # fmt: skip
-    reference_id: str | None = _setting(
+    reference_id: str | None = setting(
         None, text, "Name that identifies an iterable reference, so that its profile may be cached",
         profile=True,
     )  # fmt: skip
-    transform: str | None = _setting(
+    transform: str | None = setting(
         None, named, "Transform for torchvision data sets and image folders: pkg.mod:callable "
         "(default ToTensor)", metavar="SPEC", profile=True,
     )  # fmt: skip
-    data_root: str | None = _setting(
+    data_root: str | None = setting(
         None, text, "Root folder of torchvision data sets", metavar="DIR"
     )
-    download: bool = _setting(
+    download: bool = setting(
         False, boolean, "Allow torchvision to download data sets or weights", native=(bool,)
     )
-    profile: str | None = _setting(
+    profile: str | None = setting(
         None, text, "Profile file to measure against (made by 'deepimportance profile build'); "
         "no reference is needed then", metavar="FILE",
     )  # fmt: skip
-    no_samples: bool = _setting(
+    no_samples: bool = setting(
         False, boolean, "Keep only counts in the profile, nothing that points at single reference "
         "inputs", native=(bool,), profile=True,
     )  # fmt: skip
-    m: int | Literal["auto"] = _setting(
+    m: int | Literal["auto"] = setting(
         "auto", one_of("auto", parse=positive), "Number of important neurons: auto (6, lowered "
         "until the reference holds 10 inputs per combination) or a number", metavar="M",
         native=(int, str),
     )  # fmt: skip
-    k: int | Literal["auto"] = _setting(
+    k: int | Literal["auto"] = setting(
         "auto", one_of("auto", parse=positive), "Clusters per neuron: auto (by silhouette over "
         "k_range) or a number", metavar="K", native=(int, str), profile=True,
     )  # fmt: skip
-    k_range: tuple[int, ...] = _setting(
+    k_range: tuple[int, ...] = setting(
         (2, 3, 4), integers, "Numbers of clusters tried when k is auto", metavar="K,K,...",
         profile=True,
     )  # fmt: skip
-    layer: str | None = _setting(
+    layer: str | None = setting(
         None, text, "Layer to measure: name, or index in the order of 'deepimportance layers' "
         "(default: the last hidden one)", metavar="NAME", native=(str, int), profile=True,
     )  # fmt: skip
-    scope: str = _setting(
+    scope: str = setting(
         "layer", choice("layer", "all", "global"), "Where the important neurons are looked for: "
         "layer, all (each layer by itself) or global (over all layers)", metavar="SCOPE",
         profile=True,
     )  # fmt: skip
-    normalize: str = _setting(
+    normalize: str = setting(
         "layer", choice("layer", "none"), "Scope global: divide each layer's scores by the sum of "
         "their absolute values (layer) or compare raw scores (none)", metavar="HOW", profile=True,
     )  # fmt: skip
-    classes: str = _setting(
+    classes: str = setting(
         "all", text, "all classes together, each class by itself (by true label), or one class by "
         "name or index", metavar="WHICH", native=(str, int), profile=True,
     )  # fmt: skip
-    class_names: tuple[str, ...] = _setting(
+    class_names: tuple[str, ...] = setting(
         (), texts, "Names of the classes, in the order of the model's outputs", metavar="A,B,..."
     )
-    zeros: str = _setting(
+    zeros: str = setting(
         "keep", choice("keep", "drop"), "Keep or drop exact zeros when clusters are fitted",
         metavar="HOW", profile=True,
     )  # fmt: skip
-    min_values: int = _setting(
+    min_values: int = setting(
         10, positive, "A neuron with fewer usable reference values gets one cluster", metavar="N",
         native=(int,), profile=True,
     )  # fmt: skip
-    correct: str = _setting(
+    correct: str = setting(
         "only", choice("only", "all"), "Fit importance and clusters on the correctly classified "
         "reference inputs only, or on all", metavar="WHICH", profile=True,
     )  # fmt: skip
-    target: str = _setting(
+    target: str = setting(
         "predicted", text, "What relevance starts from: predicted, label, or a class index",
         metavar="WHAT", native=(str, int), profile=True,
     )  # fmt: skip
-    importance_method: str = _setting(
+    importance_method: str = setting(
         "lrp", choice("lrp"), "Attribution method for importance", metavar="NAME", profile=True
     )
-    lrp_rule: str = _setting(
+    lrp_rule: str = setting(
         "epsilon", choice("epsilon", "z"), "Rule for linear operations in LRP", metavar="RULE",
         profile=True,
     )  # fmt: skip
-    lrp_epsilon: float = _setting(
+    lrp_epsilon: float = setting(
         1e-6, non_negative, "Stabiliser of the epsilon rule (absolute, with the sign of z)",
         metavar="EPS", native=(float,), profile=True,
     )  # fmt: skip
-    tap: str = _setting(
+    tap: str = setting(
         "post", choice("post", "pre"), "Read neurons after (post) or before (pre) normalisation "
         "and activation", metavar="SIDE", profile=True,
     )  # fmt: skip
-    reduce: str = _setting(
+    reduce: str = setting(
         "mean", choice("mean", "first", "last", "max", "none"), "How positions (or tokens) of one "
         "neuron become one value", metavar="HOW", profile=True,
     )  # fmt: skip
-    output: str | None = _setting(
+    output: str | None = setting(
         None, named, "Callable that turns the model's output into class scores: pkg.mod:callable",
         metavar="SPEC", profile=True,
     )  # fmt: skip
-    bounds_tolerance: float = _setting(
-        1e-5, non_negative, "Tolerance of a neuron's reference bounds, relative to its range",
-        metavar="REL", native=(float,),
-    )  # fmt: skip
-    criteria: tuple[str, ...] = _setting(("IDC",), texts, "Criteria to measure", metavar="A,B,...")
-    preset: str | None = _setting(
-        None, text, "Named set of options: paper or wisdom", metavar="NAME"
+    criteria: tuple[str, ...] = setting(
+        ("all",), texts, "Criteria to measure: all, or names", metavar="A,B,..."
     )
-    seed: int = _setting(
+    preset: str | None = setting(
+        None, text, f"Named set of options: {', '.join(PRESETS)}", metavar="NAME"
+    )
+    seed: int = setting(
         0, integer, "Seed of every sample that is drawn", metavar="N", native=(int,), profile=True
     )
-    device: str | None = _setting(
+    device: str | None = setting(
         None, text, "Device to move a loaded model to (default: leave it where it is)",
         metavar="DEVICE",
     )  # fmt: skip
-    batch_size: int = _setting(
+    batch_size: int = setting(
         256, positive, "Rows per batch when the reference is given as arrays", metavar="N",
         native=(int,),
     )  # fmt: skip
-    memory: int = _setting(
+    memory: int = setting(
         1 << 30, byte_size, "Memory that activations and attribution may use, such as 512MB or 2GB",
         metavar="SIZE", native=(str, int),
     )  # fmt: skip
-    count: str = _setting(
+    count: str = setting(
         "all", choice("all", "passed"), "Which tests count for coverage", metavar="WHICH"
     )
-    partial: str = _setting(
+    partial: str = setting(
         "fail", choice("fail", "warn"), "When marked tests were deselected: let the gate fail the "
         "run, or only warn", metavar="HOW",
     )  # fmt: skip
-    missing: str = _setting(
+    missing: str = setting(
         "fail", choice("fail", "skip"), "When the model, reference or profile file is absent: "
         "fail, or skip the measurement", metavar="HOW",
     )  # fmt: skip
-    fail_under: tuple[str, ...] = _setting(
+    fail_under: tuple[str, ...] = setting(
         (), lines, "Threshold: [SUITE/]NAME[@LAYER][:CLASS]=VALUE, or VALUE for IDC",
         metavar="THRESHOLD", native=(list,), many=True,
     )  # fmt: skip
-    report: tuple[str, ...] = _setting(
+    report: tuple[str, ...] = setting(
         (), lines, "Write a report file: json:PATH", metavar="TYPE:PATH", native=(list,), many=True
     )
-    suites: tuple[str, ...] = _setting(
+    suites: tuple[str, ...] = setting(
         (), lines, "Suites by path: lines 'tests/clean = clean'", metavar="PATH=SUITE",
         native=(list,), cli=False, many=True,
     )  # fmt: skip
@@ -272,25 +215,14 @@ class Settings:
         }
 
 
+_OF_CRITERIA = frozenset(CriterionSettings.__dataclass_fields__)
+
 TABLE: Mapping[str, Setting] = {
     item.name: Setting(name=item.name, default=item.default, **item.metadata)
-    for item in dataclasses.fields(Settings)
+    for item in sorted(dataclasses.fields(Settings), key=lambda item: item.name in _OF_CRITERIA)
     if item.name != "origins"
 }
-
-PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "paper": {"m": 6, "lrp_rule": "z"},
-    "wisdom": {
-        "tap": "pre",
-        "target": "label",
-        "correct": "all",
-        "scope": "global",
-        "normalize": "none",
-        "k": 2,
-        "m": 10,
-    },
-}
-"""`paper`: the ICSE 2020 definition. `wisdom`: the choices of the PyTorch research code."""
+"""Every setting by name; those of single criteria come last."""
 
 
 def resolve(sources: Sequence[tuple[str, Mapping[str, Any]]]) -> Settings:

@@ -17,8 +17,24 @@ REACHED = "reached"
 RANDOM: Literal["random"] = "random"
 LOWEST = "*"
 
-MEASURED: Mapping[str, str] = {IDC: "ratio"}
-"""Criteria and their units when the caller names none."""
+MEASURED: Mapping[str, str] = {
+    IDC: "ratio",
+    "NC": "ratio",
+    "KMNC": "ratio",
+    "NBC": "ratio",
+    "SNAC": "ratio",
+    "TKNC": "ratio",
+    "TKNP": "count",
+    "CC": "count",
+    "LSC": "ratio",
+    "DSC": "ratio",
+    "MDSC": "ratio",
+    "NLC": "float",
+}
+"""Our own criteria and their units, in the order in which they are shown.
+
+Listed here so that thresholds can be checked before torch is imported; a test compares the registry.
+"""
 
 _DERIVED = (SHARE, REACHED)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -39,6 +40,8 @@ from torch import nn
 from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.errors import RecordingError, SettingsError, did_you_mean
 from pytest_deepimportance.results import CriterionRow
+from pytest_deepimportance.settings import Settings
+from pytest_deepimportance.thresholds import MEASURED
 
 if TYPE_CHECKING:
     from typing import Self  # Python 3.11; never imported when the code runs
@@ -59,12 +62,21 @@ class Criterion(nn.Module, ABC):
         name: Registry name, as thresholds and reports spell it.
         unit: "ratio" (covered of total), "count" or "float".
         needs: What it needs from the reference; the names of the constructor's keywords.
-        breaks: Rules broken by definition: "monotone", "order-free".
+        options: Settings it depends on; keywords of the constructor too.
+        reads: Layers it looks at: "neurons" (all that the setting `neuron_layers` names),
+            "surprise" (the layer of the setting `surprise_layer`) or "importance" (those of the
+            important neurons).
+        by_class: Whether it needs the model's class scores.
+        breaks: Rules broken by definition: "monotone", "order-free", "shard-free" (merged parts
+            may differ from the whole), "idempotent".
     """
 
     name: ClassVar[str]
     unit: ClassVar[str] = "ratio"
     needs: ClassVar[tuple[str, ...]] = ()
+    options: ClassVar[tuple[str, ...]] = ()
+    reads: ClassVar[str] = "neurons"
+    by_class: ClassVar[bool] = False
     breaks: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, **provided: Any) -> None:
@@ -145,9 +157,10 @@ def register(criterion: _Class) -> _Class:
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all registered criteria, sorted."""
+    """Return the names of all registered criteria: ours in the order of the table, then others."""
     _import_own()
-    return tuple(sorted(_REGISTRY))
+    own = list(MEASURED)
+    return tuple(sorted(_REGISTRY, key=lambda n: (own.index(n) if n in own else len(own), n)))
 
 
 def get(name: str) -> type[Criterion]:
@@ -170,8 +183,12 @@ def needs_of(chosen: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(need for name in chosen for need in get(name).needs))
 
 
-def create(name: str, provided: Mapping[str, Any]) -> Criterion:
+def create(name: str, provided: Mapping[str, Any], settings: Settings | None = None) -> Criterion:
     """Return a new, empty criterion, made from what the reference provides.
+
+    Args:
+        provided: By name, at least what the criterion `needs`.
+        settings: Hold the criterion's options; None: their defaults.
 
     Raises:
         SettingsError: There is no such criterion, or the profile lacks what it needs.
@@ -183,13 +200,20 @@ def create(name: str, provided: Mapping[str, Any]) -> Criterion:
             f"criterion {name} needs {', '.join(missing)}, which this profile does not hold",
             fix=f"Build the profile again with {name} among the criteria.",
         )
-    return criterion(**{need: provided[need] for need in criterion.needs})
+    settings = settings or Settings()
+    options = {option: getattr(settings, option) for option in criterion.options}
+    return criterion(**{need: provided[need] for need in criterion.needs}, **options)
 
 
 def to_plain(value: Any) -> Any:
-    """Turn numpy arrays inside builtin containers into builtins and bytes."""
+    """Turn numpy arrays inside builtin containers into builtins and bytes.
+
+    Arrays of bytes (bitmaps, mostly zeros after one test) are compressed.
+    """
     if isinstance(value, np.ndarray):
         data = np.ascontiguousarray(value)
+        if data.dtype == np.uint8:
+            return {"shape": list(value.shape), "packed": zlib.compress(data.tobytes(), 1)}
         return {"dtype": data.dtype.str, "shape": list(value.shape), "data": data.tobytes()}
     if isinstance(value, Mapping):
         return {key: to_plain(item) for key, item in value.items()}
@@ -203,6 +227,9 @@ def from_plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         if set(value) == {"dtype", "shape", "data"}:
             flat = np.frombuffer(value["data"], dtype=np.dtype(value["dtype"]))
+            return flat.reshape(value["shape"]).copy()
+        if set(value) == {"shape", "packed"}:
+            flat = np.frombuffer(zlib.decompress(value["packed"]), dtype=np.uint8)
             return flat.reshape(value["shape"]).copy()
         return {key: from_plain(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -43,6 +43,8 @@ class ImportanceDrivenCoverage(Criterion):
     name = "IDC"
     unit = "ratio"
     needs = ("spaces", "combination_counts")
+    reads = "importance"
+    by_class = True
 
     def __init__(
         self,

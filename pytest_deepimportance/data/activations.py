@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,15 +64,38 @@ class ActivationBatch:
         digests: 64-bit content hash of each input row, (N,) uint64; equal inputs, equal digests.
         predictions: Predicted class of each row, (N,) int64, UNKNOWN where the output is no score.
         labels: True class of each row, (N,) int64, UNKNOWN where not given.
+        memo: What was derived from these rows and is asked for again (by another criterion).
     """
 
     layers: dict[str, LayerValues]
     digests: NDArray[np.uint64]
     predictions: NDArray[np.int64]
     labels: NDArray[np.int64]
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.digests)
+
+    def array(self, layer: str) -> NDArray[np.floating]:
+        """Return a layer's values as an array, (N, U), in single or double precision."""
+        if ("array", layer) not in self.memo:
+            self.memo["array", layer] = as_array(self.layers[layer].values)
+        array: NDArray[np.floating] = self.memo["array", layer]
+        return array
+
+    def chunks(self, rows: int) -> Iterator[ActivationBatch]:
+        """Yield the batch in parts of at most `rows` rows that share its memory."""
+        if len(self) <= rows:
+            yield self
+            return
+        for start in range(0, len(self), rows):
+            part = slice(start, start + rows)
+            yield ActivationBatch(
+                {name: layer.map(lambda t, at=part: t[at]) for name, layer in self.layers.items()},  # type: ignore[misc]
+                self.digests[part],
+                self.predictions[part],
+                self.labels[part],
+            )
 
     def finite(self) -> NDArray[np.bool_]:
         """Return for each row whether every value of every layer is finite, (N,)."""
@@ -102,6 +126,15 @@ class ActivationBatch:
             np.concatenate([batch.predictions for batch in batches]),
             np.concatenate([batch.labels for batch in batches]),
         )
+
+
+def as_array(values: Tensor) -> NDArray[np.floating]:
+    """Return a tensor as an array in single or double precision."""
+    values = values.detach()
+    if values.dtype not in (torch.float32, torch.float64):
+        values = values.float()
+    array: NDArray[np.floating] = values.cpu().numpy()
+    return array
 
 
 def _chosen(layer: LayerValues, rows: Tensor) -> LayerValues:
