@@ -19,6 +19,18 @@ def pytest_idc_batch(batch: Any) -> Any:
     """
 
 
+def pytest_idc_criteria() -> Any:
+    """Return criteria of your own: a subclass of `pytest_deepimportance.Criterion`, or a list.
+
+    They are measured, shown, gated and chosen by name as the built-in ones are. A conftest.py must
+    lie in the root folder for its criteria to be known to --idc-fail-under. Example::
+
+        def pytest_idc_criteria():
+            from my_criteria import DeadNeurons
+            return DeadNeurons
+    """
+
+
 def pytest_idc_report(report: Any) -> None:
     """See the finished report (`pytest_deepimportance.Report`) of each measured model.
 

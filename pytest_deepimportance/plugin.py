@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from pytest_deepimportance.glue.options import check_early, settings_of
 
     active = config.stash[SETTINGS] = settings_of(config)
-    check_early(active)
+    check_early(active, own_criteria=bool(config.hook.pytest_idc_criteria.get_hookimpls()))
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Inlet(config), "idc_inlet")
 

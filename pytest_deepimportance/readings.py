@@ -38,7 +38,7 @@ class Reading:
     """The exact number a threshold is compared with.
 
     Attributes:
-        covered, total: Its integers (a count has no total).
+        covered, total: Its integers (a count has no total; a float number is not an integer).
         value: Covered divided by total, or the count.
         unit: "ratio", "count" or "float".
         who: "class 7" when the lowest class was asked for.
@@ -46,7 +46,7 @@ class Reading:
         random: The random suite, for `random` only.
     """
 
-    covered: int
+    covered: int | float
     total: int | None
     value: Fraction
     unit: str = "ratio"
@@ -107,7 +107,9 @@ def read(report: Report, suite: SuiteResult, threshold: Threshold) -> Reading:
 
 def _margin(reading: Reading) -> Fraction:
     """Order the readings of several classes, the one nearest to failing first."""
-    return reading.covered - Fraction(reading.random.low) if reading.random else reading.value
+    if reading.random is None:
+        return reading.value
+    return Fraction(reading.covered) - Fraction(reading.random.low)
 
 
 def _reading(row: CriterionRow, threshold: Threshold) -> Reading:

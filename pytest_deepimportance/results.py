@@ -124,7 +124,7 @@ class CriterionRow:
         """The exact value that thresholds are compared with."""
         if self.unit != "ratio":
             return Fraction(self.covered)
-        return Fraction(self.covered, self.total) if self.total else Fraction(0)
+        return Fraction(Fraction(self.covered), self.total) if self.total else Fraction(0)
 
     @property
     def share(self) -> float | None:

@@ -208,6 +208,10 @@ class Settings(CriterionSettings):
         """Return a copy with `values` parsed and set, their origin noted."""
         return _apply(self, origin, values)
 
+    def asks_for(self, criterion: str) -> bool:
+        """Return whether a criterion is among those to measure."""
+        return "all" in self.criteria or criterion in self.criteria
+
     def profile_values(self) -> dict[str, Any]:
         """Return the settings the profile depends on, in table order, JSON-ready."""
         return {

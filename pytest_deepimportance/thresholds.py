@@ -33,7 +33,8 @@ MEASURED: Mapping[str, str] = {
 }
 """Our own criteria and their units, in the order in which they are shown.
 
-Listed here so that thresholds can be checked before torch is imported; a test compares the registry.
+Listed here so that thresholds can be checked before torch is imported; a test compares them with
+the registry.
 """
 
 _DERIVED = (SHARE, REACHED)

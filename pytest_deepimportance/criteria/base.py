@@ -79,6 +79,14 @@ class Criterion(nn.Module, ABC):
     by_class: ClassVar[bool] = False
     breaks: ClassVar[tuple[str, ...]] = ()
 
+    _made_from: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *args: Any, **keywords: Any) -> Self:
+        """Keep the arguments, so that `fresh` needs nothing from a subclass."""
+        made = super().__new__(cls)
+        object.__setattr__(made, "_made_from", (args, keywords))
+        return made
+
     def __init__(self, **provided: Any) -> None:
         super().__init__()
         self.provided: Mapping[str, Any] = provided
@@ -101,7 +109,8 @@ class Criterion(nn.Module, ABC):
 
     def fresh(self) -> Self:
         """Return an empty criterion made from the same reference."""
-        return type(self)(**self.provided)
+        args, keywords = self._made_from
+        return type(self)(*args, **keywords)
 
     def export(self) -> dict[str, Any]:
         """Return the state as builtins and bytes, fit for a test report or a file."""
@@ -120,12 +129,16 @@ class Criterion(nn.Module, ABC):
                 f"a state of {state['criterion']} cannot be merged into {self.name}",
                 "The files come from different versions or settings.",
             )
+        self.merge(self._restored(state))
+
+    def _restored(self, state: Mapping[str, Any]) -> Self:
+        """Return a criterion with a state that `export` made."""
         other = self.fresh()
         for name, buffer in other.named_buffers():
             buffer.copy_(torch.from_numpy(from_plain(state["buffers"][name])))
         if has_extra_state(other):
             other.set_extra_state(from_plain(state["extra"]))
-        self.merge(other)
+        return other
 
 
 def has_extra_state(criterion: Criterion) -> bool:

@@ -146,7 +146,7 @@ class ImportanceDrivenCoverage(Criterion):
                     total=row.total,
                     reach=row.reach or 0,
                     fit_reached=row.details["fit_reached"],
-                    covered=row.covered,
+                    covered=int(row.covered),
                     covered_reached=row.covered_reached or 0,
                     share=row.share or 0.0,
                     random=row.random,

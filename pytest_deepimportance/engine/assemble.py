@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_deepimportance import __version__
+from pytest_deepimportance.engine.chosen import left_out
 from pytest_deepimportance.engine.rows import contradictions
 from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.engine.suites import TOTAL, evaluate
@@ -60,6 +61,7 @@ class SessionState:
         blocks: By key, then by slot.
         totals: Exclusion counters, one mapping per worker.
         ungated: Suites left out of the total (gate=False).
+        criteria: Criteria to show for a suite, where its marker names them.
     """
 
     tests: tuple[TestState, ...]
@@ -67,6 +69,7 @@ class SessionState:
     totals: tuple[Mapping[str, Any], ...] = ()
     unmarked_tests: int = 0
     ungated: frozenset[str] = frozenset()
+    criteria: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     run: RunInfo = field(default_factory=RunInfo)
     notes: tuple[str, ...] = ()
 
@@ -77,11 +80,12 @@ def assemble(profile: Profile, settings: Settings, state: SessionState) -> Repor
     names = sorted({test.suite for test in state.tests})
     suites = tuple(_suite(name, [name], profile, settings, state, doubtful) for name in names)
     gated = [name for name in names if name not in state.ungated]
-    if len(names) == 1:  # the total of one suite is that suite: nothing to compute again
+    if len(names) == 1 and names[0] not in state.criteria:
+        # The total of one suite is that suite: nothing to compute again.
         total = dataclasses.replace(suites[0], name=TOTAL)
     else:
         total = _suite(TOTAL, gated or names, profile, settings, state, doubtful)
-    notes = [*state.notes, *_notes(state, doubtful, gated, names)]
+    notes = [*state.notes, *left_out(profile, settings), *_notes(state, doubtful, gated, names)]
     return Report(
         version=__version__,
         created=_now(),
@@ -118,9 +122,11 @@ def _suite(
         name,
         states,
         profile,
+        settings,
         tests=len(tests),
         failed_tests=len(tests) - len(passing),
         passing=_blocks_of(passing, state, doubtful) if len(passing) < len(counted) else None,
+        criteria=state.criteria.get(name),
     )
 
 

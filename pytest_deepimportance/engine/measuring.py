@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import nn, no_grad
 
-from pytest_deepimportance.criteria.base import get, names
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.engine.assemble import SessionState, TestState, assemble
+from pytest_deepimportance.engine.chosen import asked_for
 from pytest_deepimportance.engine.profiles import (
     as_reference,
     build_profile,
@@ -21,11 +21,10 @@ from pytest_deepimportance.engine.profiles import (
     eager,
     recorder_for,
 )
-from pytest_deepimportance.engine.states import state_of
+from pytest_deepimportance.engine.states import new_criteria, state_of
 from pytest_deepimportance.errors import RecordingError, ReferenceDataError
 from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.models.restore import evaluating
-from pytest_deepimportance.parsing import texts
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block, label_newest
 from pytest_deepimportance.recording.recorder import Recorder
@@ -58,7 +57,7 @@ class Recording:
 
     def report(self) -> Report:
         """Return the report of everything recorded so far."""
-        state = state_of(self._block, self.profile)
+        state = state_of(self._block, new_criteria(self.profile, self._settings))
         cause = "" if len(state.digests) else self._recorder.cause_of_nothing(self._block)
         test = TestState(
             nodeid=_NAME,
@@ -95,7 +94,8 @@ def record(
         ProfileError: The profile belongs to other weights, or was built with other settings.
         SettingsError: There is no such criterion or setting, or m is beyond the profile's.
     """
-    chosen = from_keywords(criteria=_known(criteria), **settings)
+    chosen = from_keywords(criteria=criteria, **settings)
+    asked_for(chosen)
     model = eager(model)
     check_model(profile, fingerprint(model), "the profile")
     profile.check_settings(chosen)
@@ -108,15 +108,6 @@ def record(
         yield recording
     finally:
         recorder.detach()
-
-
-def _known(criteria: Any) -> tuple[str, ...]:
-    if criteria == "all":
-        return names()
-    chosen = texts(criteria)
-    for name in chosen:
-        get(name)
-    return chosen
 
 
 def measure(model: nn.Module, reference: Any, inputs: Any, **settings: Any) -> Report:

@@ -13,6 +13,7 @@ from pytest_deepimportance.data.importing import import_object
 from pytest_deepimportance.data.reference import Reference, open_reference
 from pytest_deepimportance.data.references_by_spec import load_reference
 from pytest_deepimportance.engine.behaviour import answers
+from pytest_deepimportance.engine.chosen import measurable, recorded_layers
 from pytest_deepimportance.errors import ModelLoadError, ProfileError
 from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.profile.accumulate import Progress
@@ -158,7 +159,7 @@ def recorder_for(model: nn.Module, profile: Profile, settings: Settings) -> Reco
     return Recorder(
         eager(model),
         profile.sites,
-        profile.layers,
+        recorded_layers(profile, measurable(profile, settings)),
         reduce=str(profile.settings["reduce"]),
         tap=str(profile.settings["tap"]),
         output=output_adapter(settings),

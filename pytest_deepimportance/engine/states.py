@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_deepimportance.criteria.base import Criterion, create
+from pytest_deepimportance.criteria.bits import CHUNK
+from pytest_deepimportance.engine.chosen import measurable
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
+from pytest_deepimportance.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -71,19 +74,32 @@ class BlockState:
         return bool(np.array_equal(np.sort(self.digests), np.sort(other.digests)))
 
 
-def new_criteria(profile: Profile, names: tuple[str, ...] = ("IDC",)) -> dict[str, Criterion]:
-    """Return fresh criteria by name, given what they need of the profile."""
-    provided = {"spaces": profile.spaces, "combination_counts": profile.counts}
-    return {name: create(name, provided) for name in names}
+def new_criteria(
+    profile: Profile, settings: Settings, names: Sequence[str] | None = None
+) -> dict[str, Criterion]:
+    """Return fresh criteria by name, given what they need of the profile.
+
+    Args:
+        names: Which; None for all that the settings ask for and the profile allows.
+    """
+    provided = profile.provided()
+    chosen = measurable(profile, settings) if names is None else names
+    return {name: create(name, provided, settings) for name in chosen}
 
 
-def state_of(block: Block, profile: Profile) -> BlockState:
-    """Measure what a block recorded."""
+def state_of(block: Block, criteria: Mapping[str, Criterion]) -> BlockState:
+    """Measure what a block recorded.
+
+    Args:
+        criteria: By name; they stay as they are (`fresh` ones are made of them).
+    """
     batches = block.batches()
-    criteria = new_criteria(profile)
+    criteria = {name: criterion.fresh() for name, criterion in criteria.items()}
     for batch in batches:
-        for criterion in criteria.values():
-            criterion.update(batch)
+        # Chunks fit into the cache, and what several criteria derive from one is kept with it.
+        for chunk in batch.chunks(CHUNK):
+            for criterion in criteria.values():
+                criterion.update(chunk)
     return BlockState(
         key=block.key,
         kind=block.kind,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from pytest_deepimportance.clustering.combinations import CombinationSpace
+from pytest_deepimportance.criteria.base import Criterion
 from pytest_deepimportance.criteria.idc import ImportanceDrivenCoverage
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.engine.rows import DistinctInputs, distinct_inputs, evenness
 from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.results import ClassShare, CriterionRow, Gap, SuiteResult
+from pytest_deepimportance.settings import Settings
 
 TOTAL = "TOTAL"
 GAPS_SHOWN = 3
@@ -23,10 +25,12 @@ def evaluate(
     name: str,
     states: Sequence[BlockState],
     profile: Profile,
+    settings: Settings,
     *,
     tests: int,
     failed_tests: int = 0,
     passing: Sequence[BlockState] | None = None,
+    criteria: Sequence[str] | None = None,
 ) -> SuiteResult:
     """Measure a suite from the states of its blocks.
 
@@ -35,13 +39,25 @@ def evaluate(
         tests, failed_tests: Marked tests of the suite, and how many of them failed.
         passing: Blocks of the tests that did not fail, when these are fewer: what is covered
             without them is then reported as covered only by failing tests.
+        criteria: Names of those to show; None for all that are measured.
     """
     inputs = distinct_inputs(states)
-    idc = merged_idc(states, profile)
+    merged = merged_criteria(states, profile, settings, criteria)
     per_space = inputs_per_space(profile, inputs)
-    rows = {row.key: row for row in idc.rows_at(inputs=per_space)}
+    rows = {}
+    for criterion in merged.values():
+        if isinstance(criterion, ImportanceDrivenCoverage):
+            found = criterion.rows_at(inputs=per_space)
+        else:
+            found = tuple(
+                dataclasses.replace(row, inputs=len(inputs)) for row in criterion.compute()
+            )
+        rows.update({row.key: row for row in found})
     if passing is not None:
-        rows = _with_only_failing(rows, merged_idc(passing, profile))
+        rows = _with_only_failing(rows, merged_criteria(passing, profile, settings, criteria))
+    idc = merged.get("IDC")
+    if not isinstance(idc, ImportanceDrivenCoverage):
+        idc = None
     return SuiteResult(
         name=name,
         tests=tests,
@@ -50,22 +66,28 @@ def evaluate(
         labelled=inputs.labelled,
         correct=inputs.correct,
         criteria=rows,
-        classes=_classes(profile, idc, inputs),
+        classes=() if idc is None else _classes(profile, idc, inputs),
         classes_from=inputs.classes[1] if len(inputs) else "",
-        gaps=_gaps(profile, idc),
-        ladder=idc.ladder(per_space),
+        gaps=() if idc is None else _gaps(profile, idc),
+        ladder=() if idc is None else idc.ladder(per_space),
         failed_tests=failed_tests,
         evenness=evenness(inputs.classes[0], _class_count(profile, inputs)),
     )
 
 
-def merged_idc(states: Sequence[BlockState], profile: Profile) -> ImportanceDrivenCoverage:
-    """Return IDC over all blocks."""
-    idc = new_criteria(profile)["IDC"]
-    assert isinstance(idc, ImportanceDrivenCoverage)
-    for state in states:
-        idc.absorb(state.criteria["IDC"])
-    return idc
+def merged_criteria(
+    states: Sequence[BlockState],
+    profile: Profile,
+    settings: Settings,
+    names: Sequence[str] | None = None,
+) -> dict[str, Criterion]:
+    """Return each criterion over all blocks, taken in in the order of their keys."""
+    criteria = new_criteria(profile, settings)
+    chosen = {n: c for n, c in criteria.items() if names is None or n in names}
+    for state in sorted(states, key=lambda state: state.key):
+        for name, criterion in chosen.items():
+            criterion.absorb(state.criteria[name])
+    return chosen
 
 
 def inputs_per_space(profile: Profile, inputs: DistinctInputs) -> dict[str, int]:
@@ -77,12 +99,15 @@ def inputs_per_space(profile: Profile, inputs: DistinctInputs) -> dict[str, int]
 
 
 def _with_only_failing(
-    rows: dict[str, CriterionRow], passing: ImportanceDrivenCoverage
+    rows: dict[str, CriterionRow], passing: Mapping[str, Criterion]
 ) -> dict[str, CriterionRow]:
     """Note on each row how many of its items no passing test covers (coverage is monotone)."""
-    without = {row.key: row.covered for row in passing.rows_at()}
+    items = [c for c in passing.values() if not c.breaks]
+    without = {row.key: row.covered for c in items for row in c.compute()}
     return {
-        key: dataclasses.replace(row, only_failing=row.covered - without[key])
+        key: dataclasses.replace(row, only_failing=int(row.covered - without[key]))
+        if key in without
+        else row
         for key, row in rows.items()
     }
 

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_deepimportance.glue.keys import fixtures_of
-from pytest_deepimportance.glue.markers import SUITE, assign_suites, check_suite_paths
+from pytest_deepimportance.glue.markers import (
+    SUITE,
+    assign_suites,
+    check_suite_paths,
+    with_criteria_of,
+)
 from pytest_deepimportance.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,9 +35,13 @@ def prepare(session: pytest.Session, items: list[pytest.Item], settings: Setting
     if not (settings.model or settings.profile or any(overrides_model(item) for item in marked)):
         return
     from pytest_deepimportance.glue.recording import Recording
+    from pytest_deepimportance.glue.thresholds import session_thresholds
 
+    register_criteria(config)
     check_criteria(settings, marked)
-    recording = Recording(config, settings, len(marked))
+    session_thresholds(settings)
+    chosen = with_criteria_of([item.stash[SUITE] for item in marked], settings)
+    recording = Recording(config, chosen, len(marked))
     config.stash[RECORDING] = recording
     config.pluginmanager.register(recording, "idc_session")
     for item in [*marked, *_companions(items, marked)]:
@@ -44,14 +53,36 @@ def prepare(session: pytest.Session, items: list[pytest.Item], settings: Setting
             names[:] = ["idc_profile", *(name for name in names if name != "idc_profile")]
 
 
+def register_criteria(config: pytest.Config) -> None:
+    """Register the criteria that conftest files and plugins offer by `pytest_idc_criteria`.
+
+    Raises:
+        pytest.UsageError: One of them is no criterion, or its name is taken.
+    """
+    from pytest_deepimportance.criteria.base import Criterion, register
+    from pytest_deepimportance.errors import SettingsError
+
+    for offered in config.hook.pytest_idc_criteria():
+        for criterion in offered if isinstance(offered, (list, tuple)) else [offered]:
+            if not (isinstance(criterion, type) and issubclass(criterion, Criterion)):
+                raise pytest.UsageError(
+                    f"pytest_idc_criteria returned {criterion!r}, not a subclass of "
+                    "pytest_deepimportance.Criterion"
+                )
+            try:
+                register(criterion)
+            except SettingsError as error:
+                raise pytest.UsageError(str(error)) from None
+
+
 def check_criteria(settings: Settings, marked: Sequence[pytest.Item]) -> None:
     """Refuse names of criteria that do not exist, in settings and markers."""
     from pytest_deepimportance.criteria.base import get
+    from pytest_deepimportance.engine.chosen import asked_for
     from pytest_deepimportance.errors import SettingsError
 
     try:
-        for name in settings.criteria:
-            get(name)
+        asked_for(settings)
         for item in marked:
             for name in item.stash[SUITE].criteria or ():
                 get(name)

@@ -14,7 +14,8 @@ import pytest
 
 from pytest_deepimportance.engine.assemble import SessionState, TestState, assemble
 from pytest_deepimportance.engine.states import BlockState
-from pytest_deepimportance.glue.markers import Suite
+from pytest_deepimportance.glue.collection import register_criteria
+from pytest_deepimportance.glue.markers import Suite, with_criteria_of
 from pytest_deepimportance.profile.file import deserialise
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.results import Report, RunInfo
@@ -37,6 +38,7 @@ class Collector:
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self.config = config
         self.settings = settings
+        register_criteria(config)
         self.traffic: dict[str, ProfileTraffic] = {}
         self.suites: dict[str, Suite] = {}
         self.ran: set[str] = set()
@@ -60,6 +62,7 @@ class Collector:
             return
         suite = Suite.from_wire(payload["suite"])
         self.suites[suite.name] = suite
+        self.settings = with_criteria_of([suite], self.settings)
         self.marked = tuple(payload["marked"])
         self.ran.add(report.nodeid)
         if not payload["profiles"] and payload["own"] is None:
@@ -117,6 +120,11 @@ class Collector:
                 blocks=traffic.blocks,
                 totals=tuple(traffic.totals[name] for name in sorted(traffic.totals)),
                 unmarked_tests=sum(self.unmarked_tests.values()),
+                criteria={
+                    s.name: tuple(s.criteria)
+                    for s in self.suites.values()
+                    if s.criteria is not None
+                },
                 ungated=frozenset(s.name for s in self.suites.values() if not s.gate),
                 run=run,
             )

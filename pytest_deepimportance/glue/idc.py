@@ -103,4 +103,6 @@ class Idc:
                 fix="Run without --no-idc, with --idc-model or a fixture idc_model.",
             )
         states = self._recording.states_of_test(self._watch, self._request.node)
-        return evaluate(self._request.node.name, states, self._watch.profile, tests=1)
+        return evaluate(
+            self._request.node.name, states, self._watch.profile, self._watch.settings, tests=1
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,14 @@ def assign_suites(items: Sequence[pytest.Item], settings: Settings) -> list[pyte
     for item, name in marked:
         item.stash[SUITE] = seen[name][0]
     return [item for item, _ in marked]
+
+
+def with_criteria_of(suites: Iterable[Suite], settings: Settings) -> Settings:
+    """Return the settings with the criteria that markers ask for added."""
+    more = [c for s in suites for c in s.criteria or () if not settings.asks_for(c)]
+    if not more:
+        return settings
+    return settings.replace("marker", criteria=[*settings.criteria, *dict.fromkeys(more)])
 
 
 def _is_plain(suite: Suite) -> bool:

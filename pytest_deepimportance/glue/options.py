@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from pytest_deepimportance.errors import SettingsError, did_you_mean
-from pytest_deepimportance.settings import TABLE, Setting, Settings, resolve
+from pytest_deepimportance.setting import Setting
+from pytest_deepimportance.settings import TABLE, Settings, resolve
 
 _OWN = {"--idc-settings": "idc_settings", "--no-idc": "idc_off"}
 _VERSION = tuple(int(part) for part in re.findall(r"\d+", pytest.__version__)[:2])
@@ -126,9 +127,14 @@ def print_settings(settings: Settings) -> None:
     print(render(settings))
 
 
-def check_early(settings: Settings) -> None:
-    """Refuse malformed thresholds and report destinations before anything runs."""
-    if settings.fail_under:
+def check_early(settings: Settings, own_criteria: bool = False) -> None:
+    """Refuse malformed thresholds and report destinations before anything runs.
+
+    Args:
+        own_criteria: Whether a conftest file brings criteria: thresholds may be about these, so
+            they are read after collection, when their names and units are known.
+    """
+    if settings.fail_under and not own_criteria:
         from pytest_deepimportance.errors import GateError
         from pytest_deepimportance.thresholds import parse_threshold
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pytest_deepimportance.engine.states import BlockState, state_of
+from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.errors import IdcError
 from pytest_deepimportance.glue.blocks import FixtureLedger
 from pytest_deepimportance.glue.markers import SUITE
@@ -276,7 +276,7 @@ class Recording:
     def states_of_test(self, watch: Watch, item: pytest.Item) -> list[BlockState]:
         """Return the block states of a test that is still running."""
         keys = [*self.ledger.claimed_by(item), item.nodeid]
-        return [state_of(watch.blocks[key], watch.profile) for key in keys if key in watch.blocks]
+        return [watch.state(key) for key in keys if key in watch.blocks]
 
 
 def _is_xfail(report: pytest.TestReport) -> bool:

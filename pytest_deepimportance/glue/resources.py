@@ -185,7 +185,7 @@ def obtain_watch(recording: Recording, model: Any, reference: Any) -> Watch:
         recording.failures[id(model), id(reference)] = error
         raise
     recorder = profiles.recorder_for(model, profile, settings)
-    watch = Watch(model, reference, profile, recorder)
+    watch = Watch(model, reference, profile, recorder, settings)
     recording.add_watch(watch)
     recording.say_before_tests(profile)
     return watch

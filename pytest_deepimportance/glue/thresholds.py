@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from pytest_deepimportance import gating
+from pytest_deepimportance.criteria.base import get, names
 from pytest_deepimportance.errors import GateError
 from pytest_deepimportance.glue.markers import Suite
 from pytest_deepimportance.profile.model import Profile
@@ -22,7 +23,7 @@ def session_thresholds(settings: Settings) -> list[Threshold]:
     """
     origin = settings.origins.get("fail_under", "default")
     try:
-        return [parse_threshold(text, origin) for text in settings.fail_under]
+        return [parse_threshold(t, origin, criteria=_units()) for t in settings.fail_under]
     except GateError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -36,11 +37,22 @@ def suite_thresholds(suites: Iterable[Suite]) -> list[Threshold]:
         for text in suite.fail_under:
             try:
                 result.append(
-                    parse_threshold(text, "marker", suite.name, reason=suite.reason or "")
+                    parse_threshold(
+                        text,
+                        "marker",
+                        suite.name,
+                        criteria=_units(),
+                        reason=suite.reason or "",
+                    )
                 )
             except GateError as error:
                 raise pytest.UsageError(f"idc_suite {suite.name!r}: {error}") from None
     return result
+
+
+def _units() -> dict[str, str]:
+    """Return the unit of every criterion, those of conftest files included."""
+    return {name: get(name).unit for name in names()}
 
 
 def sentences_before_tests(profile: Profile, settings: Settings) -> list[str]:

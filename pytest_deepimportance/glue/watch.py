@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from pytest_deepimportance.engine.states import BlockState, state_of
+from pytest_deepimportance.criteria.base import Criterion
+from pytest_deepimportance.engine.states import BlockState, new_criteria, state_of
 from pytest_deepimportance.profile.file import serialise
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.recorder import Recorder
+from pytest_deepimportance.settings import Settings
 
 
 @dataclass
@@ -24,12 +27,22 @@ class Watch:
     reference: Any
     profile: Profile
     recorder: Recorder
+    settings: Settings
     blocks: dict[str, Block] = field(default_factory=dict)
     _states: dict[str, tuple[int, BlockState]] = field(default_factory=dict)
     _sent: dict[str, tuple[int, str]] = field(default_factory=dict)
     _profile_sent: bool = False
     _claimed: set[str] = field(default_factory=set)
     _lost: int = 0
+
+    @cached_property
+    def criteria(self) -> dict[str, Criterion]:
+        """Empty criteria; each block is measured with fresh ones made of them."""
+        return new_criteria(self.profile, self.settings)
+
+    def state(self, key: str) -> BlockState:
+        """Measure what a block recorded so far."""
+        return state_of(self.blocks[key], self.criteria)
 
     def point_to(self, target: tuple[str, str] | None) -> None:
         """Let the recorder write to the block of (key, kind), made when needed."""
@@ -82,7 +95,7 @@ class Watch:
             block = self.blocks[key]
             known = self._states.get(key)
             if known is None or known[0] != block.version:
-                self._states[key] = (block.version, state_of(block, self.profile))
+                self._states[key] = (block.version, self.state(key))
             result.append(self._states[key][1])
         return result
 

@@ -15,6 +15,7 @@ from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.profile.spool import Spool
+from pytest_deepimportance.statistics.gathering import Gathering, ReferenceStatistics
 from pytest_deepimportance.statistics.prefix_counts import NO_EXAMPLE
 
 Progress = Callable[[int, int | None], None]
@@ -36,6 +37,7 @@ class Accumulated:
         class_relevance: By class index, the same for the fitted rows with that true label.
         digest: Order-free content digest (sum of row digests, modulo 2**64).
         conservation: How faithful the relevance was.
+        statistics: What the baseline criteria need.
     """
 
     spools: dict[str, Spool]
@@ -50,6 +52,7 @@ class Accumulated:
     digest: int
     conservation: Conservation
     labelled: bool
+    statistics: ReferenceStatistics
     attribution_notes: tuple[str, ...] = ()
     seconds: float = 0.0
 
@@ -62,12 +65,14 @@ class Accumulator:
         layers: Layers whose neurons may become important.
         correct_only: Fit on correctly classified rows only (on all when labels are missing).
         per_class: Also keep relevance by true label.
+        gathering: Takes what the baseline criteria need.
     """
 
     layers: Sequence[str]
     correct_only: bool
     per_class: bool
     budget: int
+    gathering: Gathering
     spools: dict[str, Spool] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,6 +101,7 @@ class Accumulator:
             self._non_finite += int((~usable).sum())
             acts = acts.select(usable)
             index = index[usable]
+        self.gathering.update(acts)
         known = acts.labels != UNKNOWN
         self._labelled |= bool(known.any())
         fitted = np.ones(len(acts), dtype=bool)
@@ -149,6 +155,7 @@ class Accumulator:
             digest=self._digest,
             conservation=self._conservation,
             labelled=self._labelled,
+            statistics=self.gathering.finish(),
             attribution_notes=notes,
             seconds=time.perf_counter() - self.started,
         )

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from pytest_deepimportance.attribution.base import create
+from pytest_deepimportance.attribution.base import Attribution, create
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.attribution.lrp.memory import micro_batch
 from pytest_deepimportance.clustering.combinations import CombinationSpace
@@ -21,17 +21,20 @@ from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.outputs import class_scores, describe_output
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.errors import AttributionError, ProfileError, ReferenceDataError
+from pytest_deepimportance.errors import ProfileError, ReferenceDataError
 from pytest_deepimportance.models.restore import evaluating
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.models.sites import find_sites
 from pytest_deepimportance.profile.accumulate import Accumulated, Accumulator, Progress, stream
 from pytest_deepimportance.profile.echo import listen
+from pytest_deepimportance.profile.forward import ForwardOnly
+from pytest_deepimportance.profile.layers import importance_layers, neuron_layers, surprise_layer
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.profile.spaces import class_filters, spaces_of
 from pytest_deepimportance.provenance import ModelInfo, ReferenceInfo
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.statistics.combination_counts import CombinationCounts
+from pytest_deepimportance.statistics.gathering import Gathering
 
 LARGEST_IMBALANCE = 1e-3
 """Relevance that is unaccounted for above this share of the target is said in the report."""
@@ -62,27 +65,43 @@ def build(
     """
     first = _first_call(reference, settings.batch_size)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    _check_output(model, first.first_rows(2).to(device), output)
+    unscored = _why_unscored(model, first.first_rows(2).to(device), output)
     sites = find_sites(model, first.to(device))
-    layers = chosen_layers(sites, settings)
-    attribution = create(
-        settings.importance_method,
-        model=model,
-        sites=sites,
-        layers=layers,
-        rule=settings.lrp_rule,
-        epsilon=settings.lrp_epsilon,
-        target=settings.target,
-        tap=settings.tap,
-        reduce=settings.reduce,
-        output=output,
-    )
+    ranked = settings.asks_for("IDC") and not unscored
+    layers = importance_layers(sites, settings) if ranked else ()
+    neurons, surprise = neuron_layers(sites, settings), surprise_layer(sites, settings)
+    read = [*layers, *neurons, *([] if surprise is None else [surprise])]
+    attribution: Attribution
+    if ranked:
+        attribution = create(
+            settings.importance_method,
+            model=model,
+            sites=sites,
+            layers=layers,
+            also=read,
+            rule=settings.lrp_rule,
+            epsilon=settings.lrp_epsilon,
+            target=settings.target,
+            tap=settings.tap,
+            reduce=settings.reduce,
+            output=output,
+        )
+    else:
+        attribution = ForwardOnly(
+            model,
+            sites,
+            tuple(dict.fromkeys(read)),
+            tap=settings.tap,
+            reduce=settings.reduce,
+            output=output,
+        )
     size = micro_batch(model, first.to(device), settings.memory // 4)
     accumulator = Accumulator(
         layers=layers,
-        correct_only=settings.correct == "only",
+        correct_only=ranked and settings.correct == "only",
         per_class=settings.classes != "all",
         budget=settings.memory // 4,
+        gathering=Gathering(neurons, surprise, settings),
     )
     try:
         found = stream(
@@ -96,14 +115,15 @@ def build(
         )
         _check_usable(found, settings)
         profile = _assemble(reference, settings, model_info, sites, found, attribution)
-        return dataclasses.replace(profile, echo=listen(model, first, output))
+        notes = (*profile.notes, f"IDC left out: {unscored}") if unscored else profile.notes
+        return dataclasses.replace(profile, notes=notes, echo=listen(model, first, output))
     finally:
         for spool in accumulator.spools.values():
             spool.close()
 
 
-def _check_output(model: nn.Module, call: ModelCall, output: Any) -> None:
-    """Refuse a model whose output is no class score before anything else is said about it.
+def _why_unscored(model: nn.Module, call: ModelCall, output: Any) -> str:
+    """Return why the model's output is no class score, empty where it is one.
 
     A forward that raises is left to the probe, which words that error.
     """
@@ -111,20 +131,8 @@ def _check_output(model: nn.Module, call: ModelCall, output: Any) -> None:
         try:
             answer = model(*call.args, **call.kwargs)
         except Exception:
-            return
-    if class_scores(answer, output) is None:
-        raise AttributionError(describe_output(answer))
-
-
-def chosen_layers(sites: SiteMap, settings: Settings) -> tuple[str, ...]:
-    """Return the layers in which important neurons are looked for."""
-    if settings.scope == "layer":
-        site = sites.find(settings.layer)
-        return (site.name,)
-    names = tuple(site.name for site in sites.candidates())
-    if not names:
-        sites.find(None)
-    return names
+            return ""
+    return "" if class_scores(answer, output) is not None else describe_output(answer)
 
 
 def _first_call(reference: Reference, batch_size: int) -> ModelCall:
@@ -166,7 +174,7 @@ def _assemble(
     counts: dict[str, CombinationCounts] = {}
     class_importance: dict[int, Importance] = {}
     notes = [*_notes(found, settings, importance), *sites.notes, *attribution.notes]
-    for label in class_filters(found, settings, names):
+    for label in class_filters(found, settings, names) if found.spools else ():
         scores = importance
         rows = np.ones(len(found.labels), dtype=bool)
         if label is not None:
@@ -184,7 +192,7 @@ def _assemble(
         for space, counted in spaces_of(scores, found, rows, (label, name), settings):
             spaces.append(space)
             counts[space.name] = counted
-    if not spaces:
+    if not spaces and found.spools:
         raise ProfileError(
             "no class has enough reference rows to be measured: "
             + "; ".join(note for note in notes if "is not measured" in note),
@@ -199,7 +207,8 @@ def _assemble(
         class_importance=class_importance,
         spaces=tuple(spaces),
         counts=counts,
-        notes=tuple(notes),
+        notes=(*notes, *found.statistics.notes),
+        statistics=found.statistics,
     )
     return dataclasses.replace(profile, fingerprint=content_fingerprint(profile))
 
@@ -291,4 +300,8 @@ def content_fingerprint(profile: Profile) -> str:
         counts = profile.counts[space.name]
         for array in (counts.codes, counts.classes, counts.counts, counts.fit_counts):
             digest.update(np.ascontiguousarray(array).tobytes())
+    plain, arrays = profile.statistics.to_parts()
+    digest.update(json.dumps(plain, sort_keys=True).encode())
+    for name in sorted(arrays):
+        digest.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
     return digest.hexdigest()

@@ -34,7 +34,7 @@ def cache_key(
     """
     clustered = max(CLUSTERED_NEURONS, settings.m if isinstance(settings.m, int) else 0)
     parts = [__version__, FORMAT, model_fingerprint, reference_fingerprint, clustered]
-    parts.append(settings.profile_values())
+    parts += [settings.profile_values(), settings.asks_for("IDC")]
     text = json.dumps([*parts, list(settings.class_names), extra], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

@@ -25,9 +25,11 @@ from pytest_deepimportance.profile.echo import Echo
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.provenance import ModelInfo, ReferenceInfo
 from pytest_deepimportance.statistics.combination_counts import CombinationCounts
+from pytest_deepimportance.statistics.gathering import ReferenceStatistics
 
-FORMAT = 1
-"""Version of the file. History: 1 = first release (IDC spaces and combination counts)."""
+FORMAT = 2
+"""Version of the file. History: 1 = IDC spaces and combination counts; 2 = and the statistics that
+the baseline criteria need."""
 
 KIND = "deepimportance-profile"
 _LFS = b"version https://git-lfs"
@@ -46,6 +48,8 @@ def serialise(profile: Profile) -> bytes:
         counts = profile.counts[space.name]
         for field in _COUNT_FIELDS:
             arrays[f"space{number}/{field}"] = np.ascontiguousarray(getattr(counts, field))
+    statistics, more = profile.statistics.to_parts()
+    arrays |= {f"statistics/{name}": np.asarray(array, order="C") for name, array in more.items()}
     header = {
         "kind": KIND,
         "format": FORMAT,
@@ -60,6 +64,7 @@ def serialise(profile: Profile) -> bytes:
         },
         "spaces": [space.to_json() for space in profile.spaces],
         "notes": list(profile.notes),
+        "statistics": statistics,
         "echo": None if profile.echo is None else dataclasses.asdict(profile.echo),
     }
     # In one entry, since safetensors writes several in a random order: equal profiles, equal bytes.
@@ -71,7 +76,7 @@ def _checksum(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> str:
     """Return a hash of everything in the file; the fingerprint covers what decides a result."""
     digest = hashlib.sha256(json.dumps(header).encode())
     for name in sorted(arrays):
-        values = np.ascontiguousarray(arrays[name])
+        values = np.asarray(arrays[name], order="C")
         digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
         digest.update(values.tobytes())
     return digest.hexdigest()
@@ -246,4 +251,12 @@ def _assemble(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Profil
         notes=tuple(header["notes"]),
         fingerprint=header["fingerprint"],
         echo=rebuild(Echo, header["echo"]),
+        statistics=ReferenceStatistics.from_parts(
+            header["statistics"],
+            {
+                name.removeprefix("statistics/"): values
+                for name, values in arrays.items()
+                if name.startswith("statistics/")
+            },
+        ),
     )

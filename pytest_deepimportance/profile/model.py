@@ -25,6 +25,7 @@ from pytest_deepimportance.provenance import (
 )
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.statistics.combination_counts import CombinationCounts
+from pytest_deepimportance.statistics.gathering import ReferenceStatistics
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Profile:
         fingerprint: Content hash; results of equal fingerprints may be merged.
         origin: "built", "cached" or the file it was loaded from (not part of the content).
         echo: What the model answers on made-up inputs, to notice that its code has changed.
+        statistics: What the baseline criteria need from the reference.
     """
 
     model: ModelInfo
@@ -55,10 +57,27 @@ class Profile:
     fingerprint: str = ""
     origin: str = "built"
     echo: Echo | None = None
+    statistics: ReferenceStatistics = field(default_factory=ReferenceStatistics)
+
+    def provided(self) -> dict[str, Any]:
+        """Return by name everything that criteria may need."""
+        found = self.statistics.provided()
+        if self.spaces:
+            found |= {"spaces": self.spaces, "combination_counts": self.counts}
+        return found
+
+    def layers_of(self, reads: str) -> tuple[str, ...]:
+        """Return the layers that a criterion looks at: see `Criterion.reads`."""
+        if reads == "importance":
+            return self.layers
+        if reads == "surprise":
+            surprise = self.statistics.surprise_layer
+            return () if surprise is None else (surprise,)
+        return tuple(self.statistics.layers)
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the layers that tests must record."""
+        """Names of the layers that hold important neurons."""
         names = {layer for space in self.spaces for layer, _ in space.neurons}
         return tuple(site.name for site in self.sites.sites if site.name in names)
 
@@ -132,10 +151,10 @@ class Profile:
                 site.type,
                 site.units,
                 site.activation or "its output",
-                total[site.name] / everything if everything else None,
+                total[site.name] / everything if everything and site.name in total else None,
             )
             for site in self.sites.sites
-            if site.name in total
+            if site.name in total or site.name in self.statistics.layers
         )
         return ProfileInfo(
             fingerprint=self.fingerprint,

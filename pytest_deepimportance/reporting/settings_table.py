@@ -9,7 +9,9 @@ from typing import Any
 
 from pytest_deepimportance.formatting import clean
 from pytest_deepimportance.parsing import byte_size
-from pytest_deepimportance.settings import PRESETS, TABLE, Setting, Settings
+from pytest_deepimportance.presets import PRESETS
+from pytest_deepimportance.setting import Setting
+from pytest_deepimportance.settings import TABLE, Settings
 
 _NARROWEST = 60
 _LONGEST_VALUE = 24

@@ -10,21 +10,28 @@ import torch
 from pytest_deepimportance.clustering.combinations import CombinationSpace
 from pytest_deepimportance.clustering.kmeans import cluster_activations
 from pytest_deepimportance.data.activations import ActivationBatch, LayerValues
+from pytest_deepimportance.statistics.bounds import Bounds
 from pytest_deepimportance.statistics.combination_counts import CombinationCounts
+from pytest_deepimportance.statistics.moments import Moments
+from tests.criteria.surprise_builders import provided_of
 
 LAYERS = {"conv": 5, "fc": 7}
 CLASSES = 3
 VARIANTS = ("layer", "all", "global", "classes")
 
 
-def activations(rows: int, seed: int) -> ActivationBatch:
-    """Rows of three classes, rounded so that some combinations repeat; a fifth is unlabelled."""
+def activations(rows: int, seed: int, wild: float = 1.0) -> ActivationBatch:
+    """Rows of three classes, rounded so that some combinations repeat; a fifth is unlabelled.
+
+    Every fourth row is multiplied by `wild`, to leave the reference's range.
+    """
     generator = np.random.default_rng(seed)
     predictions = generator.integers(0, CLASSES, rows)
     layers = {}
     for name, width in LAYERS.items():
         centres = np.random.default_rng(len(name)).normal(size=(CLASSES, width))
         values = centres[predictions] + generator.normal(size=(rows, width))
+        values[::4] *= wild
         tensor = torch.from_numpy(np.maximum(np.round(values, 1), 0).astype(np.float32))
         layers[name] = LayerValues(tensor, tensor.amin(1), tensor.amax(1))
     labels = np.where(generator.random(rows) < 0.2, -1, predictions)
@@ -75,7 +82,16 @@ def provided(variant: str) -> dict[str, Any]:
         "global": lambda: [space("global", ["conv", "fc"])],
         "classes": lambda: [space(f"fc:{c}", ["fc"], c) for c in range(CLASSES)],
     }[variant]()
+    bounds, moments = Bounds(), Moments()
+    for layer in LAYERS:
+        bounds.update(layer, REFERENCE.array(layer))
+        moments.update(layer, REFERENCE.array(layer))
     return {
         "spaces": tuple(spaces),
         "combination_counts": {one.name: counts(one) for one in spaces},
+        "layers": LAYERS,
+        "bounds": bounds,
+        "moments": moments,
+        "distances": dict.fromkeys(LAYERS, 0.7),
+        **provided_of(REFERENCE.array("fc"), REFERENCE.predictions, layer="fc"),
     }

@@ -15,12 +15,13 @@ from pytest_deepimportance.criteria import base
 from pytest_deepimportance.data.activations import ActivationBatch
 from tests.contract import provided as synthetic
 
-POOL = synthetic.activations(80, seed=7)
+POOL = synthetic.activations(80, seed=7, wild=3.0)
 rows_of_pool = st.lists(st.integers(0, len(POOL) - 1), max_size=30)
 given_provided = lru_cache(synthetic.provided)
 
 pytestmark = pytest.mark.parametrize(
-    ("name", "variant"), [(n, v) for n in base.names() for v in synthetic.VARIANTS]
+    ("name", "variant"),
+    [(n, v) for n in base.names() for v in (synthetic.VARIANTS if n == "IDC" else ["layer"])],
 )
 examples = settings(max_examples=15, deadline=None)
 
@@ -41,6 +42,17 @@ def measured(name, variant, rows):
 
 def values(criterion):
     return {row.key: row.fraction for row in criterion.compute()}
+
+
+def same(one, two):
+    """Compare rows: integers exactly, floats up to rounding."""
+    if one.unit != "float":
+        return one.compute() == two.compute()
+    pairs = zip(one.compute(), two.compute(), strict=True)
+    return all(
+        a.key == b.key and a.details == b.details and a.covered == pytest.approx(b.covered)
+        for a, b in pairs
+    )
 
 
 def keeps(name, rule):
@@ -65,7 +77,7 @@ def test_order_free(name, variant, rows, data):
     if not keeps(name, "order-free"):
         return
     shuffled = data.draw(st.permutations(rows))
-    assert measured(name, variant, shuffled).compute() == measured(name, variant, rows).compute()
+    assert same(measured(name, variant, shuffled), measured(name, variant, rows))
 
 
 @examples
@@ -77,25 +89,30 @@ def test_batch_size_free(name, variant, rows, data):
         stop = start + data.draw(st.integers(1, 7))
         criterion.update(batch_of(rows[start:stop]))
         start = stop
-    assert criterion.compute() == measured(name, variant, rows).compute()
+    assert same(criterion, measured(name, variant, rows))
 
 
 @examples
 @given(rows=rows_of_pool, more=rows_of_pool)
 def test_merge_is_the_union_in_any_order(name, variant, rows, more):
-    whole = measured(name, variant, rows + more).compute()
+    whole = measured(name, variant, rows + more)
     one, two = measured(name, variant, rows), measured(name, variant, more)
+    if not keeps(name, "shard-free"):
+        apart = values(one)[name] + values(two)[name]
+        one.merge(two)
+        assert max(values(measured(name, variant, rows))[name], 0) <= values(one)[name] <= apart
+        return
     one.merge(two)
-    assert one.compute() == whole
+    assert same(one, whole)
     if keeps(name, "order-free"):
         two.merge(measured(name, variant, rows))
-        assert two.compute() == whole
+        assert same(two, whole)
 
 
 @examples
 @given(rows=rows_of_pool)
 def test_idempotent(name, variant, rows):
-    if not keeps(name, "order-free"):
+    if not keeps(name, "idempotent"):
         return
     criterion = measured(name, variant, rows)
     once = criterion.compute()
@@ -110,7 +127,7 @@ def test_ratios_lie_between_0_and_1_and_counts_are_integers(name, variant, rows)
     for row in measured(name, variant, rows).compute():
         assert row.criterion == name
         assert row.unit == base.get(name).unit
-        assert isinstance(row.covered, int)
+        assert isinstance(row.covered, float if row.unit == "float" else int)
         if row.unit == "ratio":
             assert 0 <= row.covered <= row.total
 
@@ -161,8 +178,10 @@ def test_states_travel_between_processes_as_builtins(name, variant, rows, more):
     wire = gateway.loads(gateway.dumps(measured(name, variant, more).export()))
     criterion = measured(name, variant, rows)
     criterion.absorb(wire)
-    assert criterion.compute() == measured(name, variant, rows + more).compute()
-    assert criterion.export() == measured(name, variant, rows + more).export()
+    merged = measured(name, variant, rows)
+    merged.merge(measured(name, variant, more))
+    assert criterion.compute() == merged.compute()
+    assert criterion.export() == merged.export()
 
 
 def test_a_deep_copy_goes_its_own_way(name, variant):
@@ -188,8 +207,9 @@ def test_gradient_modes_may_change_between_updates(name, variant):
     with torch.no_grad():
         criterion.update(batch_of(range(20, 40)))
     criterion.update(batch_of(range(40, 60)))
-    criterion.update(batch)
-    assert criterion.compute() == measured(name, variant, range(len(POOL))).compute()
+    assert same(criterion, measured(name, variant, range(60)))
+    criterion.update(batch.select(np.arange(60, len(POOL))))
+    assert same(criterion, measured(name, variant, range(len(POOL))))
 
 
 def test_neither_the_batch_nor_the_random_state_is_touched(name, variant):

@@ -13,6 +13,7 @@ from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.engine.assemble import SessionState, TestState
 from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.profile.model import Profile
+from pytest_deepimportance.settings import from_keywords
 from tests.profile.builders import Mlp
 
 
@@ -33,12 +34,16 @@ def batch_of(x: torch.Tensor, labels: torch.Tensor | None = None) -> ActivationB
     )  # fmt: skip
 
 
+# Not NLC and CC, whose numbers depend on how often and in which order rows come, by definition.
+SETTINGS = from_keywords(criteria="IDC,NC,KMNC,NBC,SNAC,TKNC,TKNP,LSC,DSC,MDSC")
+
+
 def state_of_rows(
     profile: Profile, key: str, x: torch.Tensor, labels: torch.Tensor | None = None, **changes: int
 ) -> BlockState:
     """The state of a block that recorded `x` in one pass."""
     batch = batch_of(x, labels)
-    criteria = new_criteria(profile)
+    criteria = new_criteria(profile, SETTINGS)
     for criterion in criteria.values():
         criterion.update(batch)
     return BlockState(

@@ -12,7 +12,7 @@ from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.results import Report, RunInfo
 from pytest_deepimportance.settings import TABLE, from_keywords
-from tests.engine.builders import session, state_of_rows
+from tests.engine.builders import SETTINGS, session, state_of_rows
 from tests.profile.builders import profile_of, rows
 
 X, Y = rows(60, seed=2)
@@ -30,7 +30,8 @@ def block(profile: Profile, key: str, start: int, stop: int, **changes: Any) -> 
 
 
 def report(profile: Profile, state: SessionState, **settings: Any) -> Report:
-    return assemble(profile, from_keywords(**settings), state)
+    chosen = {"criteria": SETTINGS.criteria, **settings}
+    return assemble(profile, from_keywords(**chosen), state)
 
 
 def test_a_fixture_block_counts_once_in_its_suite_and_in_every_suite_that_claims_it(

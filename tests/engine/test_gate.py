@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from pytest_deepimportance.engine.assemble import assemble
 from pytest_deepimportance.gating import judge
 from pytest_deepimportance.results import CriterionRow, Report
-from pytest_deepimportance.settings import from_keywords
 from pytest_deepimportance.thresholds import parse_threshold
-from tests.engine.builders import session, state_of_rows
+from tests.engine.builders import SETTINGS, session, state_of_rows
 from tests.oracles import reference_gate
 from tests.profile.builders import profile_of, rows
 
@@ -25,7 +24,7 @@ def report() -> Report:
     state = session(
         {"a": ("clean", "passed", [("main", "a")])}, [("main", state_of_rows(profile, "a", x, y))]
     )
-    return assemble(profile, from_keywords(), state)
+    return assemble(profile, SETTINGS, state)
 
 
 def with_row(report: Report, **numbers: int) -> Report:

@@ -13,7 +13,7 @@ from pytest_deepimportance.profile.file import serialise
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.results import RunInfo
 from pytest_deepimportance.settings import from_keywords
-from tests.engine.builders import state_of_rows
+from tests.engine.builders import SETTINGS, state_of_rows
 from tests.profile.builders import profile_of, rows
 
 X, Y = rows(40, seed=2)
@@ -26,7 +26,9 @@ def profile() -> Profile:
 
 
 def collector(**settings: Any) -> Collector:
-    return Collector(SimpleNamespace(), from_keywords(**settings))  # type: ignore[arg-type]
+    config = SimpleNamespace(hook=SimpleNamespace(pytest_idc_criteria=list))
+    chosen = {"criteria": SETTINGS.criteria, **settings}
+    return Collector(config, from_keywords(**chosen))  # type: ignore[arg-type]
 
 
 def payload(

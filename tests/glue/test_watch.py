@@ -9,6 +9,7 @@ from pytest_deepimportance.glue.watch import Watch
 from pytest_deepimportance.profile.file import deserialise
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.recorder import Recorder
+from pytest_deepimportance.settings import Settings
 from tests.profile.builders import Mlp, profile_of, rows
 
 X, _ = rows(40, seed=2)
@@ -28,7 +29,7 @@ def watch(profile: Profile) -> Iterator[Watch]:
         model_fingerprint=profile.model.fingerprint,
     )  # fmt: skip
     recorder.attach()
-    yield Watch(model, None, profile, recorder)
+    yield Watch(model, None, profile, recorder, Settings())
     recorder.detach()
 
 

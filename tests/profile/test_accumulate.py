@@ -11,6 +11,7 @@ from pytest_deepimportance.data.reference import open_reference
 from pytest_deepimportance.models.sites import find_sites
 from pytest_deepimportance.profile.accumulate import Accumulated, Accumulator, stream
 from pytest_deepimportance.settings import Settings, from_keywords
+from pytest_deepimportance.statistics.gathering import Gathering
 from tests.profile.builders import Mlp, rows
 
 LAYERS = ("fc1", "fc2")
@@ -33,7 +34,9 @@ def accumulated(
         "lrp", model=model, sites=sites, layers=LAYERS, rule="epsilon", epsilon=1e-6,
         target="predicted", tap="post", reduce="mean", output=None,
     )  # fmt: skip
-    adder = Accumulator(LAYERS, correct_only, per_class, budget)
+    adder = Accumulator(
+        LAYERS, correct_only, per_class, budget, Gathering(LAYERS, None, Settings())
+    )
     return stream(
         reference, lrp, adder, batch_size=batch_size, micro_batch=micro_batch,
         device=torch.device("cpu"),
@@ -136,7 +139,7 @@ def test_progress_ends_at_the_number_of_rows() -> None:
         target="predicted", tap="post", reduce="mean", output=None,
     )  # fmt: skip
     stream(
-        reference, lrp, Accumulator(["fc2"], True, False, 1 << 20), batch_size=20, micro_batch=20,
+        reference, lrp, Accumulator(["fc2"], True, False, 1 << 20, Gathering(["fc2"], None, Settings())), batch_size=20, micro_batch=20,
         device=torch.device("cpu"), progress=lambda done, whole: seen.append((done, whole)),
     )  # fmt: skip
     assert seen == [(20, 50), (40, 50), (50, 50)]

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from pytest_deepimportance.errors import (
-    AttributionError,
     LayerError,
     ProfileError,
     ReferenceDataError,
@@ -151,6 +150,15 @@ class Pair(Mlp):
         return {"boxes": super().forward(x).sum(), "n": 1}
 
 
+def test_without_class_scores_only_what_needs_a_class_is_left_out() -> None:
+    profile = profile_of(model=Pair())
+    held = profile.provided()
+    assert {"layers", "bounds", "moments", "distances"} <= set(held)
+    assert not {"spaces", "traces", "class_moments"} & set(held)
+    assert any(n.startswith("IDC left out: the model's output is a dict") for n in profile.notes)
+    assert any("without a class" in note for note in profile.notes)
+
+
 CASES: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     "empty": (ReferenceDataError, "empty", lambda: profile_of(rows(0))),
     "few": (ReferenceDataError, "only 9 of 9", lambda: profile_of(rows(9))),
@@ -161,7 +169,6 @@ CASES: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
         LayerError, "no hidden layer", lambda: profile_of(model=nn.Linear(4, 3), scope="all"),
     ),
     "unknown layer": (LayerError, "fc2", lambda: profile_of(layer="fc22")),
-    "no scores": (AttributionError, "score", lambda: profile_of(model=Pair())),
     "forward raises": (LayerError, "shape", lambda: profile_of((torch.zeros(20, 7), rows(20)[1]))),
     "classes too small": (
         ProfileError, "class 0 .* 150 needed", lambda: profile_of(classes="each", min_values=150),

@@ -21,7 +21,8 @@ OTHER: dict[str, Any] = {
     "k": 3, "k_range": (2, 3), "layer": "fc1", "scope": "all", "normalize": "none",
     "classes": "each", "zeros": "drop", "min_values": 5, "correct": "all", "target": "label",
     "lrp_rule": "z", "lrp_epsilon": 1e-3, "tap": "pre", "reduce": "max", "output": "a:b",
-    "seed": 1,
+    "seed": 1, "neuron_layers": "hidden", "surprise_layer": "fc1", "surprise_labels": "true",
+    "trace_rows": 7,
 }  # fmt: skip
 
 

@@ -57,6 +57,7 @@ class LrpAttribution:
         model: Any eager module; it is neither patched nor changed.
         sites: Where its layers are read.
         layers: Names of the layers whose relevance is wanted.
+        also: Names of further layers, whose activations are read only.
         rule: "epsilon", or "z" (epsilon 0) for linear operations.
         epsilon: Absolute stabiliser, added to z with its sign, sign(0) = +1.
         target: "predicted", "label" or a class index.
@@ -89,6 +90,7 @@ class LrpAttribution:
         output: Callable[[Any], Any] | None = None,
         check_forward: bool = True,
         conserve_every: int = 1,
+        also: Sequence[str] = (),
     ) -> None:
         if rule not in RULES or not epsilon >= 0:
             raise AttributionError(
@@ -104,6 +106,7 @@ class LrpAttribution:
                 fix="deepimportance layers MODEL lists the layers that can be measured.",
             )
         self._wanted = [sites.find(layer) for layer in layers]
+        self._also = [s for s in map(sites.find, also) if s not in self._wanted]
         self._tap, self._reduce, self._output = tap, reduce, output
         self._check, self._conserve_every = check_forward, conserve_every
         self._batches = 0
@@ -143,7 +146,9 @@ class LrpAttribution:
         run = Pass(model, device, self.epsilon, ledger)
         mode = RelevanceMode(run)
         watch = Watch(run, mode, self._reduce, padding_mask(call))
-        wanted = self.sites.sites if every_site else self._wanted
+        wanted = self.sites.sites if every_site else (*self._wanted, *self._also)
+        if not every_site:
+            watch.read_only = frozenset(site.name for site in self._also)
         reader = SiteReader(model, wanted, watch.on_site, tap=self._tap, in_graph=True)
         begun = dataclasses.replace(call, args=run.begin(call.args), kwargs=run.begin(call.kwargs))
         reader.attach()
@@ -207,7 +212,9 @@ class LrpAttribution:
             for name in names
         }
         usable = torch.isfinite(target)
-        for name in names:
+        extra = [s.name for s in self._also if s.name in watch.values]
+        read = [*names, *(n for n in extra if len(watch.values[n].values) == call.rows)]
+        for name in read:
             usable &= watch.values[name].finite()
         finite = torch.stack([torch.isfinite(relevance[name]).all(1) for name in names])
         accounts = torch.empty(0, call.rows) if ledger is None else ledger.table(target)
@@ -225,7 +232,7 @@ class LrpAttribution:
         if ledger is not None:
             kept = conservation(table[2 + len(names) :], rows)
         activations = ActivationBatch(
-            layers={name: watch.values[name] for name in names},
+            layers={name: watch.values[name] for name in read},
             digests=row_digests(call),
             predictions=table[0].numpy().astype(np.int64),
             labels=_labels(call),

@@ -25,11 +25,13 @@ class Watch:
     Attributes:
         values: Activations by layer.
         relevance: By layer (N, U), for the layers that relevance reached.
+        read_only: Layers whose activations are wanted, but not their relevance.
     """
 
     def __init__(self, run: Pass, mode: RelevanceMode, reduce: str, mask: Tensor | None) -> None:
         self.values: dict[str, LayerValues] = {}
         self.relevance: dict[str, Tensor] = {}
+        self.read_only: frozenset[str] = frozenset()
         self._run, self._mode = run, mode
         self._reduce, self._mask = reduce, mask
 
@@ -39,6 +41,8 @@ class Watch:
             with torch.no_grad():
                 values = reduce_to_neurons(tensor, site, self._reduce, self._mask)
                 self.values[site.name] = values
+            if site.name in self.read_only:
+                return None
             replacement = None
             if not is_signal(tensor):
                 # The graph begins here: without accounts, nothing before a site needs one.

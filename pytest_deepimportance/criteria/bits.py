@@ -1,0 +1,206 @@
+"""What the criteria that mark items of neurons share: bitmaps, their union, their rows.
+
+Three bitmaps are kept. `seen`: covered. `sure`: covered by a value that is not within rounding of
+the boundary that decided it. `possible`: covered, or within rounding of being so. The same model
+gives slightly other values at another batch size or on another device; the items in doubt are
+those possible but not sure, and the report counts them.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pytest_deepimportance.criteria.base import Criterion
+from pytest_deepimportance.data.activations import ActivationBatch
+from pytest_deepimportance.errors import LayerError
+from pytest_deepimportance.results import CriterionRow
+
+if TYPE_CHECKING:
+    from typing import Self  # Python 3.11; never imported when the code runs
+
+CHUNK = 1024
+"""Rows processed at a time: what is derived from them stays in the processor's cache."""
+
+Bitmap = NDArray[np.uint8]
+
+
+class BitCriterion(Criterion):
+    """A ratio of marked items; every neuron has the same number of them.
+
+    Args:
+        layers: Neurons of each layer, in network order.
+        places: Items per neuron.
+    """
+
+    unit = "ratio"
+    seen: Tensor
+    sure: Tensor
+    possible: Tensor
+    visited: Tensor
+
+    def __init__(self, layers: Mapping[str, int], places: int = 1) -> None:
+        super().__init__()
+        self.layers = dict(layers)
+        self.places = places
+        ends = np.cumsum([0, *self.layers.values()])
+        self._spans = {
+            name: slice(int(start), int(stop))
+            for name, start, stop in zip(self.layers, ends[:-1], ends[1:], strict=True)
+        }
+        shape = (int(ends[-1]), -(-places // 8))
+        for bitmap in ("seen", "sure", "possible"):
+            self.register_buffer(bitmap, torch.zeros(shape, dtype=torch.uint8))
+        self.register_buffer("visited", torch.zeros(len(self.layers), dtype=torch.bool))
+
+    @torch.no_grad()
+    def update(self, batch: ActivationBatch) -> None:
+        """Mark what the rows of one forward pass cover.
+
+        Raises:
+            LayerError: A layer has another number of neurons than in the reference.
+        """
+        if not len(batch):
+            return
+        for part in batch.chunks(CHUNK):
+            for number, name in enumerate(self.layers):
+                if name in part.layers:
+                    check_width(name, part, self.layers[name])
+                    self.visited[number] = True
+                    self._update_layer(name, part)
+
+    @abstractmethod
+    def _update_layer(self, name: str, batch: ActivationBatch) -> None:
+        """Mark what the rows cover in one layer."""
+
+    def counted(self, name: str) -> NDArray[np.bool_] | None:
+        """Return which neurons of a layer count, (U,); None: all of them."""
+        return None
+
+    def details(self, name: str) -> dict[str, int]:
+        """Return further numbers of a layer, which the pooled row adds up."""
+        return {}
+
+    def remarks(self) -> dict[str, Any]:
+        """Return further details of the pooled row."""
+        return {}
+
+    def merge(self, other: Self) -> None:
+        """Take in everything that `other` has marked."""
+        for name, buffer in self.named_buffers():
+            buffer |= other.get_buffer(name)
+
+    def reset(self) -> None:
+        """Forget everything seen."""
+        for buffer in self.buffers():
+            buffer.zero_()
+
+    def compute(self) -> tuple[CriterionRow, ...]:
+        """Return the row over all layers, then one per layer."""
+        rows = [self._row(name) for name in self.layers]
+        details: dict[str, Any] = {}
+        for row in rows:
+            for key, value in row.details.items():
+                details[key] = details.get(key, 0) + value
+        absent = [
+            n for n, visited in zip(self.layers, self.visited.tolist(), strict=True) if not visited
+        ]
+        if self.visited.any() and absent:
+            details["unvisited_layers"] = absent
+        pooled = CriterionRow(
+            self.name,
+            self.unit,
+            sum(row.covered for row in rows),
+            sum(row.total for row in rows),
+            details={**details, **self.remarks()},
+        )
+        return (pooled, *rows)
+
+    def _row(self, name: str) -> CriterionRow:
+        span, kept = self._spans[name], self.counted(name)
+        seen, sure, possible = (
+            self.bitmap(bitmap)[span] if kept is None else self.bitmap(bitmap)[span][kept]
+            for bitmap in ("seen", "sure", "possible")
+        )
+        details = {"near_boundary": count_bits(possible & ~sure), **self.details(name)}
+        return CriterionRow(
+            self.name, self.unit, count_bits(seen), len(seen) * self.places, layer=name,
+            details=details,
+        )  # fmt: skip
+
+    def bitmap(self, name: str) -> Bitmap:
+        """Return a bitmap of all layers, (U of all, bytes), sharing its memory."""
+        array: Bitmap = self.get_buffer(name).numpy()
+        return array
+
+    def mark(
+        self,
+        name: str,
+        seen: NDArray[np.bool_],
+        sure: NDArray[np.bool_],
+        possible: NDArray[np.bool_],
+    ) -> None:
+        """Mark items of a layer, each (U, places); `sure` in `seen`, `seen` in `possible`."""
+        for bitmap, items in (("seen", seen), ("sure", sure), ("possible", possible)):
+            part = self.bitmap(bitmap)[self._spans[name]]
+            part |= np.packbits(items, axis=1, bitorder="little")
+
+    def export(self) -> dict[str, Any]:
+        """Return the state as builtins and bytes; doubt is kept as the difference to `seen`."""
+        # The three bitmaps are almost equal: their differences compress to almost nothing.
+        seen = self.seen.clone()
+        self.sure ^= seen
+        self.possible ^= seen
+        try:
+            return super().export()
+        finally:
+            self.sure ^= seen
+            self.possible ^= seen
+
+    def _restored(self, state: Mapping[str, Any]) -> Self:
+        other = super()._restored(state)
+        other.sure ^= other.seen
+        other.possible ^= other.seen
+        return other
+
+
+_ONES = np.array([bin(byte).count("1") for byte in range(256)], dtype=np.uint8)
+
+
+def count_bits(bitmap: Bitmap) -> int:
+    """Return the number of ones."""
+    return int(_ONES[bitmap].sum(dtype=np.int64))
+
+
+def check_width(name: str, batch: ActivationBatch, width: int) -> None:
+    """Refuse a layer with another number of neurons than the reference had.
+
+    Raises:
+        LayerError: As said.
+    """
+    found = batch.layers[name].values.shape[1]
+    if found != width:
+        raise LayerError(
+            f"layer {name!r} has {found} neurons here, but {width} in the reference",
+            "Neuron by neuron comparison needs the same neurons.",
+            "Give inputs of the shape the reference has (with idc_reduce = none every position is "
+            "a neuron), or build the profile again.",
+        )
+
+
+def extremes(
+    batch: ActivationBatch, layer: str
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return each neuron's smallest and largest value over the rows, (U,) both."""
+    key = ("extremes", layer)
+    if key not in batch.memo:
+        values = batch.array(layer)
+        batch.memo[key] = (values.min(axis=0), values.max(axis=0))
+    found: tuple[NDArray[np.floating], NDArray[np.floating]] = batch.memo[key]
+    return found

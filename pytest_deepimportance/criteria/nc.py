@@ -1,0 +1,83 @@
+"""Neuron coverage: neurons that some input activates beyond a threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_deepimportance.criteria.base import register
+from pytest_deepimportance.criteria.bits import BitCriterion
+from pytest_deepimportance.data.activations import ActivationBatch, as_array
+
+Rows = NDArray[np.float64]
+
+
+@register
+class NeuronCoverage(BitCriterion):
+    """NC = neurons with a scaled value above the threshold for some input / neurons.
+
+    Pei, Cao, Yang, Jana: DeepXplore, SOSP 2017, section 4.1. A layer's values are scaled to [0, 1]
+    for each input by itself; a layer in which all values of an input are equal activates nothing.
+
+    Args:
+        layers: Neurons of each layer.
+        nc_threshold: A scaled value must be above it.
+        nc_scale: Scale by the extremes of the unreduced values ("map"), of the neurons' values
+            ("channel_mean_first"), or not at all ("none").
+        bounds_tolerance: Values within half of it of the threshold are in doubt, nothing else.
+    """
+
+    name = "NC"
+    needs = ("layers",)
+    options = ("nc_threshold", "nc_scale", "bounds_tolerance")
+
+    def __init__(
+        self,
+        layers: Mapping[str, int],
+        nc_threshold: float = 0.75,
+        nc_scale: str = "map",
+        bounds_tolerance: float = 1e-5,
+    ) -> None:
+        super().__init__(layers)
+        self._threshold, self._scale, self._tolerance = nc_threshold, nc_scale, bounds_tolerance
+
+    def _update_layer(self, name: str, batch: ActivationBatch) -> None:
+        low, high = self._extremes(name, batch)
+        values = batch.array(name)
+        active = high > low
+        if not active.all():
+            low, high, values = low[active], high[active], values[active]
+        if not len(values):
+            return
+        # Scaled values above t are those above low + t (high - low): one comparison a value.
+        needed = low + self._threshold * (high - low)
+        excess = (values - needed[:, None]).max(axis=0)
+        size = np.maximum(np.maximum(np.abs(low), np.abs(high)), high - low)
+        seen = excess > 0
+        unsure = np.flatnonzero(np.abs(excess) <= _SLACK * size.max())
+        if len(unsure):
+            scaled = (values[:, unsure] - low[:, None]) / (high - low)[:, None]
+            seen[unsure] = (scaled > self._threshold).any(axis=0)
+        room = self._tolerance / 2 * float(size.max())
+        sure, possible = seen & (excess > room), seen | (excess > -room)
+        if not room:
+            sure = possible = seen
+        self.mark(name, seen[:, None], sure[:, None], possible[:, None])
+
+    def _extremes(self, name: str, batch: ActivationBatch) -> tuple[Rows, Rows]:
+        """Return what each row is scaled by, (N,) both."""
+        layer = batch.layers[name]
+        if self._scale == "none":
+            return np.zeros(len(batch)), np.ones(len(batch))
+        if self._scale == "map" and layer.smallest is not None and layer.largest is not None:
+            low, high = as_array(layer.smallest), as_array(layer.largest)
+        else:
+            values = batch.array(name)
+            low, high = values.min(axis=1), values.max(axis=1)
+        return low.astype(np.float64), high.astype(np.float64)
+
+
+_SLACK = 1e-12
+"""Within this part of the magnitude the short comparison is decided by the definition itself."""

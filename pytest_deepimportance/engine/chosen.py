@@ -1,0 +1,65 @@
+"""Which criteria are measured, and what is left out, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_deepimportance.criteria.base import get, names
+from pytest_deepimportance.errors import SettingsError
+from pytest_deepimportance.profile.model import Profile
+from pytest_deepimportance.settings import Settings
+
+
+def asked_for(settings: Settings) -> tuple[str, ...]:
+    """Return the names of the criteria that the settings ask for, in the order of the table.
+
+    Raises:
+        SettingsError: There is no such criterion.
+    """
+    if "all" in settings.criteria:
+        return names()
+    for name in settings.criteria:
+        get(name)
+    return tuple(name for name in names() if name in settings.criteria)
+
+
+def measurable(profile: Profile, settings: Settings) -> tuple[str, ...]:
+    """Return the criteria asked for that the profile holds everything for.
+
+    Raises:
+        SettingsError: There is none, or no such criterion.
+    """
+    wanted = asked_for(settings)
+    provided = profile.provided()
+    found = tuple(n for n in wanted if all(need in provided for need in get(n).needs))
+    if not found:
+        why = [note for note in profile.notes if "left out" in note]
+        raise SettingsError(
+            f"none of the criteria asked for can be measured with this profile: {_list(wanted)}",
+            "\n".join(why),
+            "Ask for others with --idc-criteria, or build the profile again.",
+        )
+    return found
+
+
+def left_out(profile: Profile, settings: Settings) -> list[str]:
+    """Return what to say of criteria that are asked for but not measured.
+
+    Nothing on those of which the profile's own notes say why.
+    """
+    found = measurable(profile, settings)
+    said = " ".join(note.partition(" left out")[0] for note in profile.notes if "left out" in note)
+    silent = [n for n in asked_for(settings) if n not in found and n not in said.split(", ")]
+    if not silent:
+        return []
+    return [f"{_list(silent)} left out: the profile does not hold what it takes"]
+
+
+def recorded_layers(profile: Profile, criteria: Sequence[str]) -> tuple[str, ...]:
+    """Return the layers that these criteria look at, in network order."""
+    wanted = {layer for name in criteria for layer in profile.layers_of(get(name).reads)}
+    return tuple(site.name for site in profile.sites.sites if site.name in wanted)
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,136 @@
+"""Centres: rows that lie further than a threshold from every centre before them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+
+_BLOCK = 256
+"""Rows compared at a time with the centres so far, and then with each other."""
+
+_LARGE = 1e15
+"""Squares of larger numbers do not fit into single precision."""
+
+
+class Centres:
+    """The centres of one layer, grown row by row, exactly as the definition does it.
+
+    Distances come from a matrix product in the rows' own precision; those that this leaves in
+    doubt are computed again in float64, as the square root of the sum of squared differences.
+
+    Args:
+        threshold: A row further than this from every centre becomes one.
+        squared: Compare the squared distance with the threshold.
+        relative: Distances within this part of the rows' size of the threshold are counted as near
+            the boundary; it is a matter of rounding on which side they fall.
+
+    Attributes:
+        near: Digests of rows whose distance to the nearest centre is near the threshold.
+    """
+
+    def __init__(self, threshold: float, squared: bool = False, relative: float = 0.0) -> None:
+        self._threshold, self._squared, self._relative = threshold, squared, relative
+        self._limit = math.sqrt(threshold) if squared else threshold
+        self.near: set[int] = set()
+        self._count = 0
+        self._rows: Floats = np.empty((0, 0), dtype=np.float32)
+        self._norms: NDArray[np.floating] = np.empty(0, dtype=np.float32)
+        self._origin: Floats = np.empty(0, dtype=np.float32)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def rows(self) -> Floats:
+        """The centres in the order in which they were found, (C, U)."""
+        return self._rows[: self._count]
+
+    def add(self, values: Floats, digests: NDArray[np.uint64]) -> None:
+        """Take in rows (N, U) in their order; `digests` name them."""
+        for start in range(0, len(values), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            self._add_block(values[part], digests[part])
+
+    def merge(self, other: Centres) -> None:
+        """Take in the centres of `other` in their order."""
+        self.near |= other.near
+        self.add(other.rows, np.empty(0, dtype=np.uint64))
+
+    def restore(self, rows: Floats, near: NDArray[np.uint64]) -> None:
+        """Replace everything by these centres."""
+        self._count, self.near = 0, set(near.tolist())
+        self._append(rows)
+
+    def _add_block(self, values: Floats, digests: NDArray[np.uint64]) -> None:
+        if np.abs(values).max(initial=0.0) > _LARGE:
+            values = values.astype(np.float64)
+        if self._rows.dtype != values.dtype and self._count:
+            kind = np.promote_types(self._rows.dtype, values.dtype)
+            known = self.rows.astype(kind)
+            values, self._count = values.astype(kind), 0
+            self._append(known)
+        if not self._count:
+            self._append(values[:1])
+            values, digests = values[1:], digests[1:]
+        candidates = self._away(values, digests, self.rows, self._norms[: self._count])
+        values, digests = values[candidates], digests[candidates] if len(digests) else digests
+        while len(values):  # the first of the rest is a centre: drop what lies near it
+            self._append(values[:1])
+            rest, marks = values[1:], digests[1:]
+            last = slice(self._count - 1, self._count)
+            kept = self._away(rest, marks, self._rows[last], self._norms[last])
+            values, digests = rest[kept], marks[kept] if len(marks) else marks
+
+    def _append(self, rows: Floats) -> None:
+        if not self._count:
+            self._origin = rows[0].copy() if len(rows) else np.zeros(0, dtype=rows.dtype)
+            self._rows = np.empty((64, rows.shape[1]), dtype=rows.dtype)
+            self._norms = np.empty(64, dtype=rows.dtype)
+        needed = self._count + len(rows)
+        if needed > len(self._rows):
+            size = max(needed, 2 * len(self._rows))
+            self._rows = np.resize(self._rows, (size, self._rows.shape[1]))
+            self._norms = np.resize(self._norms, size)
+        part = slice(self._count, needed)
+        self._rows[part] = rows
+        self._norms[part] = _norms(rows - self._origin)
+        self._count = needed
+
+    def _away(
+        self, values: Floats, digests: NDArray[np.uint64], centres: Floats, norms: Floats
+    ) -> NDArray[np.bool_]:
+        """Return which rows are further than the threshold from all `centres`, (N,)."""
+        shifted = values - self._origin
+        own = _norms(shifted)
+        squares = shifted @ (centres - self._origin).T
+        squares *= -2
+        squares += norms
+        squares += own[:, None]
+        nearest = squares.min(axis=1)
+        limit = self._limit**2
+        # Rounding of a sum of U products, and of the differences that went into it.
+        size = np.sqrt(own) + math.sqrt(float(norms.max()))
+        raw = float(np.abs(values).max(initial=0.0) + np.abs(self._origin).max(initial=0.0))
+        eps = float(np.finfo(squares.dtype).eps)
+        error = eps * ((values.shape[1] + 8) * size**2 + 8 * raw * size)
+        away: NDArray[np.bool_] = nearest > limit + error
+        doubt = np.flatnonzero(~away & (nearest > limit - error))
+        for row in doubt.tolist():
+            close = np.flatnonzero(squares[row] <= limit + error[row])
+            difference = centres[close].astype(np.float64) - values[row]
+            exact = np.einsum("cu,cu->c", difference, difference)
+            away[row] = bool(((exact if self._squared else np.sqrt(exact)) > self._threshold).all())
+        if self._relative and len(digests):
+            distance = np.sqrt(np.maximum(nearest, 0.0))
+            near = np.abs(distance - self._limit) <= self._relative * size
+            self.near.update(digests[near].tolist())
+        return away
+
+
+def _norms(rows: Floats) -> Floats:
+    """Return the squared length of each row, (N,)."""
+    return np.asarray(np.einsum("nu,nu->n", rows, rows))
