@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pytest_deepimportance.criteria.base import Criterion, create
 from pytest_deepimportance.criteria.bits import CHUNK
+from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.engine.chosen import measurable
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
@@ -93,7 +94,28 @@ def state_of(block: Block, criteria: Mapping[str, Criterion]) -> BlockState:
     Args:
         criteria: By name; they stay as they are (`fresh` ones are made of them).
     """
-    batches = block.batches()
+    return measured(
+        block.key,
+        block.kind,
+        block.batches(),
+        criteria,
+        passes=block.counted_passes,
+        non_finite=block.non_finite,
+        train_mode_passes=block.train_mode_passes,
+    )
+
+
+def measured(
+    key: str,
+    kind: str,
+    batches: Sequence[ActivationBatch],
+    criteria: Mapping[str, Criterion],
+    *,
+    passes: int = 1,
+    non_finite: Mapping[str, int],
+    train_mode_passes: int = 0,
+) -> BlockState:
+    """Measure batches of finite rows as one block; see `BlockState`."""
     criteria = {name: criterion.fresh() for name, criterion in criteria.items()}
     for batch in batches:
         # Chunks fit into the cache, and what several criteria derive from one is kept with it.
@@ -101,15 +123,15 @@ def state_of(block: Block, criteria: Mapping[str, Criterion]) -> BlockState:
             for criterion in criteria.values():
                 criterion.update(chunk)
     return BlockState(
-        key=block.key,
-        kind=block.kind,
-        passes=block.counted_passes,
+        key=key,
+        kind=kind,
+        passes=passes,
         digests=_joined([batch.digests for batch in batches], np.dtype(np.uint64)),
         labels=_joined([batch.labels for batch in batches], np.dtype(np.int64)),
         predictions=_joined([batch.predictions for batch in batches], np.dtype(np.int64)),
         criteria={name: criterion.export() for name, criterion in criteria.items()},
-        non_finite=dict(block.non_finite),
-        train_mode_passes=block.train_mode_passes,
+        non_finite={layer: rows for layer, rows in non_finite.items() if rows},
+        train_mode_passes=train_mode_passes,
     )
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,6 +26,7 @@ from pytest_deepimportance.models.sites import find_sites
 from pytest_deepimportance.profile.accumulate import Accumulated, Accumulator, Progress, stream
 from pytest_deepimportance.profile.echo import listen
 from pytest_deepimportance.profile.forward import ForwardOnly
+from pytest_deepimportance.profile.identity import content_fingerprint
 from pytest_deepimportance.profile.layers import importance_layers, neuron_layers, surprise_layer
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.profile.spaces import class_filters, spaces_of
@@ -286,22 +285,3 @@ def _notes(found: Accumulated, settings: Settings, importance: Importance) -> li
             "so the choice of important neurons may be off"
         )
     return notes
-
-
-def content_fingerprint(profile: Profile) -> str:
-    """Return a hash of all that decides a result: weights, settings, neurons, clusters, counts."""
-    digest = hashlib.sha256()
-    digest.update(profile.model.fingerprint.encode())
-    digest.update(json.dumps(profile.settings, sort_keys=True).encode())
-    for space in profile.spaces:
-        digest.update(json.dumps([space.name, list(space.neurons)]).encode())
-        for clustering in space.clusterings:
-            digest.update(np.asarray(clustering.centroids, dtype="<f8").tobytes())
-        counts = profile.counts[space.name]
-        for array in (counts.codes, counts.classes, counts.counts, counts.fit_counts):
-            digest.update(np.ascontiguousarray(array).tobytes())
-    plain, arrays = profile.statistics.to_parts()
-    digest.update(json.dumps(plain, sort_keys=True).encode())
-    for name in sorted(arrays):
-        digest.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
-    return digest.hexdigest()
