@@ -67,17 +67,21 @@ def _trained(model: nn.Module, weights: Path) -> nn.Module:
     return model.eval()
 
 
-def mnist_lenet5(shared: Path, data: Path | None) -> Workload | None:
-    """Return the paper's LeNet-5 on MNIST, None when weights or images are absent."""
+def mnist_lenet5(shared: Path, data: Path | None, reference: int = 60_000) -> Workload | None:
+    """Return the paper's LeNet-5 on MNIST, None when weights or images are absent.
+
+    Args:
+        reference: Training images to use, the first ones.
+    """
     weights = shared / "data" / "models" / "deepimportance_lenet5_mnist.safetensors"
     folders = [folder / "MNIST" / "raw" for folder in _mnist_folders(shared, data)]
     raw = next((folder for folder in folders if folder.is_dir()), None)
     if raw is None or not weights.exists():
         return None
     return Workload(
-        "the paper's LeNet-5 on MNIST (60,000 and 10,000 images)",
+        f"the paper's LeNet-5 on MNIST ({reference:,} and 10,000 images)",
         _trained(lenet5(1, 28), weights),
-        (_mnist_images(raw, "train"), _mnist_labels(raw, "train")),
+        (_mnist_images(raw, "train")[:reference], _mnist_labels(raw, "train")[:reference]),
         (_mnist_images(raw, "t10k"), _mnist_labels(raw, "t10k")),
     )
 
@@ -144,3 +148,38 @@ def digits_lenet() -> Workload:
         load_reference(),
         load_test(),
     )
+
+
+def random_resnet18(reference: int, test: int) -> Workload:
+    """Return a ResNet18 for ten classes with random weights, on random images of CIFAR-10's size.
+
+    What a measurement costs depends on the shapes alone.
+    """
+    model = _untrained("resnet18", num_classes=10)
+    return Workload(
+        f"ResNet18, random weights, 3 x 32 x 32 ({reference:,} and {test:,} images)",
+        model,
+        _noise(reference, 32),
+        _noise(test, 32),
+    )
+
+
+def random_resnet50() -> Workload:
+    """Return a ResNet50 with random weights and a handful of images: for sizes, not for times."""
+    title = "ResNet50, random weights, 3 x 224 x 224"
+    return Workload(title, _untrained("resnet50"), _noise(24, 224), _noise(4, 224))
+
+
+def _untrained(name: str, **arguments: int) -> nn.Module:
+    import torchvision
+
+    torch.manual_seed(0)
+    return torchvision.models.get_model(name, weights=None, **arguments).eval()
+
+
+def _noise(images: int, side: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(images)
+    labels = torch.randint(0, 10, (images,), generator=generator)
+    # Brightness varies from image to image, or every neuron would be the same for all of them.
+    light = torch.rand(images, 3, 1, 1, generator=generator)
+    return light * torch.rand(images, 3, side, side, generator=generator), labels

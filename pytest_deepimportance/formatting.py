@@ -15,15 +15,16 @@ PLACES = 60
 """Decimal places that are tried to write a number exactly."""
 
 _PLAIN_BELOW = 10**12
+_SMALLEST_PLAIN = 1e-4
 
 
 def decimal(value: Fraction, places: int) -> str:
-    """Write `value` (0 or more) with `places` decimals, halves rounded up."""
+    """Write `value` with `places` decimals, halves rounded up."""
     units = math.floor(value * 10**places + Fraction(1, 2))
     if places == 0:
         return str(units)
-    whole, rest = divmod(units, 10**places)
-    return f"{whole}.{rest:0{places}d}"
+    whole, rest = divmod(abs(units), 10**places)
+    return f"{'-' * (units < 0)}{whole}.{rest:0{places}d}"
 
 
 def exact(value: Fraction) -> str:
@@ -38,7 +39,7 @@ def contrast(value: Fraction, bound: Fraction, places: int = 2) -> tuple[str, st
     """Write `value` and `bound` so that the shown numbers compare as the exact ones do.
 
     Args:
-        value: The measured number, 0 or more.
+        value: The measured number.
         bound: The threshold, a finite decimal of at most `PLACES` places.
         places: Decimals of `value` to start with; more are used only where they are needed.
     """
@@ -74,6 +75,27 @@ def count(number: int) -> str:
     if abs(number) < _PLAIN_BELOW:
         return f"{number:,}"
     return f"{Decimal(number):.2e}".replace("e+", "e")
+
+
+def significant(value: float) -> str:
+    """Write a number with three significant digits: "1.62", "0.0153", "12,346", "1.53e-07"."""
+    if not value:
+        return "0"
+    if abs(value) >= _PLAIN_BELOW or abs(value) < _SMALLEST_PLAIN:
+        return f"{value:.2e}".replace("e+", "e")
+    places = places_of(value)
+    return f"{value:,.{places}f}"
+
+
+def places_of(value: float) -> int:
+    """Return the decimals with which `value` has three significant digits (0 from 100 on)."""
+    exponent = int(f"{value:.2e}".partition("e")[2])
+    return max(0, 2 - exponent)
+
+
+def amount(number: int | float) -> str:
+    """Write a whole number as `count` does, any other with three significant digits."""
+    return count(number) if isinstance(number, int) else significant(number)
 
 
 def plural(number: int, one: str, many: str = "") -> str:

@@ -6,11 +6,20 @@ percentages never contradict the verdict.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 
-from pytest_deepimportance.formatting import clean, contrast, count, percent, plural
+from pytest_deepimportance.formatting import (
+    amount,
+    clean,
+    contrast,
+    count,
+    percent,
+    places_of,
+    plural,
+)
 from pytest_deepimportance.provenance import ProfileInfo, ReferenceInfo
 from pytest_deepimportance.readings import NoVerdict, Reading, read
 from pytest_deepimportance.results import GateOutcome, Report, RunInfo, SuiteResult, TestRow
@@ -172,10 +181,9 @@ def _message(threshold: Threshold, reading: Reading, status: str) -> str:
     assert isinstance(value, Fraction)
     sign = ">=" if status == OK else "<"
     if reading.unit != "ratio":
-        shown, asked = contrast(reading.value, value, places=0)
-        return f"{subject} {shown} {sign} {asked}" + (f" ({reading.who})" if reading.who else "")
+        return f"{subject} {_plain_message(reading, value, sign)}"
     shown, asked = contrast(reading.value * 100, value * 100)
-    parts = f"{count(reading.covered)} of {count(reading.total or 0)} {_NOUNS[threshold.name]}"
+    parts = f"{amount(reading.covered)} of {count(reading.total or 0)} {_NOUNS[threshold.name]}"
     who = f"{reading.who}: " if reading.who else ""
     needed = reading.needed(threshold) or 0
     return (
@@ -184,12 +192,40 @@ def _message(threshold: Threshold, reading: Reading, status: str) -> str:
     )
 
 
+def _plain_message(reading: Reading, bound: Fraction, sign: str) -> str:
+    """Return "412 < 500 (88 more needed)" of a count, "1.49 < 1.5" of a float."""
+    places = places_of(float(reading.value)) if reading.unit == "float" else 0
+    shown, asked = (_grouped(text) for text in contrast(reading.value, bound, places))
+    notes = [reading.who] if reading.who else []
+    if reading.unit == "count" and sign == "<":
+        notes.append(f"{_grouped(str(math.ceil(bound - reading.value)))} more needed")
+    return f"{shown} {sign} {asked}" + (f" ({', '.join(notes)})" if notes else "")
+
+
+def _grouped(number: str) -> str:
+    """Put thousands separators into a whole number of any size, digit by digit exact."""
+    return f"{int(number):,}" if number.isdigit() else number
+
+
 class _Nouns(dict[str, str]):
     def __missing__(self, name: str) -> str:
         return "covered"
 
 
-_NOUNS = _Nouns({SHARE: "reference inputs exercised", REACHED: "reached combinations covered"})
+_NOUNS = _Nouns(
+    {
+        SHARE: "reference inputs exercised",
+        REACHED: "reached combinations covered",
+        "NC": "neurons covered",
+        "KMNC": "sections covered",
+        "NBC": "corners covered",
+        "SNAC": "upper corners covered",
+        "TKNC": "neurons covered",
+        "LSC": "buckets hit",
+        "DSC": "buckets hit",
+        "MDSC": "buckets hit",
+    }
+)
 
 
 def _reach(reading: Reading, needed: int, status: str) -> str:
@@ -206,6 +242,6 @@ def _random_message(subject: str, reading: Reading, status: str) -> str:
     assert suite is not None
     who = f"{reading.who}; " if reading.who else ""
     return (
-        f"{subject} {count(reading.covered)} {'>=' if status == OK else '<'} {count(suite.low)} "
+        f"{subject} {amount(reading.covered)} {'>=' if status == OK else '<'} {count(suite.low)} "
         f"({who}1st percentile of random suites of {plural(suite.inputs, 'input')}; experimental)"
     )

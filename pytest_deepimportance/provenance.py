@@ -97,7 +97,11 @@ class ImportanceInfo:
 
 @dataclass(frozen=True)
 class ProfileInfo:
-    """The profile that everything was measured against."""
+    """The profile that everything was measured against.
+
+    Attributes:
+        statistics: What it holds for the criteria beside IDC, as (name, text).
+    """
 
     fingerprint: str
     origin: str
@@ -105,3 +109,4 @@ class ProfileInfo:
     spaces: tuple[SpaceRow, ...]
     importance: ImportanceInfo
     notes: tuple[str, ...] = ()
+    statistics: tuple[tuple[str, str], ...] = ()

@@ -38,8 +38,9 @@ class Reading:
     """The exact number a threshold is compared with.
 
     Attributes:
-        covered, total: Its integers (a count has no total; a float number is not an integer).
-        value: Covered divided by total, or the count.
+        covered, total: Its integers; counts and floats have no total, and covered is a float for
+            unit "float" only.
+        value: Covered divided by total, or the number itself.
         unit: "ratio", "count" or "float".
         who: "class 7" when the lowest class was asked for.
         reach: Items the reference covers, for IDC only.
@@ -78,15 +79,42 @@ def headline(suite: SuiteResult, criterion: str = IDC) -> CriterionRow | None:
 
 def row_is_degenerate(row: CriterionRow) -> bool:
     """Return whether one combination is all there is, so that any input covers everything."""
-    return row.unit == "ratio" and (row.total <= 1 or bool(row.details.get("degenerate")))
+    if row.criterion != IDC or row.unit != "ratio":
+        return False
+    return row.total <= 1 or bool(row.details.get("degenerate"))
 
 
 def why_not_judged(rows: Sequence[CriterionRow]) -> str:
-    """Say why none of `rows` could be judged."""
-    for row in rows:
-        if row.details.get("not_judged_unvisited") and not row.details.get("not_judged_unlabelled"):
-            return "no pass visited the measured layer"
-    return "the inputs carry no labels (give them to idc.labels)"
+    """Say why none of `rows` (of one criterion) could be judged."""
+    row = rows[0]
+    if "not_finite" in row.details:
+        return f"its value is {clean(str(row.details['not_finite']))}"
+    numbers = {
+        key: sum(_number(row.details.get(key)) for row in rows)
+        for key in (_UNLABELLED, *_NOT_JUDGED)
+    }
+    most = max(numbers, key=lambda key: numbers[key])
+    if numbers[most] and most != _UNLABELLED:
+        return _NOT_JUDGED[most]
+    if row.criterion == IDC:
+        return "the inputs carry no labels (give them to idc.labels)"
+    if numbers[most]:
+        return "the class of no input is known"
+    if "upper" in row.details:
+        return "the reference shows no surprise at all, so there is no scale"
+    return "the criterion itself gave no verdict"
+
+
+_UNLABELLED = "not_judged_unlabelled"
+_NOT_JUDGED = {
+    "not_judged_unvisited": "no pass visited the measured layer",
+    "no_reference": "the reference holds nothing to compare their classes with",
+    "non_finite": "no finite surprise follows from the reference rows of their classes",
+}
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def read(report: Report, suite: SuiteResult, threshold: Threshold) -> Reading:
@@ -165,8 +193,11 @@ def _of_layer(
     rows = [row for row in suite.criteria.values() if row.criterion == criterion]
     main = headline(suite, criterion)
     if main is None:
-        measured = sorted({row.criterion for row in suite.criteria.values()})
-        raise NoVerdict.unknown("criterion", criterion, measured, "nothing was measured")
+        measured = list(dict.fromkeys(row.criterion for row in suite.criteria.values()))
+        raise NoVerdict(
+            "failed", f"{criterion} was not measured, only {listed(measured)} (see idc_criteria)"
+            if measured else "nothing was measured",
+        )  # fmt: skip
     pooled = [row for row in rows if row.layer is None] or [
         row for row in rows if row.layer == main.layer
     ]
@@ -174,15 +205,28 @@ def _of_layer(
         in_classes = [row for row in rows if row.class_name is not None]
         return pooled if any(row.class_name for row in pooled) else pooled + in_classes
     named = [row for row in rows if row.layer == layer]
-    spaces = {space.layer for space in report.profile.spaces if space.layer is not None}
-    if not named and spaces == {layer} and main.layer is None:
+    inside = _layers_inside(report, main)
+    if not named and inside == [layer] and main.layer is None:
         return pooled
     if not named:
-        known = sorted({row.layer for row in rows if row.layer is not None} | spaces)
+        known = [row.layer for row in rows if row.layer is not None]
         raise NoVerdict.unknown(
-            "layer", layer, known, "the important neurons are chosen over all layers together"
+            "layer", layer, sorted({*known, *inside}), f"{criterion} {_ALL_LAYERS[criterion == IDC]}"
         )
     return named
+
+
+_ALL_LAYERS = {
+    True: "takes its neurons from all layers together",
+    False: "is one number over all layers",
+}
+
+
+def _layers_inside(report: Report, main: CriterionRow) -> list[str]:
+    """Return the layers that a row stands for without naming them as its own."""
+    if main.criterion != IDC:
+        return [str(main.details["layer"])] if main.details.get("layer") else []
+    return list({space.layer for space in report.profile.spaces if space.layer is not None})
 
 
 def _of_class(
@@ -197,12 +241,14 @@ def _of_class(
         chosen = [row for row in classes if row.class_name == label]
         chosen = chosen or [row for row in classes if str(row.class_index) == label]
     if not chosen and not classes:
-        raise NoVerdict(
-            "failed", f"{criterion} was not measured per class (set idc_classes to each)"
-        )
+        way = "was not measured per class (set idc_classes to each)"
+        raise NoVerdict("failed", f"{criterion} {way if criterion == IDC else _CLASSLESS}")
     if not chosen:
         raise NoVerdict.unknown("class", label or "", [row.class_name or "" for row in classes], "")
     return _judgeable(chosen)
+
+
+_CLASSLESS = "has no numbers per class"
 
 
 def _judgeable(rows: Sequence[CriterionRow]) -> list[CriterionRow]:
@@ -212,4 +258,7 @@ def _judgeable(rows: Sequence[CriterionRow]) -> list[CriterionRow]:
     able = [row for row in judged if not row_is_degenerate(row)]
     if not able:
         raise NoVerdict("not judged", "degenerate, there is only one combination")
-    return able
+    full = [row for row in able if row.total or row.unit != "ratio"]
+    if not full:
+        raise NoVerdict("not judged", "there is nothing to cover (a total of 0)")
+    return full

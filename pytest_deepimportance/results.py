@@ -6,6 +6,7 @@ No torch here, and no arithmetic beyond ratios of stored integers: numbers are m
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -14,8 +15,12 @@ from typing import Any, cast
 from pytest_deepimportance.plaindata import rebuild
 from pytest_deepimportance.provenance import ModelInfo, ProfileInfo, ReferenceInfo
 
-FORMAT = 1
-"""Version of the JSON schema. History: 1 = first release (IDC, gates, exclusions)."""
+FORMAT = 2
+"""Version of the JSON schema.
+
+History: 1 = first release (IDC, gates, exclusions); 2 = twelve criteria, `covered` may be a number
+for unit "float", `statistics` of the profile.
+"""
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,8 @@ class CriterionRow:
         layer: Layer name, or None for the pooled row of several layers and for scope "global".
         class_name: Class of a per-class row, else None.
         inputs: Distinct inputs that this row was measured on.
+        judged: Whether the number says anything; False for one that is not finite too, which then
+            is 0 and stands as text under the detail `not_finite`.
         details: Criterion-specific numbers (see docs/json-report.md).
     """
 
@@ -104,6 +111,13 @@ class CriterionRow:
     random: RandomSuite | None = None
     only_failing: int = 0
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Keep NaN and infinity out: nobody who reads a row has to think of them."""
+        if isinstance(self.covered, float) and not math.isfinite(self.covered):
+            details = {**self.details, "not_finite": str(self.covered)}
+            for name, value in (("covered", 0.0), ("judged", False), ("details", details)):
+                object.__setattr__(self, name, value)
 
     @property
     def key(self) -> str:
@@ -195,7 +209,8 @@ class GateOutcome:
         suite: Suite the threshold is for ("TOTAL" when none was named).
         threshold: The text as the user wrote it, `IDC=0.6`.
         status: "ok", "failed", "not judged" or "warned" (partial run with idc_partial=warn).
-        covered, total, value: The measured number (value as a float for display only).
+        covered, total, value: The measured number (value as a float for display only); covered is
+            a float for unit "float" only, which has no total, like counts.
         needed: Smallest covered count that would pass, None where that has no meaning.
         message: One line that carries the numbers, the same for terminal, JUnit and JSON.
         reason: Why the threshold was set, if the user said.
@@ -205,7 +220,7 @@ class GateOutcome:
     threshold: str
     status: str
     value: float | None
-    covered: int | None = None
+    covered: int | float | None = None
     total: int | None = None
     needed: int | None = None
     message: str = ""

@@ -9,7 +9,7 @@ those possible but not sure, and the report counts them.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +50,7 @@ class BitCriterion(Criterion):
         self.layers = dict(layers)
         self.places = places
         ends = np.cumsum([0, *self.layers.values()])
-        self._spans = {
+        self.spans = {
             name: slice(int(start), int(stop))
             for name, start, stop in zip(self.layers, ends[:-1], ends[1:], strict=True)
         }
@@ -68,16 +68,16 @@ class BitCriterion(Criterion):
         """
         if not len(batch):
             return
+        present = [name for name in self.layers if name in batch.layers]
+        for name in present:
+            check_width(name, batch, self.layers[name])
+        self.visited |= torch.tensor([name in batch.layers for name in self.layers])
         for part in batch.chunks(CHUNK):
-            for number, name in enumerate(self.layers):
-                if name in part.layers:
-                    check_width(name, part, self.layers[name])
-                    self.visited[number] = True
-                    self._update_layer(name, part)
+            self._update_part(part, present)
 
     @abstractmethod
-    def _update_layer(self, name: str, batch: ActivationBatch) -> None:
-        """Mark what the rows cover in one layer."""
+    def _update_part(self, batch: ActivationBatch, present: Sequence[str]) -> None:
+        """Mark what a few rows cover in the layers that are present."""
 
     def counted(self, name: str) -> NDArray[np.bool_] | None:
         """Return which neurons of a layer count, (U,); None: all of them."""
@@ -123,7 +123,7 @@ class BitCriterion(Criterion):
         return (pooled, *rows)
 
     def _row(self, name: str) -> CriterionRow:
-        span, kept = self._spans[name], self.counted(name)
+        span, kept = self.spans[name], self.counted(name)
         seen, sure, possible = (
             self.bitmap(bitmap)[span] if kept is None else self.bitmap(bitmap)[span][kept]
             for bitmap in ("seen", "sure", "possible")
@@ -141,14 +141,17 @@ class BitCriterion(Criterion):
 
     def mark(
         self,
-        name: str,
+        span: slice,
         seen: NDArray[np.bool_],
         sure: NDArray[np.bool_],
         possible: NDArray[np.bool_],
     ) -> None:
-        """Mark items of a layer, each (U, places); `sure` in `seen`, `seen` in `possible`."""
+        """Mark items of neighbouring neurons, each (U, places).
+
+        `sure` lies in `seen`, and that in `possible`.
+        """
         for bitmap, items in (("seen", seen), ("sure", sure), ("possible", possible)):
-            part = self.bitmap(bitmap)[self._spans[name]]
+            part = self.bitmap(bitmap)[span]
             part |= np.packbits(items, axis=1, bitorder="little")
 
     def export(self) -> dict[str, Any]:
@@ -192,15 +195,3 @@ def check_width(name: str, batch: ActivationBatch, width: int) -> None:
             "Give inputs of the shape the reference has (with idc_reduce = none every position is "
             "a neuron), or build the profile again.",
         )
-
-
-def extremes(
-    batch: ActivationBatch, layer: str
-) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Return each neuron's smallest and largest value over the rows, (U,) both."""
-    key = ("extremes", layer)
-    if key not in batch.memo:
-        values = batch.array(layer)
-        batch.memo[key] = (values.min(axis=0), values.max(axis=0))
-    found: tuple[NDArray[np.floating], NDArray[np.floating]] = batch.memo[key]
-    return found

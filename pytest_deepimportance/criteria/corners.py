@@ -6,10 +6,13 @@ the bounds may be widened by a multiple of the reference's standard deviation.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_deepimportance.criteria.bits import BitCriterion, extremes
+from pytest_deepimportance.criteria.bits import BitCriterion
+from pytest_deepimportance.criteria.neuron_blocks import block_values, neuron_blocks
 from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.statistics.bounds import Bounds
 from pytest_deepimportance.statistics.moments import Moments
@@ -38,33 +41,31 @@ class CornerCriterion(BitCriterion):
         widths = {name: len(low) for name, low in bounds.low.items()}
         super().__init__(widths, len(sides))
         self._sides, self._inclusive, self._degenerate = sides, inclusive, degenerate
-        self._constant = {name: bounds.constant(name) for name in widths}
-        self._limits: dict[str, dict[str, NDArray[np.float64]]] = {}
-        self._rounding: dict[str, NDArray[np.float64]] = {}
-        for name in widths:
-            allowed = bounds.tolerance(name, tolerance)
-            # A constant neuron has deviation 0, whatever rounding left of it.
-            widened = np.where(self._constant[name], 0.0, moments.layers[name].deviation)
-            margin = sigma * widened + allowed
-            self._limits[name] = {
-                "low": -(bounds.low[name] - margin),
-                "high": bounds.high[name] + margin,
-            }
-            self._rounding[name] = allowed / 2
-
-    def _update_layer(self, name: str, batch: ActivationBatch) -> None:
-        low, high = extremes(batch, name)
+        constant = {name: bounds.constant(name) for name in widths}
+        allowed = joined([bounds.tolerance(name, tolerance) for name in widths])
+        # A constant neuron has deviation 0, whatever rounding left of it.
+        deviation = [np.where(constant[n], 0.0, moments.layers[n].deviation) for n in widths]
+        margin = sigma * joined(deviation) + allowed
         # The lower corner is the upper one of the negated neuron.
-        reached = {"low": -low.astype(np.float64), "high": high.astype(np.float64)}
-        room = self._rounding[name]
-        seen, sure, possible = (
-            np.stack(
-                [self._beyond(reached[s], self._limits[name][s] + shift) for s in self._sides],
-                axis=1,
+        self._limits = {
+            "low": -(joined([bounds.low[name] for name in widths]) - margin),
+            "high": joined([bounds.high[name] for name in widths]) + margin,
+        }
+        self._rounding, self._constant = allowed / 2, constant
+
+    def _update_part(self, batch: ActivationBatch, present: Sequence[str]) -> None:
+        for block in neuron_blocks(tuple(self.layers.items()), frozenset(present)):
+            span, own = block.span, block_values(batch, block)
+            reached = {"low": -own.low.astype(np.float64), "high": own.high.astype(np.float64)}
+            room = self._rounding[span]
+            seen, sure, possible = (
+                np.stack(
+                    [self._beyond(reached[s], self._limits[s][span] + shift) for s in self._sides],
+                    axis=1,
+                )
+                for shift in (0.0, room, -room)
             )
-            for shift in (0.0, room, -room)
-        )
-        self.mark(name, seen, sure, possible)
+            self.mark(span, seen, sure, possible)
 
     def _beyond(self, value: NDArray[np.float64], limit: NDArray[np.float64]) -> NDArray[np.bool_]:
         return np.asarray(value >= limit if self._inclusive else value > limit)
@@ -76,3 +77,8 @@ class CornerCriterion(BitCriterion):
     def details(self, name: str) -> dict[str, int]:
         """Count the neurons that are constant in the reference."""
         return {"degenerate_neurons": int(self._constant[name].sum())}
+
+
+def joined(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return the values of all layers' neurons, one layer after another."""
+    return np.concatenate([np.empty(0), *parts])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from pytest_deepimportance.criteria.base import register
-from pytest_deepimportance.criteria.bits import BitCriterion, Bitmap, extremes
+from pytest_deepimportance.criteria.bits import BitCriterion, Bitmap
+from pytest_deepimportance.criteria.corners import joined
+from pytest_deepimportance.criteria.neuron_blocks import BlockValues, block_values, neuron_blocks
 from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.statistics.bounds import Bounds
 
@@ -22,6 +25,10 @@ _FEW = 16
 
 _STEEP = 1e30
 """Sections per unit of a neuron whose range is too short for a first position."""
+
+
+_PARTS = 1024
+"""Parts of a section in which a first position is told."""
 
 
 @register
@@ -55,34 +62,31 @@ class KMultisectionNeuronCoverage(BitCriterion):
     ) -> None:
         super().__init__({name: len(low) for name, low in bounds.low.items()}, kmnc_sections)
         self._degenerate = degenerate
-        self._grids = {
-            name: Grid.of(bounds, name, kmnc_sections, kmnc_edges, bounds_tolerance)
-            for name in self.layers
-        }
-        outside = torch.zeros(len(self.seen), dtype=torch.bool)
-        self.register_buffer("outside", outside)
+        self._grid = Grid.of(bounds, kmnc_sections, kmnc_edges, bounds_tolerance)
+        self.register_buffer("outside", torch.zeros(len(self.seen), dtype=torch.bool))
 
-    def _update_layer(self, name: str, batch: ActivationBatch) -> None:
-        grid, span = self._grids[name], self._spans[name]
-        low, high = extremes(batch, name)
-        beyond = (low < grid.low - grid.allowed) | (high > grid.high + grid.allowed)
-        self.bitmap("outside")[span] |= beyond
-        hits = grid.hits(batch.array(name), low, high)
-        sure, seen, possible = (self.bitmap(b)[span] for b in ("sure", "seen", "possible"))
-        set_bits([sure, seen, possible], hits.clear, self.places, len(batch))
-        set_bits([sure, seen, possible], hits.sure, self.places)
-        set_bits([seen, possible], hits.doubted, self.places)
-        set_bits([possible], hits.beside, self.places)
+    def _update_part(self, batch: ActivationBatch, present: Sequence[str]) -> None:
+        for block in neuron_blocks(tuple(self.layers.items()), frozenset(present)):
+            own, grid = block_values(batch, block), self._grid.part(block.span)
+            self.bitmap("outside")[block.span] |= grid.beyond(own)
+            hits = grid.hits(own)
+            sure, seen, possible = (
+                self.bitmap(b)[block.span] for b in ("sure", "seen", "possible")
+            )
+            set_bits([sure, seen, possible], hits.clear, self.places, len(batch))
+            set_bits([sure, seen, possible], hits.sure, self.places)
+            set_bits([seen, possible], hits.doubted, self.places)
+            set_bits([possible], hits.beside, self.places)
 
     def counted(self, name: str) -> NDArray[np.bool_] | None:
         """Leave constant neurons out where that is asked for."""
-        return ~self._grids[name].constant if self._degenerate == "exclude" else None
+        return ~self._grid.constant[self.spans[name]] if self._degenerate == "exclude" else None
 
     def details(self, name: str) -> dict[str, int]:
         """Count the neurons that are constant in the reference, and those driven out of range."""
         return {
-            "degenerate_neurons": int(self._grids[name].constant.sum()),
-            "out_of_range_neurons": int(self.bitmap("outside")[self._spans[name]].sum()),
+            "degenerate_neurons": int(self._grid.constant[self.spans[name]].sum()),
+            "out_of_range_neurons": int(self.bitmap("outside")[self.spans[name]].sum()),
         }
 
 
@@ -96,7 +100,7 @@ class Hits:
         beside: The sections on both sides of such a limit.
     """
 
-    clear: NDArray[np.integer]
+    clear: Indices
     sure: Indices
     doubted: Indices
     beside: Indices
@@ -104,7 +108,7 @@ class Hits:
 
 @dataclass(frozen=True)
 class Grid:
-    """The sections of a layer's neurons.
+    """The sections of neurons.
 
     Attributes:
         low, high: Reference range, (U,).
@@ -122,39 +126,34 @@ class Grid:
     edges: str
 
     @classmethod
-    def of(cls, bounds: Bounds, name: str, sections: int, edges: str, tolerance: float) -> Grid:
-        """Return the grid of one layer."""
-        low, high, constant = bounds.low[name], bounds.high[name], bounds.constant(name)
-        width = np.where(constant, np.inf, high - low)
-        return cls(low, high, width, bounds.tolerance(name, tolerance), constant, sections, edges)
+    def of(cls, bounds: Bounds, sections: int, edges: str, tolerance: float) -> Grid:
+        """Return the grid of all layers' neurons, one layer after another."""
+        names = list(bounds.low)
+        low, high = joined(list(bounds.low.values())), joined(list(bounds.high.values()))
+        allowed = joined([bounds.tolerance(name, tolerance) for name in names])
+        width = np.where(low == high, np.inf, high - low)
+        return cls(low, high, width, allowed, low == high, sections, edges)
 
-    def hits(
-        self, values: NDArray[np.floating], low: NDArray[np.floating], high: NDArray[np.floating]
-    ) -> Hits:
-        """Return what values (N, U) hit; `low` and `high` are their own extremes, (U,)."""
-        # A first position in the values' own precision; where it is not clear which section it
-        # means, and beyond the ends of the range, it is computed again exactly.
-        kind: Any = values.dtype
-        scale = self.sections / self.width
-        position: NDArray[Any] = values - self.low.astype(kind)
-        position *= np.minimum(scale, _STEEP).astype(kind)
-        if self.edges == "both":  # the ends of the range are no limits between sections
-            np.clip(position, 0.5, self.sections - 0.5, out=position)
-        else:
-            np.clip(position, -0.5, self.sections + 0.5, out=position)
+    def part(self, span: slice) -> Grid:
+        """Return the grid of some neighbouring neurons."""
+        arrays = (self.low, self.high, self.width, self.allowed, self.constant)
+        low, high, width, allowed, constant = (array[span] for array in arrays)
+        return Grid(low, high, width, allowed, constant, self.sections, self.edges)
+
+    def beyond(self, own: BlockValues) -> NDArray[np.bool_]:
+        """Return which neurons have a value out of their range, (U,)."""
+        return (own.low < self.low - self.allowed) | (own.high > self.high + self.allowed)
+
+    def hits(self, own: BlockValues) -> Hits:
+        """Return what the values hit."""
+        values = own.values
+        # A first position in the values' own precision, as a whole number of parts of a section;
+        # where it is not clear which section it means, and beyond the ends of the range, it is
+        # computed again exactly.
+        section, unclear = self._first(values)
+        self._add_ends(unclear, own)
         nothing = len(self.low) * self.sections
-        small = nothing < 1 << 31
-        section: NDArray[np.integer] = position.astype(np.int32 if small else np.int64)
-        position -= section
-        position -= kind.type(0.5)
-        np.abs(position, out=position)
-        error = 4 * np.finfo(kind).eps * (self.sections + np.abs(self.low) * scale)
-        slack = np.minimum(self.allowed / 2 * scale + error, 0.5)
-        slack[scale >= _STEEP] = 0.5
-        unclear: NDArray[np.bool_] = position >= (0.5 - slack).astype(kind)
-        self._add_ends(unclear, values, low, high)
-        section += np.arange(len(self.low), dtype=section.dtype) * self.sections
-        rows, units = np.nonzero(unclear)
+        rows, units = np.divmod(np.flatnonzero(unclear), len(self.low))
         section[rows, units] = nothing
         own, sure, sides = self._exact(values[rows, units].astype(np.float64), units)
         base, inside = units * self.sections, own >= 0
@@ -165,14 +164,30 @@ class Grid:
             np.concatenate([(base + side)[~sure] for side in sides]),
         )
 
-    def _add_ends(
-        self,
-        unclear: NDArray[np.bool_],
-        values: NDArray[np.floating],
-        low: NDArray[np.floating],
-        high: NDArray[np.floating],
-    ) -> None:
+    def _first(self, values: NDArray[np.floating]) -> tuple[Indices, NDArray[np.bool_]]:
+        """Return neuron x k + section of each value, and where it may be wrong, (N, U) both."""
+        kind: Any = values.dtype
+        k = self.sections
+        scale = np.minimum(k / self.width, _STEEP)
+        position: NDArray[Any] = values - self.low.astype(kind)
+        position *= (scale * _PARTS).astype(kind)
+        if self.edges == "both":  # the ends of the range are no limits between sections
+            np.clip(position, _PARTS / 2, (k - 0.5) * _PARTS, out=position)
+        else:
+            np.clip(position, -_PARTS / 2, (k + 0.5) * _PARTS, out=position)
+        parts = position.astype(np.int32 if k * _PARTS < 1 << 30 else np.int64)
+        error = 4 * np.finfo(kind).eps * (k + np.abs(self.low) * scale)
+        slack = np.ceil((self.allowed / 2 * scale + error) * _PARTS) + 1
+        slack = np.where(scale >= _STEEP, _PARTS, np.minimum(slack, _PARTS)).astype(parts.dtype)
+        rest = parts + slack
+        rest &= _PARTS - 1
+        unclear: NDArray[np.bool_] = rest < 2 * slack
+        parts //= _PARTS
+        return parts + np.arange(len(self.low)) * k, unclear
+
+    def _add_ends(self, unclear: NDArray[np.bool_], own: BlockValues) -> None:
         """Add to `unclear` the values beyond the range (or at an end that may not count)."""
+        values, low, high = own.values, own.low, own.high
         if self.edges == "both":
             columns = np.flatnonzero((low < self.low) | (high > self.high))
             part = values[:, columns]
@@ -224,7 +239,7 @@ def _whole(values: Floats) -> Indices:
     return np.asarray(np.floor(values).astype(np.int64))
 
 
-def set_bits(bitmaps: list[Bitmap], flat: NDArray[np.integer], places: int, rows: int = 0) -> None:
+def set_bits(bitmaps: list[Bitmap], flat: Indices, places: int, rows: int = 0) -> None:
     """Set the bits `flat` = neuron x places + place in bitmaps (U, bytes), one past the end: none.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,10 @@ class NeuronCoverage(BitCriterion):
         super().__init__(layers)
         self._threshold, self._scale, self._tolerance = nc_threshold, nc_scale, bounds_tolerance
 
+    def _update_part(self, batch: ActivationBatch, present: Sequence[str]) -> None:
+        for name in present:
+            self._update_layer(name, batch)
+
     def _update_layer(self, name: str, batch: ActivationBatch) -> None:
         low, high = self._extremes(name, batch)
         values = batch.array(name)
@@ -52,11 +56,13 @@ class NeuronCoverage(BitCriterion):
         if not len(values):
             return
         # Scaled values above t are those above low + t (high - low): one comparison a value.
-        needed = low + self._threshold * (high - low)
+        needed = (low + self._threshold * (high - low)).astype(values.dtype)
         excess = (values - needed[:, None]).max(axis=0)
         size = np.maximum(np.maximum(np.abs(low), np.abs(high)), high - low)
         seen = excess > 0
-        unsure = np.flatnonzero(np.abs(excess) <= _SLACK * size.max())
+        # Where rounding could decide, the definition itself does.
+        slack = 8 * float(np.finfo(values.dtype).eps) * (1 + self._threshold) * size.max()
+        unsure = np.flatnonzero(np.abs(excess) <= slack)
         if len(unsure):
             scaled = (values[:, unsure] - low[:, None]) / (high - low)[:, None]
             seen[unsure] = (scaled > self._threshold).any(axis=0)
@@ -64,7 +70,7 @@ class NeuronCoverage(BitCriterion):
         sure, possible = seen & (excess > room), seen | (excess > -room)
         if not room:
             sure = possible = seen
-        self.mark(name, seen[:, None], sure[:, None], possible[:, None])
+        self.mark(self.spans[name], seen[:, None], sure[:, None], possible[:, None])
 
     def _extremes(self, name: str, batch: ActivationBatch) -> tuple[Rows, Rows]:
         """Return what each row is scaled by, (N,) both."""
@@ -77,7 +83,3 @@ class NeuronCoverage(BitCriterion):
             values = batch.array(name)
             low, high = values.min(axis=1), values.max(axis=1)
         return low.astype(np.float64), high.astype(np.float64)
-
-
-_SLACK = 1e-12
-"""Within this part of the magnitude the short comparison is decided by the definition itself."""

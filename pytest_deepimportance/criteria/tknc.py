@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,11 +41,19 @@ class TopKNeuronCoverage(BitCriterion):
         super().__init__(layers)
         self._k, self._positive, self._tolerance = tknc_k, tknc_positive, bounds_tolerance
 
+    def _update_part(self, batch: ActivationBatch, present: Sequence[str]) -> None:
+        for name in present:
+            self._update_layer(name, batch)
+
     def _update_layer(self, name: str, batch: ActivationBatch) -> None:
         ranks = most_active(batch, name, self._k + 1)
         neurons, values = ranks[0][:, : self._k], ranks[1][:, : self._k]
         close = close_calls(ranks, self._k, self._tolerance / 10)
         seen, sure, possible = np.zeros((3, self.layers[name]), dtype=bool)
+        if not len(close):
+            seen[neurons[values > 0] if self._positive else neurons.reshape(-1)] = True
+            self.mark(self.spans[name], *[seen[:, None]] * 3)
+            return
         counts = values > 0 if self._positive else np.ones_like(neurons, dtype=bool)
         clear = counts.copy()
         clear[close] = False
@@ -60,7 +68,7 @@ class TopKNeuronCoverage(BitCriterion):
             top = neurons[row][counts[row]]
             sure[top[everything[top] > ranks[1][row, self._k] + room]] = True
             possible |= everything >= ranks[1][row, self._k - 1] - room
-        self.mark(name, seen[:, None], sure[:, None], (possible | seen)[:, None])
+        self.mark(self.spans[name], seen[:, None], sure[:, None], (possible | seen)[:, None])
 
     def remarks(self) -> dict[str, Any]:
         """Name the layers that any input covers."""

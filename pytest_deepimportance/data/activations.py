@@ -41,7 +41,12 @@ class LayerValues:
 
     def finite(self) -> Tensor:
         """Return for each row whether every value is finite, reduced or not, (N,) bool."""
-        result = torch.isfinite(self.values).all(dim=1)
+        # One number tells that all are finite; only if not, row by row. (An overflowing sum of
+        # finite values takes the longer way too.)
+        if bool(torch.isfinite(self.values.sum())):
+            result = torch.ones(len(self.values), dtype=torch.bool, device=self.values.device)
+        else:
+            result = torch.isfinite(self.values).all(dim=1)
         if self.smallest is not None and self.largest is not None:
             result &= torch.isfinite(self.smallest) & torch.isfinite(self.largest)
         return result

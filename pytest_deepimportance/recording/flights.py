@@ -23,6 +23,7 @@ from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.gradients import GradientWatch, tensors_in
 from pytest_deepimportance.recording.neurons import padding_mask, reduce_to_neurons
 from pytest_deepimportance.recording.recorded import RecordedPass
+from pytest_deepimportance.recording.slab import Slab
 
 _LABEL_NAMES = ("labels", "label")
 
@@ -131,13 +132,15 @@ class Flight:
         """Note why the pass cannot be measured; the user's own pass goes on."""
         self.failure = self.failure or describe_error(error)
 
-    def recorded(self) -> RecordedPass:
-        """Return the finished pass."""
+    def recorded(self, slab: Slab) -> RecordedPass:
+        """Return the finished pass, what it holds copied into `slab`."""
         assert self._digests is not None
         gradient = self.gradient if self.gradient.watching else None
-        return RecordedPass(
-            self.layers, self._digests, self._predicted, self._labels, gradient, self._scored
-        )
+        with torch.inference_mode(False), torch.no_grad():
+            layers = {name: values.map(slab.keep) for name, values in self.layers.items()}
+            predicted = None if self._predicted is None else slab.keep(self._predicted)
+        digests = slab.keep_array(self._digests)
+        return RecordedPass(layers, digests, predicted, self._labels, gradient, self._scored)
 
 
 class Flights:

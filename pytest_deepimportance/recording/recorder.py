@@ -20,6 +20,7 @@ from pytest_deepimportance.recording.counters import Counters
 from pytest_deepimportance.recording.flights import Flight, Flights, Measure
 from pytest_deepimportance.recording.gradients import GradientWatch
 from pytest_deepimportance.recording.inert import InertHook
+from pytest_deepimportance.recording.slab import Slab
 from pytest_deepimportance.recording.watching import Watch
 from pytest_deepimportance.recording.weights import WeightSample, WeightsCheck
 
@@ -71,6 +72,7 @@ class Recorder:
         self.measure = Measure(tuple(sites.find(name) for name in layers), reduce, tap, output)
         self.flights = Flights()
         self.totals = Counters()
+        self._slab = Slab()
         self._block: Block | None = None
         self._paused = 0
         self._lock = threading.RLock()
@@ -241,7 +243,7 @@ class Recorder:
     def _commit(self, flight: Flight) -> None:
         block = flight.block
         assert block is not None
-        recorded = flight.recorded()
+        recorded = flight.recorded(self._slab)
         if not block.commit(recorded):
             self._drop(flight, "passes ended after their test")
             return

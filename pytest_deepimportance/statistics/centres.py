@@ -76,14 +76,42 @@ class Centres:
         if not self._count:
             self._append(values[:1])
             values, digests = values[1:], digests[1:]
-        candidates = self._away(values, digests, self.rows, self._norms[: self._count])
-        values, digests = values[candidates], digests[candidates] if len(digests) else digests
-        while len(values):  # the first of the rest is a centre: drop what lies near it
-            self._append(values[:1])
-            rest, marks = values[1:], digests[1:]
-            last = slice(self._count - 1, self._count)
-            kept = self._away(rest, marks, self._rows[last], self._norms[last])
-            values, digests = rest[kept], marks[kept] if len(marks) else marks
+        away, nearest, near = self._away(values)
+        open_rows = np.flatnonzero(away | near)
+        if len(open_rows):
+            self._settle(
+                values[open_rows],
+                away[open_rows],
+                nearest[open_rows],
+                digests[open_rows] if len(digests) else digests,
+            )
+
+    def _settle(
+        self,
+        values: Floats,
+        away: NDArray[np.bool_],
+        nearest: Floats,
+        digests: NDArray[np.uint64],
+    ) -> None:
+        """Go through the rows that are no centres of earlier blocks' making, in their order.
+
+        Args:
+            away: Whether a row is far from all centres so far.
+            nearest: Its squared distance to the nearest of them.
+        """
+        squares, error, size = self._squares(values, values, _norms(values - self._origin))
+        far = self._far_from_each_other(values, squares, error)
+        waiting = away.copy()
+        chosen: list[int] = []
+        for row in range(len(values)):
+            if chosen:
+                nearest[row] = min(nearest[row], squares[row, chosen].min())
+            if waiting[row]:
+                chosen.append(row)
+                waiting &= far[row]
+        if len(digests):
+            self.near.update(digests[self._near(nearest, size)].tolist())
+        self._append(values[chosen])
 
     def _append(self, rows: Floats) -> None:
         if not self._count:
@@ -100,35 +128,62 @@ class Centres:
         self._norms[part] = _norms(rows - self._origin)
         self._count = needed
 
-    def _away(
-        self, values: Floats, digests: NDArray[np.uint64], centres: Floats, norms: Floats
+    def _away(self, values: Floats) -> tuple[NDArray[np.bool_], Floats, NDArray[np.bool_]]:
+        """Compare rows with all centres.
+
+        Returns:
+            Whether each is further than the threshold from all of them, the squared distance to the
+            nearest, and whether that is near the threshold, (N,) each.
+        """
+        centres = self.rows
+        squares, error, size = self._squares(values, centres, self._norms[: self._count])
+        nearest, limit = squares.min(axis=1), self._limit**2
+        away: NDArray[np.bool_] = nearest > limit + error
+        for row in np.flatnonzero(~away & (nearest >= limit - error)).tolist():
+            close = np.flatnonzero(squares[row] <= limit + error[row])
+            pairs = np.full(len(close), row)
+            away[row] = bool(self._far(values[pairs], centres[close]).all())
+        return away, nearest, self._near(nearest, size)
+
+    def _near(self, nearest: Floats, size: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Return which squared distances lie within rounding of the threshold, (N,)."""
+        distance = np.sqrt(np.maximum(nearest, 0.0))
+        room = self._relative * size
+        return np.asarray((np.abs(distance - self._limit) <= room) & (room > 0))
+
+    def _far_from_each_other(
+        self, values: Floats, squares: Floats, error: NDArray[np.floating]
     ) -> NDArray[np.bool_]:
-        """Return which rows are further than the threshold from all `centres`, (N,)."""
+        """Return for each pair of rows whether it is further apart than the threshold, (N, N)."""
+        limit = self._limit**2
+        far: NDArray[np.bool_] = squares > limit
+        first, second = np.nonzero(np.abs(squares - limit) <= error[:, None])
+        far[first, second] = self._far(values[first], values[second])
+        far[np.arange(len(values)), np.arange(len(values))] = False
+        return far
+
+    def _squares(
+        self, values: Floats, centres: Floats, norms: Floats
+    ) -> tuple[Floats, NDArray[np.floating], NDArray[np.floating]]:
+        """Return squared distances (N, C), how wrong they may be (N,), and the sizes (N,)."""
         shifted = values - self._origin
         own = _norms(shifted)
         squares = shifted @ (centres - self._origin).T
         squares *= -2
         squares += norms
         squares += own[:, None]
-        nearest = squares.min(axis=1)
-        limit = self._limit**2
         # Rounding of a sum of U products, and of the differences that went into it.
         size = np.sqrt(own) + math.sqrt(float(norms.max()))
         raw = float(np.abs(values).max(initial=0.0) + np.abs(self._origin).max(initial=0.0))
-        eps = float(np.finfo(squares.dtype).eps)
-        error = eps * ((values.shape[1] + 8) * size**2 + 8 * raw * size)
-        away: NDArray[np.bool_] = nearest > limit + error
-        doubt = np.flatnonzero(~away & (nearest > limit - error))
-        for row in doubt.tolist():
-            close = np.flatnonzero(squares[row] <= limit + error[row])
-            difference = centres[close].astype(np.float64) - values[row]
-            exact = np.einsum("cu,cu->c", difference, difference)
-            away[row] = bool(((exact if self._squared else np.sqrt(exact)) > self._threshold).all())
-        if self._relative and len(digests):
-            distance = np.sqrt(np.maximum(nearest, 0.0))
-            near = np.abs(distance - self._limit) <= self._relative * size
-            self.near.update(digests[near].tolist())
-        return away
+        kind = np.finfo(squares.dtype)
+        error = float(kind.eps) * ((values.shape[1] + 8) * size**2 + 8 * raw * size)
+        return squares, error + values.shape[1] * float(kind.tiny), size
+
+    def _far(self, values: Floats, centres: Floats) -> NDArray[np.bool_]:
+        """Return for each pair of rows whether it is further apart than the threshold, exactly."""
+        difference = centres.astype(np.float64) - values
+        exact = np.einsum("cu,cu->c", difference, difference)
+        return np.asarray((exact if self._squared else np.sqrt(exact)) > self._threshold)
 
 
 def _norms(rows: Floats) -> Floats:
