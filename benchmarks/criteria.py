@@ -55,6 +55,10 @@ def measure(work: Workload, profile: Profile, settings: Settings) -> BlockState:
         forward(work.model, work.test[0])
     finally:
         recorder.detach()
+    # What the surprise criteria derive from the reference once is part of the price each time.
+    for part in (profile.statistics.traces, profile.statistics.class_moments):
+        if part is not None:
+            part.memo.clear()
     return state_of(block, new_criteria(profile, settings))
 
 

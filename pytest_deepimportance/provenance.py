@@ -1,7 +1,8 @@
-"""What was measured and against what, as plain frozen data: model, reference, layers, neurons."""
+"""What was measured, against what and how, as plain frozen data: model, reference, profile, run."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 
@@ -110,3 +111,51 @@ class ProfileInfo:
     importance: ImportanceInfo
     notes: tuple[str, ...] = ()
     statistics: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Exclusions:
+    """Forward passes that were seen but not counted, and why."""
+
+    attack_passes: int = 0
+    paused_passes: int = 0
+    unmarked_passes: int = 0
+    unmarked_tests: int = 0
+    unclaimed_passes: int = 0
+    other_weights_passes: int = 0
+    non_finite_rows: int = 0
+    partial_model_calls: int = 0
+    dropped_passes: int = 0
+    details: tuple[str, ...] = ()
+
+    @property
+    def any(self) -> bool:
+        """Whether anything at all was left out."""
+        return any(
+            getattr(self, item.name) for item in dataclasses.fields(self) if item.name != "details"
+        )
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """How much of the suite ran."""
+
+    marked_collected: int = 0
+    marked_ran: int = 0
+    deselected: int = 0
+    complete: bool = True
+    incomplete_because: str = ""
+
+    @property
+    def partial(self) -> bool:
+        """Whether marked tests were deselected."""
+        return self.deselected > 0
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """One setting with the place its value came from."""
+
+    name: str
+    value: str
+    origin: str

@@ -194,10 +194,8 @@ def _of_layer(
     main = headline(suite, criterion)
     if main is None:
         measured = list(dict.fromkeys(row.criterion for row in suite.criteria.values()))
-        raise NoVerdict(
-            "failed", f"{criterion} was not measured, only {listed(measured)} (see idc_criteria)"
-            if measured else "nothing was measured",
-        )  # fmt: skip
+        only = f"no {criterion} was measured, only {listed(measured)} (see idc_criteria)"
+        raise NoVerdict("failed", only if measured else "nothing was measured")
     pooled = [row for row in rows if row.layer is None] or [
         row for row in rows if row.layer == main.layer
     ]
@@ -210,9 +208,8 @@ def _of_layer(
         return pooled
     if not named:
         known = [row.layer for row in rows if row.layer is not None]
-        raise NoVerdict.unknown(
-            "layer", layer, sorted({*known, *inside}), f"{criterion} {_ALL_LAYERS[criterion == IDC]}"
-        )
+        nothing = f"{criterion} {_ALL_LAYERS[criterion == IDC]}"
+        raise NoVerdict.unknown("layer", layer, sorted({*known, *inside}), nothing)
     return named
 
 

@@ -13,7 +13,10 @@ from fractions import Fraction
 from typing import Any, cast
 
 from pytest_deepimportance.plaindata import rebuild
+from pytest_deepimportance.provenance import Exclusions as Exclusions
 from pytest_deepimportance.provenance import ModelInfo, ProfileInfo, ReferenceInfo
+from pytest_deepimportance.provenance import RunInfo as RunInfo
+from pytest_deepimportance.provenance import SettingRow as SettingRow
 
 FORMAT = 2
 """Version of the JSON schema.
@@ -243,54 +246,6 @@ class TestRow:
 
 
 @dataclass(frozen=True)
-class Exclusions:
-    """Forward passes that were seen but not counted, and why."""
-
-    attack_passes: int = 0
-    paused_passes: int = 0
-    unmarked_passes: int = 0
-    unmarked_tests: int = 0
-    unclaimed_passes: int = 0
-    other_weights_passes: int = 0
-    non_finite_rows: int = 0
-    partial_model_calls: int = 0
-    dropped_passes: int = 0
-    details: tuple[str, ...] = ()
-
-    @property
-    def any(self) -> bool:
-        """Whether anything at all was left out."""
-        return any(
-            getattr(self, item.name) for item in dataclasses.fields(self) if item.name != "details"
-        )
-
-
-@dataclass(frozen=True)
-class RunInfo:
-    """How much of the suite ran."""
-
-    marked_collected: int = 0
-    marked_ran: int = 0
-    deselected: int = 0
-    complete: bool = True
-    incomplete_because: str = ""
-
-    @property
-    def partial(self) -> bool:
-        """Whether marked tests were deselected."""
-        return self.deselected > 0
-
-
-@dataclass(frozen=True)
-class SettingRow:
-    """One setting with the place its value came from."""
-
-    name: str
-    value: str
-    origin: str
-
-
-@dataclass(frozen=True)
 class Report:
     """Everything measured against one profile: the whole content of the JSON file.
 
@@ -306,8 +261,8 @@ class Report:
     total: SuiteResult
     gates: tuple[GateOutcome, ...] = ()
     tests: tuple[TestRow, ...] = ()
-    exclusions: Exclusions = Exclusions()
-    run: RunInfo = RunInfo()
+    exclusions: Exclusions = field(default_factory=Exclusions)
+    run: RunInfo = field(default_factory=RunInfo)
     settings: tuple[SettingRow, ...] = ()
     notes: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)

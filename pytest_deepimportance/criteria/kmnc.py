@@ -136,9 +136,15 @@ class Grid:
 
     def part(self, span: slice) -> Grid:
         """Return the grid of some neighbouring neurons."""
-        arrays = (self.low, self.high, self.width, self.allowed, self.constant)
-        low, high, width, allowed, constant = (array[span] for array in arrays)
-        return Grid(low, high, width, allowed, constant, self.sections, self.edges)
+        return Grid(
+            self.low[span],
+            self.high[span],
+            self.width[span],
+            self.allowed[span],
+            self.constant[span],
+            self.sections,
+            self.edges,
+        )
 
     def beyond(self, own: BlockValues) -> NDArray[np.bool_]:
         """Return which neurons have a value out of their range, (U,)."""
@@ -155,12 +161,12 @@ class Grid:
         nothing = len(self.low) * self.sections
         rows, units = np.divmod(np.flatnonzero(unclear), len(self.low))
         section[rows, units] = nothing
-        own, sure, sides = self._exact(values[rows, units].astype(np.float64), units)
-        base, inside = units * self.sections, own >= 0
+        exact, sure, sides = self._exact(values[rows, units].astype(np.float64), units)
+        base, inside = units * self.sections, exact >= 0
         return Hits(
             section,
-            (base + own)[inside & sure],
-            (base + own)[inside & ~sure],
+            (base + exact)[inside & sure],
+            (base + exact)[inside & ~sure],
             np.concatenate([(base + side)[~sure] for side in sides]),
         )
 
@@ -175,7 +181,7 @@ class Grid:
             np.clip(position, _PARTS / 2, (k - 0.5) * _PARTS, out=position)
         else:
             np.clip(position, -_PARTS / 2, (k + 0.5) * _PARTS, out=position)
-        parts = position.astype(np.int32 if k * _PARTS < 1 << 30 else np.int64)
+        parts: NDArray[Any] = position.astype(np.int32 if k * _PARTS < 1 << 30 else np.int64)
         error = 4 * np.finfo(kind).eps * (k + np.abs(self.low) * scale)
         slack = np.ceil((self.allowed / 2 * scale + error) * _PARTS) + 1
         slack = np.where(scale >= _STEEP, _PARTS, np.minimum(slack, _PARTS)).astype(parts.dtype)
@@ -183,7 +189,9 @@ class Grid:
         rest &= _PARTS - 1
         unclear: NDArray[np.bool_] = rest < 2 * slack
         parts //= _PARTS
-        return parts + np.arange(len(self.low)) * k, unclear
+        section = parts.astype(np.int64)
+        section += np.arange(len(self.low)) * k
+        return section, unclear
 
     def _add_ends(self, unclear: NDArray[np.bool_], own: BlockValues) -> None:
         """Add to `unclear` the values beyond the range (or at an end that may not count)."""

@@ -11,7 +11,7 @@ from pytest_deepimportance.criteria.base import register
 from pytest_deepimportance.criteria.bits import BitCriterion
 from pytest_deepimportance.data.activations import ActivationBatch, as_array
 
-Rows = NDArray[np.float64]
+Rows = NDArray[np.floating]
 
 
 @register
@@ -44,33 +44,33 @@ class NeuronCoverage(BitCriterion):
         self._threshold, self._scale, self._tolerance = nc_threshold, nc_scale, bounds_tolerance
 
     def _update_part(self, batch: ActivationBatch, present: Sequence[str]) -> None:
-        for name in present:
-            self._update_layer(name, batch)
-
-    def _update_layer(self, name: str, batch: ActivationBatch) -> None:
-        low, high = self._extremes(name, batch)
-        values = batch.array(name)
-        active = high > low
-        if not active.all():
-            low, high, values = low[active], high[active], values[active]
-        if not len(values):
-            return
+        extremes = [self._extremes(name, batch) for name in present]
+        low, high = np.array(extremes, dtype=np.float64).reshape(len(present), 2, -1).swapaxes(0, 1)
         # Scaled values above t are those above low + t (high - low): one comparison a value.
-        needed = (low + self._threshold * (high - low)).astype(values.dtype)
-        excess = (values - needed[:, None]).max(axis=0)
-        size = np.maximum(np.maximum(np.abs(low), np.abs(high)), high - low)
-        seen = excess > 0
-        # Where rounding could decide, the definition itself does.
-        slack = 8 * float(np.finfo(values.dtype).eps) * (1 + self._threshold) * size.max()
-        unsure = np.flatnonzero(np.abs(excess) <= slack)
-        if len(unsure):
-            scaled = (values[:, unsure] - low[:, None]) / (high - low)[:, None]
-            seen[unsure] = (scaled > self._threshold).any(axis=0)
-        room = self._tolerance / 2 * float(size.max())
-        sure, possible = seen & (excess > room), seen | (excess > -room)
-        if not room:
-            sure = possible = seen
-        self.mark(self.spans[name], seen[:, None], sure[:, None], possible[:, None])
+        needed = np.where(high > low, low + self._threshold * (high - low), np.inf)
+        size = np.maximum(np.maximum(np.abs(low), np.abs(high)), high - low).max(axis=1)
+        for name, limits, magnitude in zip(present, needed, size.tolist(), strict=True):
+            values = batch.array(name)
+            excess = (values - limits.astype(values.dtype)[:, None]).max(axis=0)
+            seen = excess > 0
+            # Where rounding could decide, the definition itself does.
+            slack = 8 * float(np.finfo(values.dtype).eps) * (1 + self._threshold) * magnitude
+            unsure = np.flatnonzero(np.abs(excess) <= slack)
+            if len(unsure):
+                seen[unsure] = self._exactly(values[:, unsure], *self._extremes(name, batch))
+            room = self._tolerance / 2 * magnitude
+            sure, possible = seen & (excess > room), seen | (excess > -room)
+            if not room:
+                sure = possible = seen
+            self.mark(self.spans[name], seen[:, None], sure[:, None], possible[:, None])
+
+    def _exactly(self, values: NDArray[np.floating], low: Rows, high: Rows) -> NDArray[np.bool_]:
+        """Return which neurons are active for some row, as the definition says it."""
+        low, high = low.astype(np.float64), high.astype(np.float64)
+        scaled_rows = high > low
+        low, high = low[scaled_rows, None], high[scaled_rows, None]
+        scaled = (values[scaled_rows] - low) / (high - low)
+        return np.asarray((scaled > self._threshold).any(axis=0))
 
     def _extremes(self, name: str, batch: ActivationBatch) -> tuple[Rows, Rows]:
         """Return what each row is scaled by, (N,) both."""
@@ -78,8 +78,6 @@ class NeuronCoverage(BitCriterion):
         if self._scale == "none":
             return np.zeros(len(batch)), np.ones(len(batch))
         if self._scale == "map" and layer.smallest is not None and layer.largest is not None:
-            low, high = as_array(layer.smallest), as_array(layer.largest)
-        else:
-            values = batch.array(name)
-            low, high = values.min(axis=1), values.max(axis=1)
-        return low.astype(np.float64), high.astype(np.float64)
+            return as_array(layer.smallest), as_array(layer.largest)
+        values = batch.array(name)
+        return values.min(axis=1), values.max(axis=1)

@@ -28,17 +28,18 @@ def most_active(batch: ActivationBatch, layer: str, count: int) -> Ranks:
 
 
 def _ranked(values: NDArray[np.floating], count: int) -> Ranks:
-    rows = np.arange(len(values))
     if count > _FEW:
         order = np.argsort(-values, axis=1, kind="stable")[:, :count]
         return order, np.take_along_axis(values, order, axis=1)
     rest = values.copy()
+    flat, first = rest.reshape(-1), np.arange(len(values)) * values.shape[1]
     neurons = np.empty((len(values), count), dtype=np.int64)
     found = np.empty((len(values), count), dtype=values.dtype)
     for rank in range(count):
         best = rest.argmax(axis=1)
-        neurons[:, rank], found[:, rank] = best, rest[rows, best]
-        rest[rows, best] = -np.inf
+        at = first + best
+        neurons[:, rank], found[:, rank] = best, flat[at]
+        flat[at] = -np.inf
     return neurons, found
 
 

@@ -17,6 +17,9 @@ from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.settings import Settings
 
+_CHUNK_VALUES = 1 << 22
+"""Activations of a chunk at most; copies of them live until the chunk is done."""
+
 
 @dataclass(frozen=True)
 class BlockState:
@@ -117,10 +120,15 @@ def measured(
 ) -> BlockState:
     """Measure batches of finite rows as one block; see `BlockState`."""
     criteria = {name: criterion.fresh() for name, criterion in criteria.items()}
+    # What looks at every neuron gets chunks that fit into the cache, and what several criteria
+    # derive from one is kept with it; few neurons, or distances, are best done for all rows.
+    whole = [c for c in criteria.values() if c.reads != "neurons"]
+    rest = [c for c in criteria.values() if c.reads == "neurons"]
     for batch in batches:
-        # Chunks fit into the cache, and what several criteria derive from one is kept with it.
-        for chunk in batch.chunks(CHUNK):
-            for criterion in criteria.values():
+        for criterion in whole:
+            criterion.update(batch)
+        for chunk in batch.chunks(_chunk_rows(batch)):
+            for criterion in rest:
                 criterion.update(chunk)
     return BlockState(
         key=key,
@@ -133,6 +141,12 @@ def measured(
         non_finite={layer: rows for layer, rows in non_finite.items() if rows},
         train_mode_passes=train_mode_passes,
     )
+
+
+def _chunk_rows(batch: ActivationBatch) -> int:
+    """Return how many rows to process at a time: fewer where there are many neurons."""
+    neurons = sum(layer.values.shape[1] for layer in batch.layers.values())
+    return max(64, min(CHUNK, _CHUNK_VALUES // max(1, neurons)))
 
 
 def _joined(parts: Sequence[NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pytest_deepimportance.formatting import clean, count, listed, percent, plural
 from pytest_deepimportance.provenance import SpaceRow
 from pytest_deepimportance.readings import headline, row_is_degenerate, why_not_judged
+from pytest_deepimportance.reporting import measured, remarks
 from pytest_deepimportance.reporting.text import cell_len, shorten
 from pytest_deepimportance.results import (
     ClassShare,
@@ -21,8 +22,10 @@ from pytest_deepimportance.results import (
     SuiteResult,
 )
 from pytest_deepimportance.settings import Settings
+from pytest_deepimportance.thresholds import IDC
 
 NAME = "Importance-Driven Coverage (IDC)"
+NAME_WITHOUT_IDC = "Neural network coverage"
 
 _BALANCED = 1e-3
 
@@ -51,6 +54,11 @@ def header(settings: Settings) -> str:
     return "idc: " + ", ".join(parts)
 
 
+def title(report: Report) -> str:
+    """Return the name of what is reported."""
+    return NAME if measured.has_idc(report) else NAME_WITHOUT_IDC
+
+
 def model_name(report: Report, width: int) -> str:
     """Return the model's specification in at most `width` columns: folders go, then suffix."""
     spec = clean(report.model.spec or report.model.type)
@@ -75,9 +83,13 @@ def is_degenerate(report: Report) -> bool:
 
 def measured_layers(report: Report) -> str:
     """Say which layers are measured: "layer fc2 (84 neurons), after relu4"."""
+    if not measured.has_idc(report):
+        return measured.without_importance(report)
     spaces = main_spaces(report)
     names = list(dict.fromkeys(space.layer for space in spaces if space.layer is not None))
-    rows = [row for row in report.profile.layers if not names or row.name in names]
+    ranked = {row.name for row in report.profile.layers if row.share_of_importance is not None}
+    asked = set(names) or ranked  # other criteria read layers that have no importance
+    rows = [row for row in report.profile.layers if not asked or row.name in asked]
     neurons = plural(sum(row.neurons for row in rows), "neuron")
     if len(names) == 1:
         row = next((row for row in rows if row.name == names[0]), None)
@@ -144,12 +156,17 @@ def _signed_percent(value: float) -> str:
     return f"{value * 100:.0f} %".replace("-0 %", "0 %")
 
 
+def idc_rows(suite: SuiteResult) -> list[CriterionRow]:
+    """Return the rows of IDC."""
+    return [row for row in suite.criteria.values() if row.criterion == IDC]
+
+
 def other_rows(suite: SuiteResult, *, classes: bool) -> list[CriterionRow]:
-    """Return the rows beside the headline (per class or per layer), the lowest first."""
+    """Return the rows of IDC beside the headline (per class or layer), the lowest first."""
     main = headline(suite)
     rows = [
         row
-        for row in suite.criteria.values()
+        for row in idc_rows(suite)
         if row is not main
         and row.judged
         and (row.class_name is not None) == classes
@@ -247,15 +264,18 @@ def notes(report: Report) -> list[str]:
     only = sum(row.only_failing for row in [headline(report.total)] if row is not None)
     if only:
         found.append(f"{plural(only, 'combination')} covered by failing tests only")
-    per_class = [row for row in report.criteria.values() if row.class_name is not None]
+    per_class = [row for row in idc_rows(report.total) if row.class_name is not None]
     if per_class and not any(row.judged for row in per_class):
         found.append(f"no class is judged: {why_not_judged(per_class)}")
     row = headline(report.total)
     if row is not None and row.random is not None and row.random.note:
         found.append(f"random suite: {row.random.note}")
+    if report.total.rows:
+        found += remarks.sentences(report)
+    spaces = main_spaces(report) if measured.has_idc(report) else []
     lowered = [
         f"m={space.m}, {space.m_from.removeprefix('auto: ')}"
-        for space in main_spaces(report)
+        for space in spaces
         if "lowered" in space.m_from or "fewer" in space.m_from
     ]
     sources = (report, info, report.model, report.profile, report.profile.importance)

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from pytest_deepimportance.formatting import clean, count, listed, percent, plural
-from pytest_deepimportance.reporting import base
+from pytest_deepimportance.readings import headline
+from pytest_deepimportance.reporting import base, measured
+from pytest_deepimportance.reporting.shortfalls import is_about_idc, lowest_layers, shortfalls
 from pytest_deepimportance.reporting.text import Paragraph, Section, cell_len, shorten
 from pytest_deepimportance.results import GateOutcome, Report, SuiteResult
 
@@ -40,6 +42,8 @@ def weakest(report: Report, width: int, *, apart: bool) -> Section:
     if balance:
         place = 0 if base.untested_classes(total) else len(entries)
         entries.insert(place, Paragraph.labelled("class balance:", balance, "", column=15))
+    if not measured.has_idc(report):
+        entries.extend(_weakest_layers(report, width))
     for classes, label in ((True, "weakest classes (IDC): "), (False, "weakest layers (IDC): ")):
         rows = [
             (_name((row.class_name if classes else row.layer) or ""), percent(row.fraction))
@@ -48,6 +52,17 @@ def weakest(report: Report, width: int, *, apart: bool) -> Section:
         entries.extend(_weak_line(label, rows, width))
     least = min(1, len(entries))
     return Section(lambda n: entries[:n], len(entries), least, rank=4, apart=apart)
+
+
+def _weakest_layers(report: Report, width: int) -> list[Paragraph]:
+    """Name the lowest layers of the first criterion, where that is a ratio."""
+    name = next(iter(measured.criteria(report)), "")
+    row = headline(report.total, name)
+    if row is None or row.unit != "ratio":
+        return []
+    label = f"weakest layers ({measured.shown_name(name)}): "
+    layers = lowest_layers(report.total, name)
+    return _first_fitting(label, layers, width)
 
 
 def _weakest_suite(report: Report, width: int) -> list[Paragraph]:
@@ -71,15 +86,16 @@ def _weakest_suite(report: Report, width: int) -> list[Paragraph]:
 
 
 def _weak_line(label: str, names: Sequence[tuple[str, str]], width: int) -> list[Paragraph]:
-    """Return up to three "name 78.5%" that fit on one line."""
+    return _first_fitting(label, [f"{name} {value}" for name, value in names], width)
+
+
+def _first_fitting(label: str, entries: Sequence[str], width: int) -> list[Paragraph]:
+    """Return up to three entries that fit on one line."""
     most = 3
-    while most > 1 and cell_len(label + _pairs(names[:most])) > width:
+    while most > 1 and cell_len(label + ", ".join(entries[:most])) > width:
         most -= 1
-    return [Paragraph.labelled(label, _pairs(names[:most]), "", column=len(label))] * bool(names)
-
-
-def _pairs(names: Sequence[tuple[str, str]]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in names)
+    text = ", ".join(entries[:most])
+    return [Paragraph.labelled(label, text, "", column=len(label))] * bool(entries)
 
 
 def _name(name: str) -> str:
@@ -91,13 +107,18 @@ def _example(index: int | None) -> str:
 
 
 def missing(report: Report, unmet: Sequence[GateOutcome]) -> Section:
-    """Say why a threshold was not met: the classes and gaps the failing suite leaves out."""
-    suite = _with_details(report, unmet)
-    details = _classes_left_out(suite) + ([_gaps(suite)] if suite.gaps else [])
-    texts = [_lead(suite), *details] if details else []
+    """Say why a threshold was not met: what the failing suite leaves out, by criterion."""
+    leads, texts = 0, []
+    about_idc = [outcome for outcome in unmet if is_about_idc(outcome)]
+    if about_idc:
+        suite = _with_details(report, about_idc)
+        details = _classes_left_out(suite) + ([_gaps(suite)] if suite.gaps else [])
+        texts = [_lead(suite), *details] if details else []
+        leads = int(bool(texts))  # the first line alone says nothing
+    texts += shortfalls(report, unmet)
     lines = [Paragraph.of(" " * MARGIN + text, indent=MARGIN) for text in texts]
-    # The first line alone says nothing.
-    return Section(lambda n: lines[:n] if n > 1 else [], len(lines), min(2, len(lines)), rank=5)
+    least = min(1 + leads, len(lines))
+    return Section(lambda n: lines[:n] if n > leads else [], len(lines), least, rank=5)
 
 
 def _with_details(report: Report, unmet: Sequence[GateOutcome]) -> SuiteResult:
@@ -146,19 +167,27 @@ def _gaps(suite: SuiteResult) -> str:
 
 def advice(report: Report, unmet: Sequence[GateOutcome]) -> Section:
     """Say what to type or change next; only what exists."""
-    texts = []
-    suite = _with_details(report, unmet)
-    weak = [row for row in base.weakest_classes(suite) if row.exercised_rows < row.reference_rows]
-    if weak:
-        texts.append(f"add tests for class {listed((_name(r.name) for r in weak[:3]), 3)}")
-    elif suite.gaps and suite.gaps[0].nearest_reference_index is not None:
-        texts.append(f"add inputs like reference[{suite.gaps[0].nearest_reference_index}]")
+    texts = _what_to_add(report, [outcome for outcome in unmet if is_about_idc(outcome)])
     asked = next((row.value for row in report.settings if row.name == "report"), "")
     if "json:" not in asked:
-        texts.append("pytest --idc-report=json:idc.json   every class, gap and setting")
+        what = "class, gap" if measured.has_idc(report) else "layer, number"
+        texts.append(f"pytest --idc-report=json:idc.json   every {what} and setting")
     label = "What to do   "
     lines = [
         Paragraph(((label if at == 0 else " " * len(label), "bold"), (text, "")), len(label))
         for at, text in enumerate(texts)
     ]
     return Section(lambda n: lines[:n], len(lines), min(1, len(lines)), rank=2)
+
+
+def _what_to_add(report: Report, unmet: Sequence[GateOutcome]) -> list[str]:
+    """Return what tests would cover more combinations, if a threshold on these is unmet."""
+    if not unmet:
+        return []
+    suite = _with_details(report, unmet)
+    weak = [row for row in base.weakest_classes(suite) if row.exercised_rows < row.reference_rows]
+    if weak:
+        return [f"add tests for class {listed((_name(r.name) for r in weak[:3]), 3)}"]
+    if suite.gaps and suite.gaps[0].nearest_reference_index is not None:
+        return [f"add inputs like reference[{suite.gaps[0].nearest_reference_index}]"]
+    return []

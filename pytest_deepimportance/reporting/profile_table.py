@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from pytest_deepimportance.formatting import clean
 from pytest_deepimportance.provenance import ModelInfo, ProfileInfo, ReferenceInfo, SpaceRow
 from pytest_deepimportance.reporting.layers_table import columns
 
@@ -30,10 +31,17 @@ def render(
         f"reference  {reference.descriptor}",
         f"           {reference.usable:,} usable of {reference.rows:,} rows, "
         f"{reference.fitted:,} fitted (correctly classified)",
-        f"importance {importance.method}, rule {importance.rule}, target {importance.target}"
-        + faithful,
     ]
-    lines += ["", *_spaces(profile.spaces)]
+    if importance.method:
+        lines.append(
+            f"importance {importance.method}, rule {importance.rule}, target {importance.target}"
+            + faithful
+        )
+    if profile.statistics:
+        rows = [("statistics", ""), *((clean(n), clean(text)) for n, text in profile.statistics)]
+        lines += ["", *columns(rows, right=set())]
+    if profile.spaces:
+        lines += ["", *_spaces(profile.spaces)]
     if len(profile.spaces) == 1:
         lines += ["", *_neurons(profile.spaces[0])]
     chosen = ", ".join(f"{k}={_short(v)}" for k, v in settings.items() if v not in (None, False))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from pytest_deepimportance.formatting import clean, count, percent, plural
+from pytest_deepimportance.formatting import clean, count, percent, plural, significant
 from pytest_deepimportance.gating import silent_tests
 from pytest_deepimportance.readings import headline
-from pytest_deepimportance.reporting import base
+from pytest_deepimportance.reporting import base, criteria_lines, measured
 from pytest_deepimportance.reporting.findings import MARGIN, advice, missing, weakest
-from pytest_deepimportance.reporting.table import suite_rows, table
+from pytest_deepimportance.reporting.table import criteria_shown, suite_rows, table
 from pytest_deepimportance.reporting.text import Paragraph, Section, cell_len, shorten
 from pytest_deepimportance.results import GateOutcome, Report
 
@@ -18,11 +18,16 @@ _SHORT_NAME = 12
 _TEST_NAME = 40
 
 
-def sections(report: Report, width: int) -> list[Section]:
-    """Return the screen of one report from top to bottom (users read it in this order)."""
+def sections(report: Report, width: int, *, verbose: bool = False) -> list[Section]:
+    """Return the screen of one report from top to bottom (users read it in this order).
+
+    Args:
+        width: Columns there are.
+        verbose: Say every criterion's items and suites, instead of its total only.
+    """
     unmet = [o for o in report.gates if o.status in ("failed", "warned")]
     parts = [_fixed(lambda: _identity(report, width))]
-    if report.total.rows:
+    if report.total.rows and measured.has_idc(report) and report.profile.importance.method:
         kept = int(base.importance_is_doubtful(report))
         parts.append(Section(lambda _: [_importance(report)], 1, kept, rank=1, last=kept))
     parts.append(_fixed(lambda: _labels(report)))
@@ -31,6 +36,10 @@ def sections(report: Report, width: int) -> list[Section]:
         parts.append(
             Section(lambda n: table(report, width, n), most, min(most, 3), 7, apart=True, last=1)
         )
+        if verbose:
+            parts.append(criteria_lines.details(report, width))
+        else:
+            parts.append(criteria_lines.also(report, width, criteria_shown(report, width)))
     parts.append(_gates(report, apart=True))
     if unmet and report.total.rows:
         parts.append(missing(report, unmet))
@@ -44,7 +53,12 @@ def sections(report: Report, width: int) -> list[Section]:
 
 
 def total_line(report: Report, width: int = 80) -> Paragraph:
-    """Return the one line that scripts read: `IDC total: 30.56%   share: 93.82%   ...`."""
+    """Return the one line that scripts read: `IDC total: 30.56%   share: 93.82%   ...`.
+
+    Without IDC it names the first measured criterion: `NC total: 61.30%`, `TKNP total: 412`.
+    """
+    if not measured.has_idc(report):
+        return Paragraph.of(_total_without_idc(report), "bold")
     if base.is_degenerate(report):
         return Paragraph.of("IDC total: degenerate (only one combination exists)", "bold")
     row = headline(report.total)
@@ -56,6 +70,20 @@ def total_line(report: Report, width: int = 80) -> Paragraph:
         long = f"{text}   chance of an unseen combination: {unseen}"
         text = long if cell_len(long) <= width else f"{text}   unseen: {unseen}"
     return Paragraph.of(text, "bold")
+
+
+def _total_without_idc(report: Report) -> str:
+    name = next(iter(measured.criteria(report)), "")
+    row = headline(report.total, name)
+    if row is None:
+        return "total: nothing was measured"
+    if not row.judged:
+        text = "not judged"
+    elif row.unit == "ratio":
+        text = percent(row.fraction, 2, bare=True)
+    else:  # whole numbers without separators: scripts read this
+        text = str(row.covered) if isinstance(row.covered, int) else significant(row.covered)
+    return f"{measured.shown_name(name)} total: {text}"
 
 
 def verdict_lines(outcomes: Sequence[GateOutcome]) -> list[Paragraph]:
@@ -88,11 +116,13 @@ def _identity(report: Report, width: int) -> list[Paragraph]:
     print_ = clean(report.model.fingerprint[:8])
     room = width - 11 - cell_len(f" {print_}   {layers}")
     spec = base.model_name(report, max(room, _SHORT_NAME))
-    return [
+    lines = [
         Paragraph.labelled("model", f"{spec} {print_}   {layers}"),
         Paragraph.labelled("reference", base.reference_rows(report)),
-        Paragraph.labelled("items", base.items(report)),
     ]
+    if measured.has_idc(report):
+        lines.append(Paragraph.labelled("items", base.items(report)))
+    return lines
 
 
 def _importance(report: Report) -> Paragraph:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pytest_deepimportance.formatting import clean, count, percent
+from pytest_deepimportance.formatting import amount, clean, count, percent
 from pytest_deepimportance.readings import headline
+from pytest_deepimportance.reporting import measured
 from pytest_deepimportance.reporting.base import is_degenerate
+from pytest_deepimportance.reporting.remarks import MARK, notable
 from pytest_deepimportance.reporting.text import Paragraph, cell_len, pad, shorten
 from pytest_deepimportance.results import (
     CriterionRow,
@@ -26,11 +28,16 @@ _LONGEST_NAME = 30
 
 @dataclass(frozen=True)
 class _Column:
-    """One column; `drop` orders what goes first when the terminal is narrow (0: it stays)."""
+    """One column, of a criterion or of something else.
+
+    Attributes:
+        drop: Orders what goes first when the terminal is narrow (0: it stays).
+    """
 
     title: str
     cells: tuple[str, ...]
     drop: int = 0
+    criterion: str = ""
 
     @property
     def width(self) -> int:
@@ -44,12 +51,24 @@ def suite_rows(report: Report) -> list[SuiteResult]:
     return [*report.suites, report.total]
 
 
+def criteria_shown(report: Report, width: int) -> list[str]:
+    """Return the criteria that are columns of the table: where IDC is not measured, what fits."""
+    if measured.has_idc(report):
+        return []
+    columns = _fitting(_columns(report, suite_rows(report)), width - _SHORTEST_NAME)
+    return [column.criterion for column in columns if column.criterion]
+
+
 def table(report: Report, width: int, most: int) -> list[Paragraph]:
     """Return the table of suites, at most `most` of them (and the total) by name."""
     rows = suite_rows(report)
     shown, folded = _chosen(report, rows, most)
     names = [clean(row.name) for row in shown]
-    columns = _fitting(_columns(report, shown), width - _SHORTEST_NAME)
+    columns = _columns(report, shown)
+    if not measured.has_idc(report):  # the same criteria, whichever suites are shown
+        kept = criteria_shown(report, width)
+        columns = [c for c in columns if not c.criterion or c.criterion in kept]
+    columns = _fitting(columns, width - _SHORTEST_NAME)
     taken = sum(column.width + _GAP for column in columns)
     longest = max(cell_len(name) for name in (*names, "suite"))
     name_width = max(_SHORTEST_NAME, min(longest, _LONGEST_NAME, width - taken))
@@ -81,14 +100,37 @@ def _chosen(
 
 
 def _columns(report: Report, rows: Sequence[SuiteResult]) -> list[_Column]:
+    columns = [
+        _Column("inputs", tuple(count(row.inputs) for row in rows)),
+        *(_of_idc(report, rows) if measured.has_idc(report) else _of_others(report, rows)),
+        _Column("accuracy", tuple(_accuracy(row) for row in rows), 2),
+        _Column("gate", tuple(gate_cell(report, row) for row in rows)),
+    ]
+    return [column for column in columns if any(cell != "-" for cell in column.cells)]
+
+
+def _of_others(report: Report, rows: Sequence[SuiteResult]) -> list[_Column]:
+    """Return a column for each criterion; the last go first, but for the very first."""
+    names, marked = measured.criteria(report), notable(report)
+    return [
+        _Column(
+            measured.shown_name(name) + MARK * (name in marked),
+            tuple(measured.value_text(headline(row, name)) for row in rows),
+            -at,
+            criterion=name,
+        )
+        for at, name in enumerate(names)
+    ]
+
+
+def _of_idc(report: Report, rows: Sequence[SuiteResult]) -> list[_Column]:
     main = [headline(row) for row in rows]
     random = [row.random if row is not None else None for row in main]
     degenerate = is_degenerate(report)
     covered = [None if row is None or degenerate else row for row in main]
-    columns = [
-        _Column("inputs", tuple(count(row.inputs) for row in rows)),
+    return [
         _Column("IDC", tuple("-" if r is None else percent(r.fraction) for r in covered)),
-        _Column("covered", tuple("-" if r is None else count(r.covered) for r in covered), 3),
+        _Column("covered", tuple("-" if r is None else amount(r.covered) for r in covered), 3),
         _Column(
             "of reach",
             tuple("-" if r is None else percent(_of_reach(r)) for r in covered),
@@ -96,10 +138,7 @@ def _columns(report: Report, rows: Sequence[SuiteResult]) -> list[_Column]:
         ),
         _Column("random suite", _random_cells(random), 4),
         _Column("share", tuple("-" if r is None else percent(r.share) for r in covered)),
-        _Column("accuracy", tuple(_accuracy(row) for row in rows), 2),
-        _Column("gate", tuple(gate_cell(report, row) for row in rows)),
     ]  # fmt: skip
-    return [column for column in columns if any(cell != "-" for cell in column.cells)]
 
 
 def _of_reach(row: CriterionRow) -> Fraction | None:
@@ -140,10 +179,8 @@ def gate_cell(report: Report, row: SuiteResult) -> str:
         return "TOO LOW" if measured else "FAILED"
     if "warned" in status:
         return "too low"
-    if is_degenerate(report):
-        return "degenerate"
     if "not judged" in status:
-        return "not judged"
+        return "degenerate" if is_degenerate(report) else "not judged"
     return _ok(outcomes)
 
 

@@ -42,8 +42,12 @@ def render(
         if verbosity < 0:
             lines += _quiet(report, model, printer)
             continue
-        lines += [""] * bool(lines) + printer.lines(_title(model, printer.width))
-        lines += _fitted(report, printer) if verbosity == 0 else _Layout(report, printer).lines()
+        title = _title(base.title(report), model, printer.width)
+        lines += [""] * bool(lines) + printer.lines(title)
+        if verbosity == 0:
+            lines += _fitted(report, printer)
+        else:
+            lines += _Layout(report, printer, verbose=True).lines()
     return lines
 
 
@@ -55,8 +59,8 @@ def _quiet(report: Report, model: str, printer: _Printer) -> list[str]:
     return [line for item in (total, *verdict_lines(failed)) for line in printer.lines(item)]
 
 
-def _title(model: str, width: int) -> Paragraph:
-    name = f"{base.NAME}: {shorten(model, width - len(base.NAME) - 12)}" if model else base.NAME
+def _title(what: str, model: str, width: int) -> Paragraph:
+    name = f"{what}: {shorten(model, width - len(what) - 12)}" if model else what
     bars = max(width - cell_len(name) - 2, 0)
     text = "=" * (bars // 2) + f" {name} " + "=" * (bars - bars // 2)
     return Paragraph(((text, "bold"),), cut=True)
@@ -65,8 +69,9 @@ def _title(model: str, width: int) -> Paragraph:
 class _Layout:
     """Sections with the number of entries each may show."""
 
-    def __init__(self, report: Report, printer: _Printer) -> None:
-        self._parts, self._printer = sections(report, printer.width), printer
+    def __init__(self, report: Report, printer: _Printer, *, verbose: bool = False) -> None:
+        self._parts = sections(report, printer.width, verbose=verbose)
+        self._printer = printer
         self._sizes = [part.most for part in self._parts]
         self._order = sorted(range(len(self._parts)), key=lambda at: self._parts[at].rank)
         self._built: dict[tuple[int, int, int], list[str]] = {}

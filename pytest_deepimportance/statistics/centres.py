@@ -104,11 +104,13 @@ class Centres:
         waiting = away.copy()
         chosen: list[int] = []
         for row in range(len(values)):
-            if chosen:
-                nearest[row] = min(nearest[row], squares[row, chosen].min())
             if waiting[row]:
                 chosen.append(row)
                 waiting &= far[row]
+        if len(digests) and chosen and self._relative:
+            found = np.array(chosen)
+            before = np.where(found < np.arange(len(values))[:, None], squares[:, found], np.inf)
+            nearest = np.minimum(nearest, before.min(axis=1))
         if len(digests):
             self.near.update(digests[self._near(nearest, size)].tolist())
         self._append(values[chosen])
