@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_deepimportance.formatting import (
+    amount,
     clean,
     contrast,
     count,
@@ -14,7 +15,9 @@ from pytest_deepimportance.formatting import (
     exact,
     listed,
     percent,
+    places_of,
     plural,
+    significant,
 )
 
 ratios = st.fractions(min_value=0, max_value=1)
@@ -94,6 +97,30 @@ def test_count(number: int, text: str) -> None:
 
 def test_count_of_a_number_with_more_digits_than_python_prints() -> None:
     assert count(4**10_000) == "3.98e6020"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1.6168, "1.62"), (0.0153, "0.0153"), (20.03, "20.0"), (9.996, "10.0"), (0.97, "0.970"),
+        (-1.5, "-1.50"), (12345.6, "12,346"), (1.5e-7, "1.50e-07"), (2.5e300, "2.50e300"), (0.0, "0"),
+    ],
+)  # fmt: skip
+def test_numbers_have_three_significant_digits(number: float, text: str) -> None:
+    assert significant(number) == text
+    assert amount(number) == text
+
+
+def test_whole_numbers_are_written_as_counts() -> None:
+    assert (amount(0), amount(1234567)) == ("0", "1,234,567")
+    assert (places_of(1.6), places_of(0.0153), places_of(250.0)) == (2, 4, 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [("-1.5", "-1.50"), ("-0.004", "0.00"), ("-7", "-7.00")]
+)
+def test_decimal_of_a_negative_number(value: str, text: str) -> None:
+    assert decimal(Fraction(value), 2) == text
 
 
 def test_plural() -> None:

@@ -14,11 +14,9 @@ from pytest_deepimportance.thresholds import parse_threshold
 from tests.oracles import reference_gate
 from tests.reporting import samples
 
-ROOMY = {"criteria": {"IDC": "ratio", "CC": "count"}}
-
 
 def gate(report: Report, text: str, partial: str = "fail") -> GateOutcome:
-    return judge(report, [parse_threshold(text, **ROOMY)], partial=partial)[0]  # type: ignore[arg-type]
+    return judge(report, [parse_threshold(text)], partial=partial)[0]
 
 
 def measured(covered: int, total: int, **changes: Any) -> Report:
@@ -134,8 +132,13 @@ def test_counts_are_compared_as_counts() -> None:
     )  # fmt: skip
     report = samples.report((), samples.suite("TOTAL", 10, 9, row))
     outcome = gate(report, "CC=220")
-    assert (outcome.status, outcome.needed, outcome.message) == ("failed", 220, "CC 219 < 220")
+    assert (outcome.status, outcome.needed, outcome.message) == (
+        "failed",
+        220,
+        "CC 219 < 220 (1 more needed)",
+    )
     assert gate(report, "CC=218.5").message == "CC 219 >= 218.5"
+    assert gate(report, "CC=219.5").message == "CC 219 < 219.5 (1 more needed)"
 
 
 @pytest.mark.parametrize(
@@ -148,7 +151,7 @@ def test_counts_are_compared_as_counts() -> None:
         ("IDC@fc3=0.1", "IDC@fc3: there is no such layer; layers: fc2"),
         ("share:11=0.1", "share:11: there is no such class; classes, nearest first: 1, "),
         ("IDC:7=0.1", "IDC:7: IDC was not measured per class (set idc_classes to each)"),
-        ("CC=5", "CC: there is no such criterion; criteria: IDC"),
+        ("CC=5", "CC: no CC was measured, only IDC (see idc_criteria)"),
     ],
 )
 def test_what_does_not_exist_fails_and_names_what_does(text: str, message: str) -> None:

@@ -23,6 +23,14 @@ TEXT: dict[str, str] = {
     "tap": "pre", "reduce": "max", "output": "app.model:scores", "bounds_tolerance": "0.1",
     "criteria": "IDC", "preset": "paper", "seed": "7", "device": "cpu", "batch_size": "64",
     "memory": "512MB", "count": "passed", "partial": "warn", "missing": "skip",
+    "neuron_layers": "hidden", "degenerate": "exclude", "nc_threshold": "0.5",
+    "nc_scale": "none", "kmnc_sections": "10", "kmnc_edges": "left", "nbc_sigma": "0.5",
+    "nbc_inclusive": "true", "snac_sigma": "1", "snac_inclusive": "true", "tknc_k": "2",
+    "tknc_positive": "true", "tknp_k": "2", "tknp_ordered": "true", "cc_layers": "fc1,fc2",
+    "cc_threshold": "0.5", "cc_squared": "true", "surprise_layer": "fc1",
+    "surprise_labels": "true", "trace_rows": "100", "variance_threshold": "0.001",
+    "lsc_upper": "100", "lsc_buckets": "10", "dsc_upper": "3", "dsc_buckets": "10",
+    "mdsc_upper": "50", "mdsc_buckets": "10", "mdsc_inverse": "pinv", "surprise_values": "true",
     "fail_under": "IDC=0.5", "report": "json:a.json", "suites": "tests/a = a",
 }  # fmt: skip
 """A value of every setting, as it is typed."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,9 @@ from pytest_deepimportance.readings import (
     row_is_degenerate,
     why_not_judged,
 )
-from pytest_deepimportance.results import ClassShare
+from pytest_deepimportance.results import ClassShare, CriterionRow, Report, SuiteResult
 from pytest_deepimportance.thresholds import parse_threshold
-from tests.reporting import samples
+from tests.reporting import criteria_samples, samples
 
 
 def test_headline_is_the_pooled_row() -> None:
@@ -78,9 +79,78 @@ def test_degenerate_rows() -> None:
     assert row_is_degenerate(samples.row(3, 10, 1, None, total=3, details={"degenerate": "yes"}))
     assert not row_is_degenerate(samples.row(1, 10, 1, None, total=2))
     assert not row_is_degenerate(samples.row(1, 10, 1, None, total=0, unit="count"))
+    assert not row_is_degenerate(CriterionRow("MINE", "ratio", 1, 1))
 
 
 def test_why_not_judged() -> None:
     unvisited = samples.row(0, 0, 0, None, details={"not_judged_unvisited": 3})
     assert why_not_judged([unvisited]) == "no pass visited the measured layer"
     assert "no labels" in why_not_judged([samples.row(0, 0, 0, None)])
+
+
+@pytest.mark.parametrize(
+    ("details", "why"),
+    [
+        ({"not_judged_unlabelled": 9, "non_finite": 1}, "the class of no input is known"),
+        ({"not_judged_unvisited": 9}, "no pass visited the measured layer"),
+        ({"no_reference": 9}, "the reference holds nothing to compare their classes with"),
+        ({"non_finite": 9}, "no finite surprise follows from the reference rows of their classes"),
+        ({"upper": 0.0}, "the reference shows no surprise at all, so there is no scale"),
+        ({"not_finite": "nan"}, "its value is nan"),
+        ({}, "the criterion itself gave no verdict"),
+    ],
+)
+def test_why_other_criteria_are_not_judged(details: dict[str, Any], why: str) -> None:
+    row = CriterionRow("DSC", "ratio", 0, 1000, judged=False, details=details)
+    assert why_not_judged([row]) == why
+
+
+def only(*rows: CriterionRow) -> tuple[Report, SuiteResult]:
+    suite = SuiteResult("TOTAL", 1, 10, 10, 10, 9, {row.key: row for row in rows})
+    return samples.report((), suite), suite
+
+
+def test_layers_of_a_criterion_are_those_of_its_own_rows() -> None:
+    report, suite = only(*criteria_samples.bits("KMNC"), samples.row(5, 10, 1, None))
+    assert read(report, suite, parse_threshold("KMNC@fc1=0.1")).total == 120_000
+    with pytest.raises(NoVerdict, match="no such layer; layers, nearest first: fc"):
+        read(report, suite, parse_threshold("KMNC@fc=0.1"))
+    with pytest.raises(NoVerdict, match=r"layers: fc2$"):  # of importance
+        read(report, suite, parse_threshold("IDC@conv1=0.1"))
+
+
+def test_surprise_is_found_under_the_layer_it_is_measured_on() -> None:
+    report, suite = only(criteria_samples.surprise("LSC", 123))
+    assert read(report, suite, parse_threshold("LSC@fc2=0.1")).covered == 123
+    with pytest.raises(NoVerdict, match="no such layer; layers: fc2"):
+        read(report, suite, parse_threshold("LSC@conv1=0.1"))
+
+
+def test_a_criterion_without_layers_says_so() -> None:
+    report, suite = only(*criteria_samples.counts())
+    with pytest.raises(NoVerdict, match="no such layer; TKNP is one number over all layers"):
+        read(report, suite, parse_threshold("TKNP@fc2=5"))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("KMNC=0.5", "KMNC"), ("share=0.5", "IDC"), ("0.5", "IDC")]
+)
+def test_a_criterion_that_was_not_measured_is_told_from_an_unknown_one(
+    text: str, name: str
+) -> None:
+    report, suite = only(*criteria_samples.bits("NC"))
+    with pytest.raises(NoVerdict, match=f"no {name} was measured, only NC"):
+        read(report, suite, parse_threshold(text))
+
+
+def test_a_criterion_without_classes_says_so() -> None:
+    report, suite = only(*criteria_samples.bits("NC"))
+    with pytest.raises(NoVerdict, match="NC has no numbers per class"):
+        read(report, suite, parse_threshold("NC:7=0.5"))
+
+
+def test_a_total_of_0_is_not_judged() -> None:
+    report, suite = only(CriterionRow("SNAC", "ratio", 0, 0))
+    with pytest.raises(NoVerdict, match="nothing to cover") as caught:
+        read(report, suite, parse_threshold("SNAC=0"))
+    assert caught.value.status == "not judged"

@@ -15,11 +15,12 @@ from pytest_deepimportance.results import (
     RunInfo,
 )
 from tests.reporting import samples
+from tests.reporting.criteria_samples import EVERY
 
 
-@pytest.mark.parametrize("name", samples.ALL)
+@pytest.mark.parametrize("name", EVERY)
 def test_json_round_trip(name: str) -> None:
-    for report in samples.ALL[name]():
+    for report in EVERY[name]():
         data = json.loads(json.dumps(report.to_json()))
         assert Report.from_json(data) == report
 
@@ -47,6 +48,18 @@ def test_ratios_of_nothing() -> None:
 def test_counts_are_not_ratios() -> None:
     row = CriterionRow("CC", "count", 219, 0)
     assert (row.value, row.fraction) == (219.0, 219)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_is_not_finite_is_never_stored(number: float) -> None:
+    row = CriterionRow("MINE", "float", number, details={"rows": 3})
+    assert (row.covered, row.value, row.fraction, row.judged) == (0, 0.0, 0, False)
+    assert row.details == {"rows": 3, "not_finite": str(number)}
+    assert CriterionRow("NLC", "float", 1.5).judged
+
+
+def test_a_float_keeps_its_exact_value() -> None:
+    assert CriterionRow("NLC", "float", 0.1).fraction == Fraction(0.1) != Fraction(1, 10)
 
 
 @pytest.mark.parametrize(

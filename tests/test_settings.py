@@ -99,7 +99,7 @@ def test_replace_notes_the_origin() -> None:
     assert after.criteria == ("IDC", "KMNC")
     assert after.origins["criteria"] == "marker"
     assert (after.m, after.origins["m"]) == (4, "keyword")
-    assert before.criteria == ("IDC",)
+    assert before.criteria == ("all",)
 
 
 def test_profile_values_are_the_profile_settings_as_plain_data() -> None:

@@ -129,7 +129,7 @@ class Grid:
     def of(cls, bounds: Bounds, sections: int, edges: str, tolerance: float) -> Grid:
         """Return the grid of all layers' neurons, one layer after another."""
         names = list(bounds.low)
-        low, high = joined(list(bounds.low.values())), joined(list(bounds.high.values()))
+        low, high = (joined([side[n] for n in names]) for side in (bounds.low, bounds.high))
         allowed = joined([bounds.tolerance(name, tolerance) for name in names])
         width = np.where(low == high, np.inf, high - low)
         return cls(low, high, width, allowed, low == high, sections, edges)

@@ -259,12 +259,12 @@ def _notes(found: Accumulated, settings: Settings, importance: Importance) -> li
     notes = []
     if settings.layer is not None and settings.scope != "layer":
         notes.append(f"layer {settings.layer} is not singled out: the scope is {settings.scope}")
-    if settings.correct == "only" and not found.labelled:
+    if settings.correct == "only" and not found.labelled and found.spools:
         notes.append(
             "the reference has no labels: importance and clusters are fitted on all of its inputs"
         )
     unlabelled = int((found.labels == UNKNOWN).sum())
-    if settings.correct == "only" and found.labelled and unlabelled:
+    if settings.correct == "only" and found.labelled and unlabelled and found.spools:
         notes.append(
             f"{unlabelled} reference inputs have no label: they count, but importance and "
             "clusters are not fitted on them"

@@ -149,7 +149,7 @@ class Profile:
             LayerRow(
                 site.name,
                 site.type,
-                site.units,
+                self.statistics.layers.get(site.name, site.units),
                 site.activation or "its output",
                 total[site.name] / everything if everything and site.name in total else None,
             )
@@ -171,6 +171,7 @@ class Profile:
                 notes=tuple(self.importance.notes),
             ),
             notes=self.notes,
+            statistics=self.statistics.described(),
         )
 
     def _space_row(self, space: CombinationSpace) -> SpaceRow:

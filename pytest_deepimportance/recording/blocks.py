@@ -275,9 +275,12 @@ def _refusal(
 
 
 def _non_finite(batch: ActivationBatch) -> dict[str, int]:
+    """Return the rows that are not finite, each under the first layer in which it is not."""
     result = {}
+    clean = np.ones(len(batch), dtype=bool)
     for name, layer in batch.layers.items():
-        bad = int((~layer.finite()).sum())
-        if bad:
-            result[name] = bad
+        bad = clean & ~layer.finite().cpu().numpy()
+        if bad.any():
+            result[name] = int(bad.sum())
+            clean &= ~bad
     return result

@@ -259,7 +259,7 @@ def notes(report: Report) -> list[str]:
         found.append(
             f"{plural(info.non_finite, 'reference row')} with NaN or infinity not in the profile"
         )
-    if not info.labelled:
+    if not info.labelled and measured.has_idc(report):
         found.append("the reference has no labels: classes are predictions")
     only = sum(row.only_failing for row in [headline(report.total)] if row is not None)
     if only:
@@ -270,8 +270,7 @@ def notes(report: Report) -> list[str]:
     row = headline(report.total)
     if row is not None and row.random is not None and row.random.note:
         found.append(f"random suite: {row.random.note}")
-    if report.total.rows:
-        found += remarks.sentences(report)
+    found += [text for text in (*report.notes, *report.profile.notes) if " left out: " in text]
     spaces = main_spaces(report) if measured.has_idc(report) else []
     lowered = [
         f"m={space.m}, {space.m_from.removeprefix('auto: ')}"
@@ -279,5 +278,8 @@ def notes(report: Report) -> list[str]:
         if "lowered" in space.m_from or "fewer" in space.m_from
     ]
     sources = (report, info, report.model, report.profile, report.profile.importance)
-    texts = found + [text for source in sources for text in source.notes] + lowered
+    texts = found + [text for source in sources for text in source.notes]
+    if report.total.rows:
+        texts += remarks.sentences(report)
+    texts += lowered
     return list(dict.fromkeys(clean(text).rstrip(".") for text in texts))

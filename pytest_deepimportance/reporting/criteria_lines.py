@@ -1,10 +1,10 @@
-"""The criteria beside IDC on the screen: lines under the table of suites, or a table of their own."""
+"""The criteria beside IDC on the screen: lines under the table of suites, or their own table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_deepimportance.formatting import amount, clean, count
+from pytest_deepimportance.formatting import amount, clean, count, plural
 from pytest_deepimportance.readings import headline
 from pytest_deepimportance.reporting import measured
 from pytest_deepimportance.reporting.remarks import MARK, notable
@@ -39,7 +39,8 @@ def also(report: Report, width: int, elsewhere: Sequence[str]) -> Section:
 
 
 def _marked(suite: SuiteResult, name: str, marked: set[str]) -> str:
-    return measured.value_text(headline(suite, name)) + MARK * (name in marked)
+    text = measured.value_text(headline(suite, name))
+    return text + MARK * (name in marked and text != "-")
 
 
 def _grid(cells: Sequence[str], width: int) -> list[str]:
@@ -77,7 +78,8 @@ def details(report: Report, width: int) -> Section:
         shown += 1
     lines = _aligned(columns)
     if shown < len(suites):
-        text = f"... and {count(len(suites) - shown)} more suites (in the JSON report)"
+        more_suites = plural(len(suites) - shown, "more suite")
+        text = f"... and {more_suites} (in the JSON report)"
         lines.append(Paragraph.of(text, "dim"))
     return Section(lambda _: lines if names else [], int(bool(names)), rank=6, apart=True)
 

@@ -117,7 +117,7 @@ def missing(report: Report, unmet: Sequence[GateOutcome]) -> Section:
         leads = int(bool(texts))  # the first line alone says nothing
     texts += shortfalls(report, unmet)
     lines = [Paragraph.of(" " * MARGIN + text, indent=MARGIN) for text in texts]
-    least = min(1 + leads, len(lines))
+    least = min(2 * leads, len(lines))
     return Section(lambda n: lines[:n] if n > leads else [], len(lines), least, rank=5)
 
 

@@ -15,9 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from pytest_deepimportance.errors import ReportError
+from pytest_deepimportance.formatting import count
 from pytest_deepimportance.results import FORMAT, Report
 
 SCHEMA = "deepimportance-report"
+
+_LONGEST_BITS = 14_000
+"""Whole numbers of more bits have more than the 4,300 digits that Python prints."""
 
 
 def dump(reports: Sequence[Report]) -> str:
@@ -88,9 +92,14 @@ def load(path: str | Path) -> tuple[Report, ...]:
 
 
 def _plain(value: Any) -> Any:
-    """Turn NaN and infinity into None, keys into text: JSON has neither."""
+    """Turn NaN and infinity into None, keys into text: JSON has neither.
+
+    Whole numbers that Python refuses to print become text such as "3.98e6020".
+    """
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if isinstance(value, int) and value.bit_length() > _LONGEST_BITS:
+        return count(value)
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

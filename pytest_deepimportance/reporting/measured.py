@@ -13,7 +13,7 @@ _LONGEST_NAME = 20
 
 
 def has_idc(report: Report) -> bool:
-    """Return whether IDC is measured; of a report without any number, whether it could have been."""
+    """Return whether IDC is measured; of a report without numbers, whether the profile can."""
     if report.criteria:
         return headline(report.total) is not None
     return bool(report.profile.spaces)

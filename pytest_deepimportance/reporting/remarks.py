@@ -129,9 +129,8 @@ def _unvisited(row: CriterionRow) -> _Said:
     if not names:
         return None
     what = "layer" if len(names) == 1 else "layers"
-    return f"the tests never ran {what} {listed(names, 3)}, which count all the same", Fraction(
-        1, 2
-    )
+    text = f"the tests never ran {what} {listed(names, 3)}, whose items count all the same"
+    return text, Fraction(1, 2)
 
 
 def _dropped(report: Report, row: CriterionRow) -> _Said:
@@ -145,18 +144,23 @@ def _dropped(report: Report, row: CriterionRow) -> _Said:
 
 def _without_bucket(rows: Sequence[CriterionRow]) -> list[Remark]:
     """Say in one sentence how many inputs hit no bucket of surprise, and mostly why."""
-    parts, names, weight, inputs = [], [], Fraction(0), 0
-    for row in rows:
-        lost, why = bucketless(row)
-        if not lost or Fraction(lost, row.inputs) < _NOTABLE:
-            continue
-        parts.append(f"{measured.shown_name(row.criterion)} {count(lost)} ({why})")
-        names.append(row.criterion)
-        weight, inputs = max(weight, Fraction(lost, row.inputs)), max(inputs, row.inputs)
-    if not parts:
+    found = [(row, *bucketless(row)) for row in rows]
+    found = [(row, n, why) for row, n, why in found if n and Fraction(n, row.inputs) >= _NOTABLE]
+    if not found:
         return []
-    text = f"of {plural(inputs, 'input')} these hit no bucket: {', '.join(parts)}"
-    return [Remark(tuple(names), text, weight)]
+    names = tuple(row.criterion for row, _, _ in found)
+    if len(found) == 1:
+        text = f"{_listed(names)}: {without_bucket(found[0][0])}"
+    else:
+        parts = ", ".join(f"{_listed([row.criterion])} {count(n)} ({w})" for row, n, w in found)
+        text = f"of {plural(found[0][0].inputs, 'input')} these hit no bucket: {parts}"
+    return [Remark(names, text, max(Fraction(n, row.inputs) for row, n, _ in found))]
+
+
+def without_bucket(row: CriterionRow) -> str:
+    """Say how many inputs hit no bucket of surprise; empty where all do."""
+    lost, why = bucketless(row)
+    return f"{count(lost)} of {plural(row.inputs, 'input')} hit no bucket ({why})" if lost else ""
 
 
 def bucketless(row: CriterionRow) -> tuple[int, str]:

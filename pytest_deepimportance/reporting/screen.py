@@ -16,6 +16,8 @@ from pytest_deepimportance.results import GateOutcome, Report
 
 _SHORT_NAME = 12
 _TEST_NAME = 40
+_VERDICTS = 2
+"""Unmet thresholds that are worth more than advice."""
 
 
 def sections(report: Report, width: int, *, verbose: bool = False) -> list[Section]:
@@ -40,12 +42,16 @@ def sections(report: Report, width: int, *, verbose: bool = False) -> list[Secti
             parts.append(criteria_lines.details(report, width))
         else:
             parts.append(criteria_lines.also(report, width, criteria_shown(report, width)))
-    parts.append(_gates(report, apart=True))
+    gates = _gates(report, apart=True)
+    parts.append(gates)
     if unmet and report.total.rows:
         parts.append(missing(report, unmet))
     elif report.total.rows:
         parts.append(weakest(report, width, apart=not parts[-1].most))
-    parts.extend([_remarks(report), _fixed(lambda: [_excluded(report)])])
+    apart = not any(part.most for part in parts[parts.index(gates) :])
+    remarks = _remarks(report, apart=apart and bool(report.total.rows))
+    apart = remarks.apart and not remarks.most
+    parts.extend([remarks, _fixed(lambda: [_excluded(report)], apart=apart)])
     if unmet and report.total.rows:
         parts.append(advice(report, unmet))
     parts.append(_fixed(lambda: [total_line(report, width)]))
@@ -107,8 +113,8 @@ _WORDS = {
 }
 
 
-def _fixed(build: Callable[[], list[Paragraph]]) -> Section:
-    return Section(lambda _: build(), 1, 1, rank=9, last=1)
+def _fixed(build: Callable[[], list[Paragraph]], *, apart: bool = False) -> Section:
+    return Section(lambda _: build(), 1, 1, rank=9, apart=apart, last=1)
 
 
 def _identity(report: Report, width: int) -> list[Paragraph]:
@@ -177,21 +183,25 @@ def _folding(lines: list[Paragraph], *, rank: int, apart: bool = False) -> Secti
             return lines
         return [*lines[:most], _more(more)]
 
-    return Section(build, len(lines), min(1, len(lines)), rank, apart, last=min(1, len(lines)))
+    return Section(
+        build, len(lines), min(_VERDICTS, len(lines)), rank, apart, last=min(1, len(lines))
+    )
 
 
-def _remarks(report: Report) -> Section:
+def _remarks(report: Report, *, apart: bool) -> Section:
     texts = base.notes(report)
 
     def build(most: int) -> list[Paragraph]:
-        short = most < len(texts)
+        short, more = most < len(texts), len(texts) - most
+        if more == 1:  # the line that says so would take the room of the one left out
+            most, more = len(texts), 0
         lines = [
             Paragraph.labelled("note:", t, "yellow", column=6, cut=short) for t in texts[:most]
         ]
-        return lines + [_more(len(texts) - most)] * short
+        return lines + [_more(more)] * bool(more)
 
     least = min(1, len(texts))
-    return Section(build, len(texts), least, rank=3, last=least)
+    return Section(build, len(texts), least, rank=3, apart=apart, last=least)
 
 
 def _excluded(report: Report) -> Paragraph:

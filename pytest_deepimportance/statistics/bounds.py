@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,14 +61,10 @@ class Bounds:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Bounds:
-        """Rebuild from `to_arrays` data."""
-        sides = {
-            side: {
-                name.removeprefix(f"{side}/"): values
-                for name, values in arrays.items()
-                if name.startswith(f"{side}/")
-            }
-            for side in ("low", "high")
-        }
-        return cls(**sides)
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], layers: Iterable[str]) -> Bounds:
+        """Rebuild from `to_arrays` data, the layers in the order given (a file keeps none)."""
+        names = list(layers)
+        return cls(
+            {name: arrays[f"low/{name}"] for name in names},
+            {name: arrays[f"high/{name}"] for name in names},
+        )

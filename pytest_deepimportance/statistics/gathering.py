@@ -57,8 +57,27 @@ class ReferenceStatistics:
             "layers", "bounds", "moments", "distances", "surprise_layer", "traces",
             "class_moments", "mdsc_calibration",
         )  # fmt: skip
-        found = {name: getattr(self, name) for name in names}
+        found = {name: getattr(self, name) for name in names[0 if self.layers else 4 :]}
         return {name: value for name, value in found.items() if value is not None}
+
+    def described(self) -> tuple[tuple[str, str], ...]:
+        """Return what is held, as (name, text)."""
+        neurons = sum(self.layers.values())
+        rows = [
+            ("ranges", f"{plural(neurons, 'neuron')} in {plural(len(self.layers), 'layer')}"),
+            ("surprise layer", self.surprise_layer or ""),
+        ]
+        if self.traces is not None:
+            text = f"{plural(len(self.traces), 'row')} of "
+            text += plural(len(self.traces.class_rows), "class", "classes")
+            dropped = sum(self.traces.dropped.values())
+            if dropped:
+                text += f", {count(dropped)} left out by idc_trace_rows"
+            rows.append(("traces", text))
+        if self.class_moments is not None:
+            classes = len(self.class_moments.classes)
+            rows.append(("covariances", plural(classes, "class", "classes")))
+        return tuple((name, text) for name, text in rows if text and self.layers)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return plain data and arrays that `from_parts` reads back."""
@@ -89,8 +108,8 @@ class ReferenceStatistics:
         traces, class_moments = part("traces"), part("class_moments")
         return cls(
             layers=dict(plain["layers"]),
-            bounds=Bounds.from_arrays(part("bounds")),
-            moments=Moments.from_arrays(part("moments")),
+            bounds=Bounds.from_arrays(part("bounds"), plain["layers"]),
+            moments=Moments.from_arrays(part("moments"), plain["layers"]),
             distances=dict(plain["distances"]),
             surprise_layer=plain["surprise_layer"],
             traces=Traces.from_arrays(traces) if traces else None,

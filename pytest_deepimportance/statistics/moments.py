@@ -6,7 +6,7 @@ sample variances, 1979; exact up to rounding in float64.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,9 +75,8 @@ class Moments:
         return arrays
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Moments:
-        """Rebuild from `to_arrays` data."""
-        layers = [name.removeprefix("rows/") for name in arrays if name.startswith("rows/")]
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], layers: Iterable[str]) -> Moments:
+        """Rebuild from `to_arrays` data, the layers in the order given (a file keeps none)."""
         return cls(
             {
                 layer: Moment(

@@ -111,7 +111,7 @@ def test_nan_in_a_test_is_never_counted_and_named(project: Project) -> None:
     result.assert_outcomes(passed=2)
     report = project.report()
     assert report["exclusions"]["non_finite_rows"] == 7
-    assert any("fc2" in line and "test_nan" in line for line in report["exclusions"]["details"])
+    assert any("fc1" in line and "test_nan" in line for line in report["exclusions"]["details"])
     assert report["total"]["inputs"] == 60
 
 
@@ -254,3 +254,4 @@ def test_a_model_that_is_no_class_scorer_is_refused_with_the_way_on(project: Pro
     result = project.run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "idc_output" in text_of(result)
+    assert "none of the criteria asked for can be measured" in text_of(result)

@@ -60,13 +60,13 @@ def test_only_attack_steps():
     assert filled(a_pass(3, attack=True)).activations() is None
 
 
-def test_rows_with_nan_or_infinity_are_left_out_and_counted_by_layer():
+def test_rows_with_nan_or_infinity_are_left_out_and_counted_under_their_first_layer():
     good = torch.ones(3, 2)
     bad = torch.tensor([[1.0, torch.nan], [1.0, 1.0], [torch.inf, 0.0]])
     other = torch.tensor([[-torch.inf, 1.0], [1.0, 1.0], [1.0, 1.0]])
     block = filled(a_pass(3, a=good, b=good), a_pass(3, 10, a=bad, b=other))
     assert block.activations().digests.tolist() == [0, 1, 2, 11]
-    assert dict(block.non_finite) == {"a": 2, "b": 1}
+    assert dict(block.non_finite) == {"a": 2}
     assert block.passes[1].finite.tolist() == [False, True, False]
     assert len(block.passes[1].batch) == 3
 

@@ -10,7 +10,7 @@ from pytest_deepimportance.provenance import LayerRow
 from pytest_deepimportance.reporting import base
 from pytest_deepimportance.results import Exclusions, Gap
 from pytest_deepimportance.settings import from_keywords
-from tests.reporting import samples
+from tests.reporting import criteria_samples, samples
 
 
 def test_layers() -> None:
@@ -24,6 +24,37 @@ def test_layers() -> None:
     assert base.measured_layers(samples.passing(profile=plain)) == "layer fc2 (1 neuron)"
     unknown = samples.profile(layers=())
     assert base.measured_layers(samples.passing(profile=unknown)) == "layer fc2"
+
+
+def test_layers_of_importance_are_not_those_that_other_criteria_read() -> None:
+    huge = samples.huge()
+    more = (*huge.profile.layers, LayerRow("head", "Linear", 10, "its output", None))
+    profile = dataclasses.replace(huge.profile, layers=more)
+    report = dataclasses.replace(huge, profile=profile)
+    assert base.measured_layers(report) == "2 layers (90 neurons) together"
+    assert base.measured_layers(criteria_samples.everything()).startswith("layer fc2 (84 neurons)")
+
+
+def test_the_title_names_idc_where_it_is_measured() -> None:
+    assert base.title(samples.nothing_recorded()) == base.NAME
+    assert base.title(criteria_samples.everything()) == base.NAME
+    assert base.title(criteria_samples.two_ratios()) == "Neural network coverage"
+
+
+def test_rows_of_other_criteria_are_none_of_idc() -> None:
+    total = criteria_samples.everything().total
+    assert [row.key for row in base.idc_rows(total)] == ["IDC"]
+    assert base.other_rows(total, classes=False) == base.other_rows(total, classes=True) == []
+
+
+def test_remarks_on_criteria_come_after_the_notes_of_the_report() -> None:
+    report = dataclasses.replace(
+        criteria_samples.everything(), notes=("LSC left out: no room", "a note")
+    )
+    said = base.notes(report)
+    assert said[0] == "LSC left out: no room"
+    assert said[1] == "a note"
+    assert said[2].startswith("DSC: 212 of 1,000")
 
 
 @pytest.mark.parametrize(

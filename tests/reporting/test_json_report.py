@@ -11,21 +11,26 @@ from typing import Any
 
 import pytest
 
+from pytest_deepimportance.criteria.base import create
 from pytest_deepimportance.errors import ReportError
 from pytest_deepimportance.reporting import json_report
-from pytest_deepimportance.results import FORMAT, Report
+from pytest_deepimportance.results import FORMAT, CriterionRow, Report
+from pytest_deepimportance.settings import from_keywords
+from pytest_deepimportance.thresholds import MEASURED
+from tests.contract.provided import REFERENCE, provided
 from tests.reporting import samples
+from tests.reporting.criteria_samples import EVERY, everything
 
 DOCS = Path(__file__).parents[2] / "docs" / "json-report.md"
 
 
-@pytest.mark.parametrize("name", samples.ALL)
+@pytest.mark.parametrize("name", EVERY)
 def test_round_trip_and_equal_bytes(name: str, tmp_path: Path) -> None:
-    reports = samples.ALL[name]()
+    reports = EVERY[name]()
     path = json_report.write(reports, tmp_path / "idc.json")
     assert json_report.load(path) == tuple(reports)
     assert json_report.dump(json_report.load(path)) == path.read_text(encoding="utf-8")
-    assert json_report.dump(samples.ALL[name]()) == json_report.dump(reports)
+    assert json_report.dump(EVERY[name]()) == json_report.dump(reports)
 
 
 def test_top_level() -> None:
@@ -59,6 +64,25 @@ def test_there_is_no_nan(tmp_path: Path) -> None:
     assert "Infinity" not in text
     (again,) = json_report.load(json_report.write([report], tmp_path / "r.json"))
     assert (again.profile.importance.balance, again.profile.importance.input_share) == (None, None)
+
+
+def test_a_number_that_is_not_finite_is_0_and_not_judged(tmp_path: Path) -> None:
+    report = everything()
+    bad = CriterionRow("NLC", "float", float("inf"))
+    total = dataclasses.replace(report.total, criteria={**report.criteria, "NLC": bad})
+    report = dataclasses.replace(report, total=total)
+    (again,) = json_report.load(json_report.write([report], tmp_path / "r.json"))
+    row = again.criteria["NLC"]
+    assert (row.covered, row.judged, row.details["not_finite"]) == (0, False, "inf")
+    assert again == report
+
+
+def test_whole_numbers_longer_than_python_prints_are_text(tmp_path: Path) -> None:
+    row = CriterionRow("TKNP", "count", 7, details={"possible_patterns": 4**10_000})
+    total = dataclasses.replace(samples.passing().total, criteria={"TKNP": row})
+    report = dataclasses.replace(samples.passing(), total=total)
+    (again,) = json_report.load(json_report.write([report], tmp_path / "r.json"))
+    assert again.criteria["TKNP"].details == {"possible_patterns": "3.98e6020"}
 
 
 def test_names_in_any_script_survive(tmp_path: Path) -> None:
@@ -112,11 +136,11 @@ def test_a_path_that_cannot_be_written(tmp_path: Path) -> None:
         ("{", "not a JSON file"),
         ("[]", "not a report"),
         ('{"schema": "other"}', "not a report"),
-        ('{"schema": "deepimportance-report", "format": 2, "reports": []}', "report format 2, this version reads 1"),
-        ('{"schema": "deepimportance-report", "format": 1}', "damaged"),
-        ('{"schema": "deepimportance-report", "format": 1, "reports": [{"format": 1}]}', "damaged"),
-        ('{"schema": "deepimportance-report", "format": 1, "reports": [7]}', "damaged"),
-        ('{"schema": "deepimportance-report", "format": 1, "reports": 7}', "damaged"),
+        ('{"schema": "deepimportance-report", "format": 1, "reports": []}', "report format 1, this version reads 2"),
+        ('{"schema": "deepimportance-report", "format": 2}', "damaged"),
+        ('{"schema": "deepimportance-report", "format": 2, "reports": [{"format": 2}]}', "damaged"),
+        ('{"schema": "deepimportance-report", "format": 2, "reports": [7]}', "damaged"),
+        ('{"schema": "deepimportance-report", "format": 2, "reports": 7}', "damaged"),
     ],
 )  # fmt: skip
 def test_other_files_are_refused(content: str, what: str, tmp_path: Path) -> None:
@@ -174,6 +198,36 @@ def test_every_field_is_documented_and_no_other() -> None:
     }
     expected["Report"].add("format")
     assert documented() == expected
+
+
+def documented_details() -> dict[str, dict[str, set[str]]]:
+    """Keys of the details table by criterion and kind of row."""
+    text = DOCS.read_text(encoding="utf-8").split("## Details of the other criteria")[1]
+    found: dict[str, dict[str, set[str]]] = {}
+    for names, rows, key in re.findall(
+        r"^\| ([A-Z, ]+) \| (\w+) \| `(\w+)` \|", text, re.MULTILINE
+    ):
+        for name in names.split(", "):
+            kinds = found.setdefault(name, {"first": set(), "all": set()})
+            kinds["first"].add(key)
+            if rows == "all":
+                kinds["all"].add(key)
+    return found
+
+
+def test_every_detail_of_the_other_criteria_is_documented_and_no_other() -> None:
+    table = documented_details()
+    assert set(table) == set(MEASURED) - {"IDC"}
+    for name, kinds in table.items():
+        values = from_keywords(surprise_values=name.endswith("SC"))
+        criterion = create(name, provided("layer"), values)
+        part = REFERENCE.layers.copy()
+        part.pop("conv")  # so that a layer is not visited
+        criterion.update(dataclasses.replace(REFERENCE, layers=part))
+        first, *rows = criterion.compute()
+        assert set(first.details) == kinds["first"], name
+        for row in rows:
+            assert set(row.details) == kinds["all"], name
 
 
 def test_the_history_ends_with_this_format() -> None:

@@ -4,9 +4,10 @@ import dataclasses
 
 import pytest
 
-from pytest_deepimportance.reporting.table import gate_cell, suite_rows, table
+from pytest_deepimportance.reporting.table import criteria_shown, gate_cell, suite_rows, table
 from pytest_deepimportance.results import GateOutcome, Report
-from tests.reporting import samples
+from pytest_deepimportance.thresholds import MEASURED
+from tests.reporting import criteria_samples, samples
 
 
 def text(report: Report, width: int = 80, most: int = 50) -> list[str]:
@@ -69,6 +70,49 @@ def test_incomparable_random_suites_are_not_shown_as_numbers() -> None:
     assert "unlike" in text(dataclasses.replace(report, total=total))[-1]
 
 
+def test_without_idc_the_criteria_are_columns() -> None:
+    head, *rows = text(criteria_samples.no_class_scores())
+    assert head.split() == [
+        "suite",
+        "inputs",
+        "NC",
+        "KMNC*",
+        "NBC*",
+        "SNAC*",
+        "TKNC",
+        "TKNP",
+        "CC",
+        "NLC",
+    ]
+    assert rows[-1].split()[-3:] == ["412", "219", "1.62"]
+
+
+def test_without_idc_the_last_criteria_go_first_and_the_first_stays() -> None:
+    report = criteria_samples.without_idc(criteria_samples.baselines(), ("NC=0.1",))
+    shown = [criteria_shown(report, width) for width in (200, 80, 60)]
+    assert [len(names) for names in shown] == [11, 7, 4]
+    assert all(names == list(MEASURED)[1 : len(names) + 1] for names in shown)
+    assert "accuracy" in text(report, 60)[0]
+
+
+def test_with_idc_no_other_criterion_is_a_column() -> None:
+    report = criteria_samples.everything()
+    assert criteria_shown(report, 200) == []
+    assert text(report) == text(samples.passing())
+
+
+def test_a_criterion_that_is_not_judged_has_no_column() -> None:
+    rows = [*criteria_samples.bits("NC"), criteria_samples.surprise("LSC", 0, judged=False)]
+    assert criteria_shown(criteria_samples.without_idc(rows), 80) == ["NC"]
+
+
+def test_a_verdict_on_another_criterion_is_not_degenerate() -> None:
+    report = samples.degenerate(())
+    gates = (GateOutcome("TOTAL", "NC=0.3", "ok", 0.5),)
+    report = dataclasses.replace(report, gates=gates)
+    assert gate_cell(report, report.total) == "NC ok"
+
+
 @pytest.mark.parametrize(
     ("outcomes", "cell"),
     [
@@ -77,6 +121,9 @@ def test_incomparable_random_suites_are_not_shown_as_numbers() -> None:
         ([("IDC=0.295", "ok")], ">=29.5% ok"),
         ([("IDC=1", "ok")], ">=100% ok"),
         ([("IDC=random", "ok")], "IDC ok"),
+        ([("TKNP=100", "ok")], "TKNP ok"),
+        ([("KMNC@fc2=0.3", "ok")], "KMNC@fc2 ok"),
+        ([("NLC=1.5", "not judged")], "not judged"),
         ([("share=0.9", "ok")], "share ok"),
         ([("share:traffic light=0.9", "ok")], "ok"),
         ([("IDC=0.2", "ok"), ("share=0.9", "ok")], "2 ok"),

@@ -9,17 +9,29 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_deepimportance.reporting.base import NAME
+from pytest_deepimportance.reporting.base import title
 from pytest_deepimportance.reporting.terminal import SCREEN, render
 from pytest_deepimportance.reporting.text import cell_len
-from pytest_deepimportance.results import GateOutcome, RunInfo
+from pytest_deepimportance.results import CriterionRow, GateOutcome, Report, RunInfo
 from tests.reporting import samples
+from tests.reporting.criteria_samples import (
+    EVERY,
+    bits,
+    counts,
+    everything,
+    no_class_scores,
+    spread,
+    surprise,
+    two_ratios,
+    without_idc,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -27,7 +39,7 @@ TOTAL = re.compile(
     r"^IDC total: (\d+\.\d\d)%   share: (\d+\.\d\d)%   chance of an unseen combination: (\d+\.\d) %$"
 )
 WAYS = {
-    **{name: {"width": 80} for name in samples.ALL},
+    **{name: {"width": 80} for name in EVERY},
     "passing-60": {"width": 60},
     "failing-60": {"width": 60},
     "passing-120": {"width": 120},
@@ -36,12 +48,21 @@ WAYS = {
     "nothing_recorded-quiet": {"verbosity": -1},
     "many_suites-verbose": {"verbosity": 1},
     "failing-color": {"color": True},
+    "everything-60": {"width": 60},
+    "everything-120": {"width": 120},
+    "everything-verbose": {"verbosity": 1},
+    "everything-quiet": {"verbosity": -1},
+    "two_ratios-60": {"width": 60},
+    "two_ratios-quiet": {"verbosity": -1},
+    "no_class_scores-60": {"width": 60},
+    "no_class_scores-verbose": {"verbosity": 1},
+    "counts_failing-verbose": {"verbosity": 1},
 }
 
 
 @pytest.mark.parametrize("case", WAYS)
 def test_golden(case: str) -> None:
-    reports = samples.ALL[case.partition("-")[0]]()
+    reports = EVERY[case.partition("-")[0]]()
     text = "\n".join(render(reports, **WAYS[case])) + "\n"  # type: ignore[arg-type]
     path = GOLDEN / f"{case}.txt"
     if os.environ.get("IDC_WRITE_GOLDEN"):
@@ -53,30 +74,30 @@ def test_no_golden_file_is_forgotten() -> None:
     assert {path.stem for path in GOLDEN.iterdir()} == set(WAYS)
 
 
-@pytest.mark.parametrize("name", samples.ALL)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("width", [60, 72, 80, 100, 200])
 def test_one_screen(name: str, width: int) -> None:
-    for report in samples.ALL[name]():
+    for report in EVERY[name]():
         lines = render([report], width=width)
         assert len(lines) <= SCREEN
         assert all(cell_len(line) <= width for line in lines)
         assert all(line == line.rstrip() for line in lines)
-        assert NAME in lines[0]
+        assert title(report) in lines[0]
 
 
-@pytest.mark.parametrize("name", samples.ALL)
+@pytest.mark.parametrize("name", EVERY)
 def test_colour_changes_no_text(name: str) -> None:
-    reports = samples.ALL[name]()
+    reports = EVERY[name]()
     plain, coloured = render(reports), render(reports, color=True)
     assert not any("\x1b" in line for line in plain)
     assert any("\x1b" in line for line in coloured)
     assert [ANSI.sub("", line) for line in coloured] == plain
 
 
-@pytest.mark.parametrize("name", samples.ALL)
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("verbosity", [-1, 0, 1])
 def test_words(name: str, verbosity: int) -> None:
-    text = "\n".join(render(samples.ALL[name](), verbosity=verbosity)).lower()
+    text = "\n".join(render(EVERY[name](), verbosity=verbosity)).lower()
     for praise in ("adequate", "safe", "complete,", " complete ", "great", "good"):
         assert praise not in text
     for missing in ("suggest", "calibrate", "term-missing", "compare", "minimise"):
@@ -132,6 +153,60 @@ def test_degenerate_has_no_green_tick() -> None:
     text = "\n".join(render([samples.degenerate()]))
     assert " ok" not in text
     assert "IDC total: degenerate" in text
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        (bits("NC"), "NC total: 59.75%"),
+        (counts(10), "TKNP total: 4120"),
+        (spread(), "NLC total: 1.62"),
+        ([surprise("LSC", 0, judged=False)], "LSC total: not judged"),
+        ([], "total: nothing was measured"),
+    ],
+)
+def test_without_idc_the_last_line_names_the_first_criterion(
+    rows: list[CriterionRow], line: str
+) -> None:
+    assert render([without_idc(rows)])[-1] == line
+    assert render([without_idc(rows)], verbosity=-1) == [line]
+
+
+@pytest.mark.parametrize("verbosity", [-1, 0, 1])
+@pytest.mark.parametrize("make", [two_ratios, no_class_scores])
+def test_without_idc_nothing_is_said_about_it(make: Callable[[], Report], verbosity: int) -> None:
+    text = "\n".join(
+        line for line in render([make()], verbosity=verbosity) if "left out" not in line
+    )
+    for word in ("IDC", "mportance", "combination", "share", "m="):
+        assert word not in text
+
+
+def test_a_criterion_left_out_is_said_before_remarks_on_others() -> None:
+    notes = [line for line in render([no_class_scores()]) if line.startswith("note:")]
+    assert notes[0].startswith("note: IDC left out")
+
+
+@pytest.mark.parametrize("rows", [counts()[:1], bits("NC"), [surprise("LSC", 5, below=900)]])
+def test_what_follows_the_table_stands_apart(rows: list[CriterionRow]) -> None:
+    for verbosity in (0, 1):
+        lines = render([without_idc(rows)], verbosity=verbosity)
+        follows = next(at for at, line in enumerate(lines) if line[:4] in ("weak", "note", "not "))
+        assert lines[follows - 1] == ""
+
+
+def test_without_idc_missing_labels_are_no_remark() -> None:
+    report = without_idc(bits("NC"))
+    unlabelled = dataclasses.replace(report, reference=samples.reference(labelled=False))
+    assert "labels" not in "\n".join(render([unlabelled]))
+
+
+def test_counts_are_never_percentages() -> None:
+    for verbosity in (0, 1):
+        text = " ".join("\n".join(render([everything()], verbosity=verbosity)).split())
+        assert "TKNP 412 " in text
+        assert "412.0" not in text
+        assert "412%" not in text
 
 
 def test_models_are_told_apart() -> None:

@@ -1,0 +1,202 @@
+"""Criteria of a user's conftest, presets, and models whose output is no class score."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from pytest_deepimportance.presets import PRESETS
+from pytest_deepimportance.thresholds import MEASURED
+from tests.integration.conftest import Project
+from tests.integration.test_criteria import TEST, heads, numbers, rows_of, said, text_of
+
+TOY = """
+    import torch
+    from pytest_deepimportance import Criterion, CriterionRow
+
+    class PositiveSum(Criterion):
+        name, unit, needs = "POS", "ratio", ("layers",)
+
+        def __init__(self, layers):
+            super().__init__()
+            self.register_buffer("seen", torch.zeros(len(layers), dtype=torch.bool))
+
+        def update(self, batch):
+            self.seen |= torch.stack([(v.values.sum(1) > 0).any() for v in batch.layers.values()])
+        def merge(self, other):
+            self.seen |= other.seen
+        def reset(self):
+            self.seen.zero_()
+        def compute(self):
+            return (CriterionRow(self.name, self.unit, int(self.seen.sum()), len(self.seen)),)
+    def pytest_idc_criteria(): return PositiveSum
+"""
+
+
+@pytest.fixture(autouse=True)
+def _forget_own_criteria(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Criteria of these projects are no criteria of the next test in this process."""
+    from pytest_deepimportance.criteria import base
+
+    base.names()
+    monkeypatch.setattr(base, "_REGISTRY", dict(base._REGISTRY))
+
+
+@pytest.fixture
+def suite(project: Project) -> Project:
+    project.write("test_it.py", TEST)
+    return project
+
+
+@pytest.fixture
+def own(suite: Project) -> Project:
+    suite.write("conftest.py", TOY)
+    return suite
+
+
+def test_a_criterion_of_ones_own_takes_at_most_20_lines() -> None:
+    code = textwrap.dedent(TOY).strip().splitlines()
+    assert len([line for line in code if line.strip()]) <= 20
+
+
+def test_a_criterion_of_ones_own_is_measured_and_shown(own: Project) -> None:
+    result = own.run()
+    assert result.ret == 0
+    rows = rows_of(own.report())
+    assert heads(rows) == list(MEASURED)
+    assert (rows["POS"]["covered"], rows["POS"]["total"]) == (3, 3)
+    assert "POS" in result.stdout.str()
+
+
+def test_a_criterion_of_ones_own_is_chosen_by_option(own: Project) -> None:
+    own.run("--idc-criteria=POS,NC").assert_outcomes(passed=4)
+    rows = rows_of(own.report())
+    assert {row["criterion"] for row in rows.values()} == {"POS", "NC"}
+    own.run("--idc-criteria=POS").assert_outcomes(passed=4)
+    assert list(rows_of(own.report())) == ["POS"]
+
+
+@pytest.mark.parametrize("workers", [False, True], ids=["serial", "n2"])
+def test_a_criterion_of_ones_own_is_gated(
+    own: Project, workers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    own.write("conftest.py", TOY.replace("len(self.seen)),)", "1 + len(self.seen)),)"))
+    extra = ("-n", "2") if workers else ("-p", "no:xdist")
+    result = own.run(*extra, "--idc-fail-under=POS=0.75", "--idc-fail-under=POS=0.76")
+    assert result.ret == 1
+    assert (rows_of(own.report())["POS"]["covered"], rows_of(own.report())["POS"]["total"]) == (
+        3,
+        4,
+    )
+    gates = own.report()["gates"]
+    assert [(gate["threshold"], gate["status"]) for gate in gates] == [
+        ("POS=0.75", "ok"), ("POS=0.76", "failed"),
+    ]  # fmt: skip
+    assert gates[1]["message"].startswith("POS 75.00 % < 76 %")
+    assert "idc::TOTAL::POS=0.76" in result.stdout.str()
+
+
+def test_a_misspelled_threshold_is_refused_with_own_criteria_too(own: Project) -> None:
+    result = own.run("--idc-fail-under=PSO=0.9")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "POS" in text_of(result)
+
+
+@pytest.mark.parametrize("offered", ["[PositiveSum]", "(PositiveSum,)"])
+def test_several_criteria_come_as_a_list(own: Project, offered: str) -> None:
+    own.write("conftest.py", TOY.replace("return PositiveSum", f"return {offered}"))
+    own.run().assert_outcomes(passed=4)
+    assert "POS" in rows_of(own.report())
+
+
+@pytest.mark.parametrize("offered", ["'POS'", "PositiveSum(['a'])", "int", "[PositiveSum, 3]"])
+def test_what_is_no_criterion_is_a_usage_error(own: Project, offered: str) -> None:
+    own.write("conftest.py", TOY.replace("return PositiveSum", f"return {offered}"))
+    result = own.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "pytest_idc_criteria" in text_of(result)
+    assert "Criterion" in text_of(result)
+
+
+def test_the_name_of_a_built_in_criterion_is_taken(own: Project) -> None:
+    own.write("conftest.py", TOY.replace('"POS"', '"KMNC"'))
+    result = own.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "two criteria are called 'KMNC'" in text_of(result)
+
+
+# --- presets -------------------------------------------------------------------------------------
+
+
+def test_all_presets_are_listed_with_the_settings(suite: Project) -> None:
+    result = suite.pytester.runpytest_inprocess("--idc-settings")
+    assert result.ret == 0
+    assert set(PRESETS) == {"paper", "neural-coverage", "dnn-tip", "wisdom"}
+    for name in PRESETS:
+        assert name in result.stdout.str()
+
+
+@pytest.mark.parametrize("preset", ["paper", "neural-coverage", "dnn-tip", "wisdom"])
+def test_a_preset_changes_settings_and_is_their_origin(suite: Project, preset: str) -> None:
+    suite.run(f"--idc-preset={preset}").assert_outcomes(passed=4)
+    rows = {row["name"]: row for row in suite.report()["settings"]}
+    for name, value in PRESETS[preset].items():
+        assert rows[name]["origin"] == f"preset {preset}"
+        assert rows[name]["value"] == str(value)
+    assert rows["dsc_buckets"]["origin"] == "default"
+    assert heads(rows_of(suite.report()))
+
+
+def test_every_position_is_a_neuron_in_preset_dnn_tip(suite: Project) -> None:
+    suite.run().assert_outcomes(passed=4)
+    plain = rows_of(suite.report())
+    suite.run("--idc-preset=dnn-tip").assert_outcomes(passed=4)
+    changed = rows_of(suite.report())
+    assert heads(changed) == list(MEASURED)
+    assert numbers(changed) != numbers(plain)
+
+
+# --- outputs that are no class score -------------------------------------------------------------
+
+BY_CLASS = ["IDC", "LSC", "DSC", "MDSC"]
+OTHERS = [name for name in MEASURED if name not in BY_CLASS]
+OUTPUTS = {
+    "regression": "return super().forward(x)[:, :1]",
+    "dict": "return {'boxes': super().forward(x)[:, 0], 'area': 1.0}",
+}
+
+
+def scoreless(project: Project, body: str) -> Project:
+    project.write(
+        "odd.py",
+        f"from net import Net as Base\n\nclass Net(Base):\n    def forward(self, x):\n        {body}\n",
+    )
+    project.ini(model="odd:Net")
+    return project
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_without_class_scores_the_other_criteria_are_measured(suite: Project, output: str) -> None:
+    result = scoreless(suite, OUTPUTS[output]).run()
+    assert result.ret == 0
+    report = suite.report()
+    assert heads(rows_of(report)) == OTHERS
+    assert "not a class score" in said(report)
+    for name in BY_CLASS:
+        assert name in said(report), name
+        assert name in text_of(result), name
+    assert "left out" in text_of(result)
+    assert "idc_output" in text_of(result)
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("name", BY_CLASS)
+def test_asking_for_what_needs_class_scores_is_an_error_that_says_why(
+    suite: Project, output: str, name: str
+) -> None:
+    result = scoreless(suite, OUTPUTS[output]).run(f"--idc-criteria={name}")
+    assert result.ret not in (0, 1)
+    assert "not a class score" in text_of(result)
+    assert "idc_output" in text_of(result)
