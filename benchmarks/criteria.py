@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from workloads import Workload, add_options, find, mnist_lenet5, random_resnet18, random_resnet50
 
@@ -123,6 +124,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    threadpool_limits(options.threads)  # numpy has threads of its own
     print("command    python", " ".join(sys.argv))
     print(f"software   torch {torch.__version__}, Python {platform.python_version()}")
     print(f"threads    {torch.get_num_threads()}, batches of {BATCH}, {options.repetitions} rounds")

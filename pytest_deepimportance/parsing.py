@@ -33,8 +33,8 @@ def named(value: Any) -> str:
 
 
 def texts(value: Any) -> tuple[str, ...]:
-    """Accept a sequence of texts, or one text separated by commas."""
-    parts = value.split(",") if isinstance(value, str) else value
+    """Accept a sequence of texts, or one text separated by commas or lines."""
+    parts = re.split(r"[,\n]", value) if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)):
         parts = [parts]
     return tuple(str(part).strip() for part in parts if str(part).strip())

@@ -30,7 +30,8 @@ import importlib
 import pkgutil
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -38,7 +39,7 @@ import torch
 from torch import nn
 
 from pytest_deepimportance.data.activations import ActivationBatch
-from pytest_deepimportance.errors import RecordingError, SettingsError, did_you_mean
+from pytest_deepimportance.errors import IdcError, RecordingError, SettingsError, did_you_mean
 from pytest_deepimportance.results import CriterionRow
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.thresholds import MEASURED
@@ -66,7 +67,6 @@ class Criterion(nn.Module, ABC):
         reads: Layers it looks at: "neurons" (all that the setting `neuron_layers` names),
             "surprise" (the layer of the setting `surprise_layer`) or "importance" (those of the
             important neurons).
-        by_class: Whether it needs the model's class scores.
         breaks: Rules broken by definition: "monotone", "order-free", "shard-free" (merged parts
             may differ from the whole), "idempotent".
     """
@@ -76,7 +76,6 @@ class Criterion(nn.Module, ABC):
     needs: ClassVar[tuple[str, ...]] = ()
     options: ClassVar[tuple[str, ...]] = ()
     reads: ClassVar[str] = "neurons"
-    by_class: ClassVar[bool] = False
     breaks: ClassVar[tuple[str, ...]] = ()
 
     _made_from: tuple[tuple[Any, ...], dict[str, Any]]
@@ -87,9 +86,10 @@ class Criterion(nn.Module, ABC):
         object.__setattr__(made, "_made_from", (args, keywords))
         return made
 
-    def __init__(self, **provided: Any) -> None:
-        super().__init__()
-        self.provided: Mapping[str, Any] = provided
+    @classmethod
+    def excluded_by(cls, settings: Settings) -> str:
+        """Return why these settings leave the criterion out, empty where they do not."""
+        return ""
 
     @abstractmethod
     def update(self, batch: ActivationBatch) -> None:
@@ -215,7 +215,27 @@ def create(name: str, provided: Mapping[str, Any], settings: Settings | None = N
         )
     settings = settings or Settings()
     options = {option: getattr(settings, option) for option in criterion.options}
-    return criterion(**{need: provided[need] for need in criterion.needs}, **options)
+    with naming(name):
+        return criterion(**{need: provided[need] for need in criterion.needs}, **options)
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Say which criterion raised: it may be a user's own.
+
+    Raises:
+        RecordingError: Anything but an error of ours was raised inside.
+    """
+    try:
+        yield
+    except IdcError:
+        raise
+    except Exception as error:
+        raise RecordingError(
+            f"criterion {name} raised {type(error).__name__}: {error}",
+            "Without it there is no number to show.",
+            "Correct the criterion, or leave it out with --idc-criteria.",
+        ) from error
 
 
 def to_plain(value: Any) -> Any:

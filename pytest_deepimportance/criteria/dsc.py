@@ -11,6 +11,7 @@ from pytest_deepimportance.criteria.base import register
 from pytest_deepimportance.criteria.surprise import Classes, Floats, SurpriseCoverage
 from pytest_deepimportance.criteria.surprise_buckets import Buckets
 from pytest_deepimportance.errors import SettingsError
+from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.statistics.distance_ratio import DistanceRatios
 from pytest_deepimportance.statistics.traces import Traces
 
@@ -48,17 +49,21 @@ class DistanceSurpriseCoverage(SurpriseCoverage):
             )
         super().__init__(
             Buckets(float(dsc_upper), dsc_buckets),
-            surprise_layer=surprise_layer,
-            traces=traces,
-            surprise_labels=surprise_labels,
-            dsc_upper=dsc_upper,
-            dsc_buckets=dsc_buckets,
-            surprise_values=surprise_values,
+            surprise_layer,
+            surprise_labels,
+            surprise_values,
         )
         self.traces = traces
         self.ratios: DistanceRatios = traces.memo.setdefault(
             "distance ratios", DistanceRatios(traces)
         )
+
+    @classmethod
+    def excluded_by(cls, settings: Settings) -> str:
+        """Leave it out where all of the reference is one class."""
+        if settings.surprise_labels != "none":
+            return ""
+        return "DSC left out: it compares classes, and idc_surprise_labels = none knows none"
 
     @property
     def width(self) -> int:

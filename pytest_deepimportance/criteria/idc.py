@@ -44,14 +44,13 @@ class ImportanceDrivenCoverage(Criterion):
     unit = "ratio"
     needs = ("spaces", "combination_counts")
     reads = "importance"
-    by_class = True
 
     def __init__(
         self,
         spaces: Sequence[CombinationSpace],
         combination_counts: Mapping[str, CombinationCounts],
     ) -> None:
-        super().__init__(spaces=spaces, combination_counts=combination_counts)
+        super().__init__()
         self.spaces = tuple(spaces)
         uncounted = [space.name for space in self.spaces if space.name not in combination_counts]
         if uncounted or not self.spaces:

@@ -49,13 +49,9 @@ class LikelihoodSurpriseCoverage(SurpriseCoverage):
     ) -> None:
         super().__init__(
             Buckets(float(lsc_upper), lsc_buckets),
-            surprise_layer=surprise_layer,
-            traces=traces,
-            surprise_labels=surprise_labels,
-            variance_threshold=variance_threshold,
-            lsc_upper=lsc_upper,
-            lsc_buckets=lsc_buckets,
-            surprise_values=surprise_values,
+            surprise_layer,
+            surprise_labels,
+            surprise_values,
         )
         self.traces = traces
         self.densities: ClassDensities = traces.memo.setdefault(

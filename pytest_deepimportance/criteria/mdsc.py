@@ -48,14 +48,9 @@ class MahalanobisSurpriseCoverage(SurpriseCoverage):
         upper = float(mdsc_calibration[mdsc_inverse] if auto else mdsc_upper)
         super().__init__(
             Buckets(upper, mdsc_buckets, "auto" if auto else "as asked"),
-            surprise_layer=surprise_layer,
-            class_moments=class_moments,
-            mdsc_calibration=mdsc_calibration,
-            surprise_labels=surprise_labels,
-            mdsc_inverse=mdsc_inverse,
-            mdsc_upper=mdsc_upper,
-            mdsc_buckets=mdsc_buckets,
-            surprise_values=surprise_values,
+            surprise_layer,
+            surprise_labels,
+            surprise_values,
         )
         self.moments, self.inverse = class_moments, mdsc_inverse
         self.distances: MahalanobisDistances = class_moments.memo.setdefault(

@@ -41,22 +41,18 @@ class SurpriseCoverage(Criterion):
 
     Args:
         buckets: The range and how it is divided.
-        provided: The constructor's keywords: `surprise_layer` (name of the layer),
-            `surprise_labels` ("predicted", "true" or "none": which class an input belongs to),
-            `surprise_values` (whether the row lists the value of every input), and what the
-            subclass needs.
+        layer: Name of the layer.
+        labels: "predicted", "true" or "none": which class an input belongs to.
+        with_values: Whether the row lists the value of every input.
     """
 
     unit = "ratio"
     reads = "surprise"
-    by_class = True
 
-    def __init__(self, buckets: Buckets, **provided: Any) -> None:
-        super().__init__(**provided)
-        self.buckets = buckets
-        self.layer: str = provided["surprise_layer"]
-        self.labels: str = provided["surprise_labels"]
-        self.with_values: bool = provided["surprise_values"]
+    def __init__(self, buckets: Buckets, layer: str, labels: str, with_values: bool) -> None:
+        super().__init__()
+        self.buckets, self.layer = buckets, layer
+        self.labels, self.with_values = labels, with_values
         self.state = SurpriseState()
 
     @property

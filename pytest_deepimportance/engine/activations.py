@@ -22,6 +22,7 @@ from pytest_deepimportance.settings import from_keywords
 from pytest_deepimportance.statistics.class_moments import ClassMoments
 from pytest_deepimportance.statistics.density import ClassDensities
 from pytest_deepimportance.statistics.distance_ratio import DistanceRatios
+from pytest_deepimportance.statistics.gathering import INVERSES
 from pytest_deepimportance.statistics.mahalanobis import MahalanobisDistances
 from pytest_deepimportance.statistics.traces import Traces
 
@@ -127,6 +128,8 @@ def surprise_adequacy(
     name = _KINDS.get(kind.upper(), kind.upper())
     if name not in _KINDS.values():
         raise SettingsError(f"there is no surprise adequacy {kind!r}", fix="LSA, DSA or MDSA.")
+    if inverse not in INVERSES:
+        raise SettingsError(f"inverse = {inverse!r} is not known", fix=f"{' or '.join(INVERSES)}.")
     if name == "DSA" and (reference_predictions is None or input_predictions is None):
         raise SettingsError(
             "DSA compares the distance to the own class with that to the others",
@@ -139,7 +142,8 @@ def surprise_adequacy(
             "They are no activations to compare with.",
             "Leave them out: reference[np.isfinite(reference).all(axis=1)], and their classes.",
         )
-    values, rows = _values("layer", inputs, "inputs"), _rows(inputs)
+    rows = _rows(inputs)
+    values = _values("layer", inputs, "inputs")
     given = _classes(input_predictions, rows, "input_predictions")
     own = learned.array("layer")
     if values.values.shape[1] != own.shape[1]:
@@ -203,7 +207,7 @@ def _rows(array: Any) -> int:
 
 
 def _values(name: str, array: Any, what: str) -> LayerValues:
-    tensor = array.detach().cpu() if isinstance(array, torch.Tensor) else torch.as_tensor(array)
+    tensor = array.detach().cpu() if isinstance(array, torch.Tensor) else _as_tensor(array)
     if not tensor.is_floating_point():
         raise BatchError(
             f"{what}: layer {name!r} holds {tensor.dtype}, not activations",
@@ -213,6 +217,12 @@ def _values(name: str, array: Any, what: str) -> LayerValues:
         return LayerValues(tensor if tensor.dtype == torch.float64 else tensor.float())
     maps = tensor.double().flatten(2)
     return LayerValues(maps.mean(2), maps.amin((1, 2)), maps.amax((1, 2)))
+
+
+def _as_tensor(array: Any) -> torch.Tensor:
+    """Return an array of any layout and byte order as a tensor."""
+    own = np.asarray(array)
+    return torch.from_numpy(np.require(own, own.dtype.newbyteorder("="), ["C", "W"]))
 
 
 def _classes(values: Any, rows: int, what: str) -> NDArray[np.int64]:

@@ -31,9 +31,14 @@ def measurable(profile: Profile, settings: Settings) -> tuple[str, ...]:
     """
     wanted = asked_for(settings)
     provided = profile.provided()
-    found = tuple(n for n in wanted if all(need in provided for need in get(n).needs))
+    found = tuple(
+        n
+        for n in wanted
+        if all(need in provided for need in get(n).needs) and not get(n).excluded_by(settings)
+    )
     if not found:
-        why = [note for note in profile.notes if "left out" in note]
+        why = [get(n).excluded_by(settings) for n in wanted if get(n).excluded_by(settings)]
+        why += [note for note in profile.notes if "left out" in note]
         raise SettingsError(
             f"none of the criteria asked for can be measured with this profile: {_list(wanted)}",
             "\n".join(why),
@@ -48,11 +53,15 @@ def left_out(profile: Profile, settings: Settings) -> list[str]:
     Nothing on those of which the profile's own notes say why.
     """
     found = measurable(profile, settings)
-    said = " ".join(note.partition(" left out")[0] for note in profile.notes if "left out" in note)
-    silent = [n for n in asked_for(settings) if n not in found and n not in said.split(", ")]
-    if not silent:
-        return []
-    return [f"{_list(silent)} left out: the profile does not hold what it takes"]
+    absent = [name for name in asked_for(settings) if name not in found]
+    excluded = [get(name).excluded_by(settings) for name in absent]
+    said = [note.partition(" left out")[0] for note in profile.notes if " left out" in note]
+    known = {name for names in said for name in names.split(", ")}
+    silent = [n for n, why in zip(absent, excluded, strict=True) if not why and n not in known]
+    notes = [why for why in excluded if why]
+    if silent:
+        notes.append(f"{_list(silent)} left out: the profile does not hold what it takes")
+    return notes
 
 
 def recorded_layers(profile: Profile, criteria: Sequence[str]) -> tuple[str, ...]:

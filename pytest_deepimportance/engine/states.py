@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_deepimportance.criteria.base import Criterion, create
+from pytest_deepimportance.criteria.base import Criterion, create, naming
 from pytest_deepimportance.criteria.bits import CHUNK
 from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.engine.chosen import measurable
@@ -126,10 +126,12 @@ def measured(
     rest = [c for c in criteria.values() if c.reads == "neurons"]
     for batch in batches:
         for criterion in whole:
-            criterion.update(batch)
+            with naming(criterion.name):
+                criterion.update(batch)
         for chunk in batch.chunks(_chunk_rows(batch)):
             for criterion in rest:
-                criterion.update(chunk)
+                with naming(criterion.name):
+                    criterion.update(chunk)
     return BlockState(
         key=key,
         kind=kind,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pytest_deepimportance.clustering.combinations import CombinationSpace
-from pytest_deepimportance.criteria.base import Criterion
+from pytest_deepimportance.criteria.base import Criterion, naming
 from pytest_deepimportance.criteria.idc import ImportanceDrivenCoverage
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.engine.rows import DistinctInputs, distinct_inputs, evenness
@@ -49,9 +49,9 @@ def evaluate(
         if isinstance(criterion, ImportanceDrivenCoverage):
             found = criterion.rows_at(inputs=per_space)
         else:
-            found = tuple(
-                dataclasses.replace(row, inputs=len(inputs)) for row in criterion.compute()
-            )
+            with naming(criterion.name):
+                computed = criterion.compute()
+            found = tuple(dataclasses.replace(row, inputs=len(inputs)) for row in computed)
         rows.update({row.key: row for row in found})
     if passing is not None:
         rows = _with_only_failing(rows, merged_criteria(passing, profile, settings, criteria))
@@ -86,7 +86,8 @@ def merged_criteria(
     chosen = {n: c for n, c in criteria.items() if names is None or n in names}
     for state in sorted(states, key=lambda state: state.key):
         for name, criterion in chosen.items():
-            criterion.absorb(state.criteria[name])
+            with naming(name):
+                criterion.absorb(state.criteria[name])
     return chosen
 
 

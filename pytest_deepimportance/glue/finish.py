@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_deepimportance import gating
-from pytest_deepimportance.errors import ReportError
+from pytest_deepimportance.errors import IdcError, ReportError
 from pytest_deepimportance.glue.collection import RECORDING
 from pytest_deepimportance.glue.collector import Collector
 from pytest_deepimportance.glue.thresholds import session_thresholds, suite_thresholds
@@ -32,7 +32,12 @@ def finish(collector: Collector, session: pytest.Session, exitstatus: int) -> No
     own: dict[str, Profile] = {}
     if recording is not None:
         own = {watch.profile.fingerprint: watch.profile for watch in recording.watches}
-    reports = [_judged(report, collector) for report in collector.finish(run, own)]
+    try:
+        reports = [_judged(report, collector) for report in collector.finish(run, own)]
+    except IdcError as error:
+        collector.complaints.append(str(error))
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        return
     collector.reports = reports
     for report in reports:
         session.config.hook.pytest_idc_report(report=report)
@@ -136,7 +141,9 @@ def summarise(collector: Collector, reporter: Any) -> None:
     """Print the screen at the end of the session."""
     if not collector.reports:
         if collector.ran:
-            reporter.write_line(f"idc: {_nothing(collector, reporter)}", yellow=True)
+            said = collector.complaints or [_nothing(collector, reporter)]
+            for sentence in said:
+                reporter.write_line(f"idc: {sentence}", yellow=True)
         return
     lines = terminal.render(
         collector.reports,

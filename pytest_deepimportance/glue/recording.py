@@ -213,7 +213,12 @@ class Recording:
         """Put what the test recorded on its report: builtins and bytes only."""
         report = yield
         if call.when == "call" or (call.when == "setup" and not report.passed):
-            payload = self._payload(item, report, reached_call=call.when == "call")
+            try:
+                payload = self._payload(item, report, reached_call=call.when == "call")
+            except IdcError as error:
+                # What it did cannot be measured: the test fails, the session goes on.
+                payload = None
+                report.outcome, report.longrepr = "failed", f"idc: {error}"
             if payload is not None:
                 report.idc = payload  # type: ignore[attr-defined]
         return report

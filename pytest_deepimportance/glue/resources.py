@@ -184,8 +184,13 @@ def obtain_watch(recording: Recording, model: Any, reference: Any) -> Watch:
     except IdcError as error:
         recording.failures[id(model), id(reference)] = error
         raise
-    recorder = profiles.recorder_for(model, profile, settings)
-    watch = Watch(model, reference, profile, recorder, settings)
+    try:
+        recorder = profiles.recorder_for(model, profile, settings)
+        watch = Watch(model, reference, profile, recorder, settings)
+        watch.check()
+    except IdcError as error:
+        recording.failures[id(model), id(reference)] = error
+        raise
     recording.add_watch(watch)
     recording.say_before_tests(profile)
     return watch

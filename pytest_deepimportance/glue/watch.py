@@ -40,6 +40,15 @@ class Watch:
         """Empty criteria; each block is measured with fresh ones made of them."""
         return new_criteria(self.profile, self.settings)
 
+    def check(self) -> None:
+        """Make the criteria, so that what they refuse is said before a test runs.
+
+        Raises:
+            IdcError: A setting does not fit, or a criterion of the user's own cannot be made.
+        """
+        for criterion in self.criteria.values():
+            criterion.reset()
+
     def state(self, key: str) -> BlockState:
         """Measure what a block recorded so far."""
         return state_of(self.blocks[key], self.criteria)

@@ -43,9 +43,12 @@ def profile_of_activations(
         LayerError: A layer of settings or importance does not exist, or has another width.
         ReferenceDataError: There are fewer rows than `min_values`.
     """
-    if len(reference) < settings.min_values:
+    fitted = _fitted(reference, settings)
+    usable = len(reference) if importance is None else int(fitted.sum())
+    if usable < settings.min_values:
         raise ReferenceDataError(
-            f"only {len(reference)} reference rows can be used ({non_finite} not finite); "
+            f"only {usable} reference rows can be used ({non_finite} not finite, "
+            f"{len(reference) - usable} not classified correctly); "
             f"at least {settings.min_values} are needed",
             "Ranges and clusters of so few values say nothing about how a neuron behaves.",
             "Give more reference activations, or set min_values.",
@@ -57,7 +60,6 @@ def profile_of_activations(
     notes = list(statistics.notes)
     spaces: list[CombinationSpace] = []
     counts: dict[str, CombinationCounts] = {}
-    fitted = _fitted(reference, settings)
     if importance is None:
         if settings.asks_for("IDC"):
             notes.insert(0, "IDC left out: no importance of the neurons was given")

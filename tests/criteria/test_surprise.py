@@ -226,9 +226,7 @@ def test_infinite_and_missing_values_are_not_judged():
         def reference_details(self):
             return {}
 
-    criterion = Given(
-        Buckets(2.0, 4), surprise_layer="fc", surprise_labels="predicted", surprise_values=True
-    )
+    criterion = Given(Buckets(2.0, 4), "fc", "predicted", True)
     values = torch.tensor([[np.nan], [np.inf], [0.0], [-1.0], [2.0], [2.1], [0.5], [0.7]])
     criterion.update(batch_of(values, [0] * 8))
     (row,) = criterion.compute()

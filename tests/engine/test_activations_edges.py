@@ -234,3 +234,12 @@ def test_errors_say_what_to_give(error: Any, hint: str, changes: dict[str, Any])
     given = {"kind": "LSA", "reference": REFERENCE["fc2"], "inputs": SUITE["fc2"], **GIVEN}
     with pytest.raises(error, match=hint):
         idc.surprise_adequacy(**(given | changes))
+
+
+def test_dsc_is_left_out_where_all_of_the_reference_is_one_class() -> None:
+    report = measure(surprise_labels="none")
+    assert "DSC" not in report.criteria
+    assert {"LSC", "MDSC"} <= set(report.criteria)
+    assert "DSC left out" in " ".join((*report.notes, *report.profile.notes))
+    with pytest.raises(SettingsError, match="surprise_labels"):
+        measure(surprise_labels="none", criteria="DSC")

@@ -71,9 +71,9 @@ Case = tuple[nn.Module, Tensor, Profile]
 
 
 @pytest.fixture(scope="module", params=[conv_net, digits], ids=["conv", "digits"])
-def case(request: pytest.FixtureRequest) -> Iterator[Case]:
+def case(request: pytest.FixtureRequest) -> Case:
     model, x = request.param()
-    yield model, x, idc.build_profile(model, x, criteria=NAMES, batch_size=256)
+    return model, x, idc.build_profile(model, x, criteria=NAMES, batch_size=256)
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +115,7 @@ def differ_by_doubts_only(one: idc.Report, two: idc.Report) -> bool:
 def test_the_reference_reaches_no_corner_at_any_batch_size_or_precision(
     case: Case, batch: Any
 ) -> None:
-    if batch == "double":
-        found = report(*in_double(case))
-    else:
-        found = report(*case, batch=batch)
+    found = report(*in_double(case)) if batch == "double" else report(*case, batch=batch)
     assert found.total.inputs == len(torch.unique(case[1].flatten(1), dim=0))
     rows = {k: r.covered for k, r in found.criteria.items() if r.criterion in ("NBC", "SNAC")}
     assert len(rows) >= 2 + 2 * 3

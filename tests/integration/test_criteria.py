@@ -205,6 +205,36 @@ def test_without_samples_lsc_and_dsc_are_left_out_and_mdsc_stays(
     assert "idc_no_samples" in text_of(refused)
 
 
+@pytest.mark.parametrize(
+    ("argument", "hint"),
+    [
+        ("--idc-cc-layers=fc9", "did you mean"),
+        ("--idc-neuron-layers=fc9", "did you mean"),
+        ("--idc-surprise-layer=fc9", "did you mean"),
+        ("--idc-kmnc-sections=0", "kmnc"),
+        ("--idc-mdsc-upper=0", "mdsc"),
+    ],
+)
+def test_settings_that_cannot_be_are_usage_errors_before_any_test(
+    suite: Project, argument: str, hint: str
+) -> None:
+    result = suite.run(argument)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert hint in text_of(result)
+    assert "INTERNALERROR" not in text_of(result)
+
+
+def test_dsc_is_left_out_where_all_of_the_reference_is_one_class(suite: Project) -> None:
+    result = suite.run("--idc-surprise-labels=none")
+    assert "INTERNALERROR" not in text_of(result)
+    assert result.ret == 0
+    assert heads(rows_of(suite.report())) == [name for name in MEASURED if name != "DSC"]
+    assert "DSC left out" in said(suite.report())
+    refused = suite.run("--idc-surprise-labels=none", "--idc-criteria=DSC")
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    assert "surprise_labels" in text_of(refused)
+
+
 # --- gating --------------------------------------------------------------------------------------
 
 MET = {name: "1" if unit != "ratio" else "0.0001" for name, unit in MEASURED.items()}

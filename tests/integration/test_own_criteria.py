@@ -127,6 +127,31 @@ def test_the_name_of_a_built_in_criterion_is_taken(own: Project) -> None:
     assert "two criteria are called 'KMNC'" in text_of(result)
 
 
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        ("self.seen |=", "raise ZeroDivisionError('at fault'); self.seen |="),
+        ("super().__init__()", "raise ZeroDivisionError('at fault')"),
+    ],
+    ids=["update", "made"],
+)
+def test_a_criterion_of_ones_own_that_raises_is_named(own: Project, code: str, fault: str) -> None:
+    own.write("conftest.py", TOY.replace(code, fault, 1))
+    result = own.run()
+    assert result.ret != 0
+    assert "at fault" in text_of(result)
+    assert "INTERNALERROR" not in text_of(result)
+    assert "POS" in text_of(result)
+
+
+def test_a_criterion_whose_needs_nothing_provides_is_left_out_and_it_is_said(own: Project) -> None:
+    own.write("conftest.py", TOY.replace('("layers",)', '("tea",)'))
+    own.run().assert_outcomes(passed=4)
+    report = own.report()
+    assert heads(rows_of(report)) == list(MEASURED)
+    assert "POS left out" in said(report)
+
+
 # --- presets -------------------------------------------------------------------------------------
 
 
@@ -156,6 +181,49 @@ def test_every_position_is_a_neuron_in_preset_dnn_tip(suite: Project) -> None:
     changed = rows_of(suite.report())
     assert heads(changed) == list(MEASURED)
     assert numbers(changed) != numbers(plain)
+
+
+def test_inputs_of_another_size_where_every_position_is_a_neuron_end_no_session(
+    project: Project,
+) -> None:
+    project.write(
+        "conv.py",
+        """
+        import torch
+        from torch import nn
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.conv, self.fc = nn.Conv2d(1, 3, 3), nn.Linear(3, 2)
+
+            def forward(self, x):
+                return self.fc(torch.relu(self.conv(x)).mean((2, 3)))
+
+        def reference():
+            return torch.rand(60, 1, 6, 6)
+        """,
+    )
+    project.ini("idc_reduce = none", model="conv:Net", reference="conv:reference")
+    project.write(
+        "test_it.py",
+        """
+        import torch
+
+        def test_same_size(idc):
+            idc(torch.rand(5, 1, 6, 6))
+
+        def test_other_size(idc):
+            idc(torch.rand(5, 1, 8, 8))
+
+        def test_plain():
+            pass
+        """,
+    )
+    result = project.run()
+    assert "INTERNALERROR" not in text_of(result)
+    assert result.parseoutcomes().get("passed", 0) >= 2
+    assert "conv" in text_of(result)
 
 
 # --- outputs that are no class score -------------------------------------------------------------

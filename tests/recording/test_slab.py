@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_copies_start_at_aligned_places_and_never_overlap() -> None:
     places = [(copy.data_ptr(), copy.data_ptr() + copy.nbytes) for copy in copies]
     base = places[0][0]
     assert all((start - base) % 64 == 0 for start, _ in places)
-    assert all(stop <= start for (_, stop), (start, _) in zip(places, places[1:], strict=False))
+    assert all(stop <= start for (_, stop), (start, _) in pairwise(places))
     for copy in copies:
         assert torch.equal(copy, example(copy.dtype, tuple(copy.shape)))
 
