@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_deepimportance.clustering.kmeans import cluster_activations
+from pytest_deepimportance.criteria.base import create
 from pytest_deepimportance.criteria.idc import ImportanceDrivenCoverage
 from pytest_deepimportance.errors import ProfileError, RecordingError
 from tests.contract.provided import provided
@@ -87,8 +88,8 @@ def test_every_number_equals_the_definition_for_every_m(centroids, data):
 
 class TestBelongingTogether:
     def test_states_of_other_spaces_are_refused(self):
-        one = ImportanceDrivenCoverage(**provided("layer"))
-        two = ImportanceDrivenCoverage(**provided("all"))
+        one = create("IDC", provided("layer"))
+        two = create("IDC", provided("all"))
         with pytest.raises(RecordingError, match="conv, fc instead of fc"):
             one.merge(two)
         with pytest.raises(RecordingError, match="same profile file"):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pytest_deepimportance.criteria.base import create
 from pytest_deepimportance.criteria.idc import ImportanceDrivenCoverage
 from pytest_deepimportance.statistics.expectation import random_suite
 from tests.contract.provided import activations, provided
@@ -50,7 +51,7 @@ class TestDetails:
 
 class TestManySpaces:
     def test_rows_of_all_layers(self):
-        idc = ImportanceDrivenCoverage(**provided("all"))
+        idc = create("IDC", provided("all"))
         idc.update(activations(50, seed=3))
         rows = {row.key: row for row in idc.compute()}
         assert list(rows) == ["IDC", "IDC@conv", "IDC@fc"]
@@ -61,7 +62,7 @@ class TestManySpaces:
         assert headline.details["mean"] == pytest.approx(sum(p.value for p in parts) / 2)
 
     def test_rows_of_each_class(self):
-        idc = ImportanceDrivenCoverage(**provided("classes"))
+        idc = create("IDC", provided("classes"))
         idc.update(activations(50, seed=3))
         rows = {row.key: row for row in idc.compute()}
         assert list(rows) == [
@@ -73,7 +74,7 @@ class TestManySpaces:
     def test_class_spaces_take_only_rows_of_their_true_class(self):
         parts = provided("classes")
         batch = activations(50, seed=3)
-        idc = ImportanceDrivenCoverage(**parts)
+        idc = create("IDC", parts)
         idc.update(batch)
         for space in parts["spaces"]:
             own = batch.select(batch.labels == space.class_index)
@@ -81,7 +82,7 @@ class TestManySpaces:
             assert idc.measure(space.name).covered == len(expected)
 
     def test_without_labels_classes_are_not_judged(self):
-        idc = ImportanceDrivenCoverage(**provided("classes"))
+        idc = create("IDC", provided("classes"))
         batch = activations(50, seed=3)
         unlabelled = replace(batch, labels=np.full(50, -1))
         idc.update(unlabelled)
@@ -103,13 +104,13 @@ class TestManySpaces:
         assert idc.compute()[0].total == 2
 
     def test_global_scope_has_one_row(self):
-        idc = ImportanceDrivenCoverage(**provided("global"))
+        idc = create("IDC", provided("global"))
         assert [row.key for row in idc.compute()] == ["IDC"]
 
 
 class TestRandomSuite:
     def test_the_same_number_of_random_reference_rows(self):
-        idc = ImportanceDrivenCoverage(**provided("layer"))
+        idc = create("IDC", provided("layer"))
         idc.update(activations(50, seed=3))
         row = idc.rows_at(inputs=50)[0]
         expected = random_suite(idc.prefix("fc").counts, 50)
@@ -121,7 +122,7 @@ class TestRandomSuite:
         assert idc.compute()[0].random is None
 
     def test_classes_add_up(self):
-        idc = ImportanceDrivenCoverage(**provided("classes"))
+        idc = create("IDC", provided("classes"))
         rows = {row.key: row for row in idc.rows_at(inputs=EACH)}
         assert rows["IDC"].inputs == 60
         parts = [rows[f"IDC:{c}"].random for c in range(3)]
@@ -129,7 +130,7 @@ class TestRandomSuite:
         assert rows["IDC"].random.sd ** 2 == pytest.approx(sum(p.sd**2 for p in parts))
 
     def test_layers_do_not_because_they_see_the_same_inputs(self):
-        idc = ImportanceDrivenCoverage(**provided("all"))
+        idc = create("IDC", provided("all"))
         rows = {row.key: row for row in idc.rows_at(inputs=20)}
         assert rows["IDC"].random is None
         assert rows["IDC"].inputs == rows["IDC@fc"].inputs == 20
@@ -137,4 +138,4 @@ class TestRandomSuite:
 
     def test_class_spaces_need_their_own_number(self):
         with pytest.raises(TypeError, match="give inputs by space name"):
-            ImportanceDrivenCoverage(**provided("classes")).rows_at(inputs=20)
+            create("IDC", provided("classes")).rows_at(inputs=20)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_notebook_lines_run() -> None:
 
     text = readme.README.read_text(encoding="utf-8")
     (code,) = re.findall(
-        r"```python\n(from pytest_deepimportance import measure.*?)```", text, re.S
+        r"```python\n(from pytest_deepimportance import measure\n.*?)```", text, re.S
     )
     generator = torch.Generator().manual_seed(0)
     model = torch.nn.Sequential(
@@ -70,3 +71,22 @@ def test_notebook_lines_run() -> None:
     assert 0 < report.criteria["IDC"].value <= 1
     assert report.total.inputs == 40
     assert report.total.accuracy == 1
+
+
+def test_activation_lines_run() -> None:
+    import numpy as np
+
+    text = readme.README.read_text(encoding="utf-8")
+    (code,) = re.findall(
+        r"```python\n(from pytest_deepimportance import measure_activations.*?)```", text, re.S
+    )
+    generator = np.random.default_rng(0)
+    names: dict[str, Any] = {
+        "train_fc1": generator.normal(size=(200, 5)), "train_fc2": generator.normal(size=(200, 3)),
+        "fc1": generator.normal(size=(30, 5)), "fc2": generator.normal(size=(30, 3)),
+        "train_classes": np.arange(200) % 3, "classes": np.arange(30) % 3,
+    }  # fmt: skip
+    exec(compile(code, "README.md", "exec"), names)
+    report = names["report"]
+    assert 0 < report.criteria["KMNC"].value < 1
+    assert report.criteria["DSC"].covered > 0
