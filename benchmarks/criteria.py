@@ -37,7 +37,6 @@ ALL = (*BITS, "CC", "LSC", "DSC", "MDSC", "NLC")
 TARGETS = {("lenet5", BITS): 1.30, ("lenet5", ALL): 2.50,
            ("resnet18", BITS): 1.05, ("resnet18", ALL): 1.20}  # fmt: skip
 STATE_MB = 10
-RESNET_IMAGES = 2_500
 
 
 def forward(model: nn.Module, images: Tensor) -> None:
@@ -120,8 +119,10 @@ def main() -> None:
     add_options(parser)
     parser.add_argument("--repetitions", type=int, default=5, help="interleaved rounds (default 5)")
     parser.add_argument(
-        "--only", choices=("lenet5", "resnet18", "state"), help="one part (default all)"
+        "--only", choices=("lenet5", "resnet18", "small", "state"), help="one part (default all)"
     )
+    parser.add_argument("--reference", type=int, default=10_000, help="of the ResNet18")
+    parser.add_argument("--images", type=int, default=2_500, help="to measure, of the ResNet18")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     threadpool_limits(options.threads)  # numpy has threads of its own
@@ -135,8 +136,11 @@ def main() -> None:
         else:
             show("lenet5", work, options.repetitions)
     if options.only in (None, "resnet18"):
-        work = random_resnet18(10_000, RESNET_IMAGES)
+        work = random_resnet18(options.reference, options.images)
         show("resnet18", work, max(1, options.repetitions // 2), alone=False)
+    if options.only in (None, "small"):
+        work = random_resnet18(options.reference, options.images, full=False)
+        show("small", work, max(1, options.repetitions // 2), alone=False)
     if options.only in (None, "state"):
         show_state(["NC", "KMNC", "NBC", "SNAC", "TKNC"])
 

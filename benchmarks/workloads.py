@@ -150,14 +150,24 @@ def digits_lenet() -> Workload:
     )
 
 
-def random_resnet18(reference: int, test: int) -> Workload:
+def random_resnet18(reference: int, test: int, *, full: bool = True) -> Workload:
     """Return a ResNet18 for ten classes with random weights, on random images of CIFAR-10's size.
 
     What a measurement costs depends on the shapes alone.
+
+    Args:
+        full: As it is trained on CIFAR-10, at full resolution (a first convolution of 3 x 3 without
+            stride, no pooling after it); otherwise torchvision's own, which shrinks the images to
+            8 x 8 before its first block and needs a fifteenth of the operations.
     """
     model = _untrained("resnet18", num_classes=10)
+    if full:
+        model.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+        model.maxpool = nn.Identity()
+        model.eval()
+    kind = "full resolution" if full else "torchvision's"
     return Workload(
-        f"ResNet18, random weights, 3 x 32 x 32 ({reference:,} and {test:,} images)",
+        f"ResNet18 ({kind}), random weights, 3 x 32 x 32 ({reference:,} and {test:,} images)",
         model,
         _noise(reference, 32),
         _noise(test, 32),
