@@ -16,7 +16,11 @@ FIXTURES = ROOT / "fixtures"
 @contextmanager
 def imported(folder: Path, package: str, *modules: str) -> Iterator[ModuleType]:
     """Yield `package` of `folder` with its `modules` imported, and forget it afterwards."""
+    # Another test may have imported a package of the same name.
+    own = [name for name in sys.modules if name.split(".")[0] == package]
+    before = {name: sys.modules.pop(name) for name in own}
     sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
     try:
         for module in modules:
             importlib.import_module(f"{package}.{module}")
@@ -25,3 +29,4 @@ def imported(folder: Path, package: str, *modules: str) -> Iterator[ModuleType]:
         sys.path.remove(str(folder))
         for name in [name for name in sys.modules if name.split(".")[0] == package]:
             del sys.modules[name]
+        sys.modules.update(before)
