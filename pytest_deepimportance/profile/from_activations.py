@@ -24,7 +24,7 @@ from pytest_deepimportance.profile.spool import Spool
 from pytest_deepimportance.provenance import ModelInfo, ReferenceInfo
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.statistics.combination_counts import CombinationCounts
-from pytest_deepimportance.statistics.gathering import Gathering
+from pytest_deepimportance.statistics.gathering import Gathering, ReferenceStatistics
 
 SPEC = "activations"
 
@@ -66,7 +66,7 @@ def profile_of_activations(
         importance = Importance({})
     else:
         importance = _checked(importance, sites, settings)
-        found = _found(reference, fitted, importance, gathering)
+        found = _found(reference, fitted, importance, statistics)
         for label in class_filters(found, settings, settings.class_names):
             rows = np.ones(len(reference), bool) if label is None else found.labels == label
             named = label is not None and label < len(settings.class_names)
@@ -150,7 +150,7 @@ def _found(
     reference: ActivationBatch,
     fitted: NDArray[np.bool_],
     importance: Importance,
-    gathering: Gathering,
+    statistics: ReferenceStatistics,
 ) -> Accumulated:
     spools = {}
     for name in importance.scores:
@@ -169,7 +169,7 @@ def _found(
         digest=0,
         conservation=Conservation(),
         labelled=bool((reference.labels != UNKNOWN).any()),
-        statistics=gathering.finish(),
+        statistics=statistics,
     )
 
 

@@ -53,11 +53,10 @@ class ReferenceStatistics:
 
     def provided(self) -> dict[str, Any]:
         """Return by name what criteria may need."""
-        names = (
-            "layers", "bounds", "moments", "distances", "surprise_layer", "traces",
-            "class_moments", "mdsc_calibration",
-        )  # fmt: skip
-        found = {name: getattr(self, name) for name in names[0 if self.layers else 4 :]}
+        names = ["surprise_layer", "traces", "class_moments", "mdsc_calibration"]
+        if self.layers:
+            names += ["layers", "bounds", "moments", "distances"]
+        found = {name: getattr(self, name) for name in names}
         return {name: value for name, value in found.items() if value is not None}
 
     def described(self) -> tuple[tuple[str, str], ...]:
