@@ -50,8 +50,7 @@ def evaluate(
             found = criterion.rows_at(inputs=per_space)
         else:
             with naming(criterion.name):
-                computed = criterion.compute()
-            found = tuple(dataclasses.replace(row, inputs=len(inputs)) for row in computed)
+                found = tuple(_checked(row, len(inputs)) for row in criterion.compute())
         rows.update({row.key: row for row in found})
     if passing is not None:
         rows = _with_only_failing(rows, merged_criteria(passing, profile, settings, criteria))
@@ -73,6 +72,13 @@ def evaluate(
         failed_tests=failed_tests,
         evenness=evenness(inputs.classes[0], _class_count(profile, inputs)),
     )
+
+
+def _checked(row: CriterionRow, inputs: int) -> CriterionRow:
+    """Return a row with its number of inputs; a user's own criterion may be wrong."""
+    if row.unit == "ratio" and not 0 <= row.covered <= row.total:
+        raise ValueError(f"{row.key} covers {row.covered} of {row.total}")
+    return dataclasses.replace(row, inputs=inputs)
 
 
 def merged_criteria(

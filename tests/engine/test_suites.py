@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from pytest_deepimportance.criteria import base
 from pytest_deepimportance.engine.suites import GAPS_SHOWN, evaluate
+from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.profile.model import Profile
+from pytest_deepimportance.results import CriterionRow
 from tests.engine.builders import SETTINGS, state_of_rows
 from tests.profile.builders import profile_of, rows
 
@@ -134,3 +137,12 @@ def test_an_empty_suite(settings: dict[str, Any]) -> None:
     assert (result.inputs, result.rows, result.evenness, result.accuracy) == (0, 0, None, None)
     assert all(row.covered == 0 for row in result.criteria.values())
     assert all(step.covered == 0 for step in result.ladder)
+
+
+@pytest.mark.parametrize("rows", [3, (CriterionRow("IDC", "ratio", 7, 1),)])
+def test_a_criterion_that_computes_no_rows_or_no_ratio_is_named(
+    profile: Profile, rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base.get("NC"), "compute", lambda self: rows)
+    with pytest.raises(RecordingError, match="criterion NC raised"):
+        evaluate("s", [], profile, SETTINGS, tests=0)
