@@ -19,8 +19,9 @@ import pytest_deepimportance
 for _module in pkgutil.walk_packages(pytest_deepimportance.__path__, "pytest_deepimportance."):
     importlib.import_module(_module.name)
 importlib.import_module("hypothesis.strategies")
-# Registers itself with torch, which refuses to take a second copy.
-importlib.import_module("torch._inductor.runtime.autotune_cache")
+# What torch compiles with registers itself with torch, which refuses to take a second copy.
+importlib.import_module("torch._inductor.compile_fx")
+importlib.import_module("torch.export._trace")
 
 NET = '''
 import torch
