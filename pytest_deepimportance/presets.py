@@ -45,12 +45,3 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 of two public implementations of the baseline criteria (ICSE 2023, ISSTA 2022). `wisdom`: those of
 the PyTorch research code of IDC.
 """
-
-
-def described(preset: str) -> str:
-    """Return a preset's options in one line, as the ini file spells them."""
-    return ", ".join(f"{name} = {_text(value)}" for name, value in PRESETS[preset].items())
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

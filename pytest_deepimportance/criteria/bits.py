@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytest_deepimportance.criteria.base import Criterion
+from pytest_deepimportance.criteria.neuron_blocks import NeuronBlock, neuron_blocks
 from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.errors import LayerError
 from pytest_deepimportance.results import CriterionRow
@@ -78,6 +79,10 @@ class BitCriterion(Criterion):
     @abstractmethod
     def _update_part(self, batch: ActivationBatch, present: Sequence[str]) -> None:
         """Mark what a few rows cover in the layers that are present."""
+
+    def blocks(self, present: Sequence[str]) -> tuple[NeuronBlock, ...]:
+        """Return the neurons of the layers that are present, a few hundred at a time."""
+        return neuron_blocks(tuple(self.layers.items()), frozenset(present))
 
     def counted(self, name: str) -> NDArray[np.bool_] | None:
         """Return which neurons of a layer count, (U,); None: all of them."""

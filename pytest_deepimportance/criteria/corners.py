@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_deepimportance.criteria.bits import BitCriterion
-from pytest_deepimportance.criteria.neuron_blocks import block_values, neuron_blocks
+from pytest_deepimportance.criteria.neuron_blocks import block_values
 from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.statistics.bounds import Bounds
 from pytest_deepimportance.statistics.moments import Moments
@@ -54,7 +54,7 @@ class CornerCriterion(BitCriterion):
         self._rounding, self._constant = allowed / 2, constant
 
     def _update_part(self, batch: ActivationBatch, present: Sequence[str]) -> None:
-        for block in neuron_blocks(tuple(self.layers.items()), frozenset(present)):
+        for block in self.blocks(present):
             span, own = block.span, block_values(batch, block)
             reached = {"low": -own.low.astype(np.float64), "high": own.high.astype(np.float64)}
             room = self._rounding[span]

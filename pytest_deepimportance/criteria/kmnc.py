@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pytest_deepimportance.criteria.base import register
 from pytest_deepimportance.criteria.bits import BitCriterion, Bitmap
 from pytest_deepimportance.criteria.corners import joined
-from pytest_deepimportance.criteria.neuron_blocks import BlockValues, block_values, neuron_blocks
+from pytest_deepimportance.criteria.neuron_blocks import BlockValues, block_values
 from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.statistics.bounds import Bounds
 
@@ -66,7 +66,7 @@ class KMultisectionNeuronCoverage(BitCriterion):
         self.register_buffer("outside", torch.zeros(len(self.seen), dtype=torch.bool))
 
     def _update_part(self, batch: ActivationBatch, present: Sequence[str]) -> None:
-        for block in neuron_blocks(tuple(self.layers.items()), frozenset(present)):
+        for block in self.blocks(present):
             own, grid = block_values(batch, block), self._grid.part(block.span)
             self.bitmap("outside")[block.span] |= grid.beyond(own)
             hits = grid.hits(own)

@@ -14,6 +14,7 @@ from pytest_deepimportance.criteria.base import Criterion, from_plain, register,
 from pytest_deepimportance.criteria.bits import CHUNK, check_width
 from pytest_deepimportance.criteria.ranking import close_calls, most_active
 from pytest_deepimportance.data.activations import ActivationBatch
+from pytest_deepimportance.data.digests import odd_numbers
 from pytest_deepimportance.results import CriterionRow
 from pytest_deepimportance.statistics.rows import group_starts, sorted_order
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 Patterns = NDArray[np.uint64]
 """(P, 3): two hashes of a pattern, and 1 where it is in doubt."""
 
-_STEP = 0x9E3779B97F4A7C15
+_SECOND = 1 << 40
+"""Position from which the second sequence of weights starts."""
 
 
 @register
@@ -80,8 +82,10 @@ class TopKNeuronPatterns(Criterion):
                     top = np.sort(top, axis=1)
                 marks = (top + 1).astype(np.uint64)
                 with np.errstate(over="ignore"):
-                    hashes[:, 0] += (marks * odd_numbers(start, k)).sum(axis=1)
-                    hashes[:, 1] += (marks * odd_numbers(start + (1 << 40), k)).sum(axis=1)
+                    hashes[:, 0] += (marks * odd_numbers(start, k).view(np.uint64)).sum(axis=1)
+                    hashes[:, 1] += (marks * odd_numbers(_SECOND + start, k).view(np.uint64)).sum(
+                        axis=1
+                    )
                 hashes[close_calls(ranks, k, self._tolerance / 10), 2] = 1
             start += k
         return hashes
@@ -127,13 +131,3 @@ class TopKNeuronPatterns(Criterion):
             "near_boundary": int(patterns[:, 2].sum()),
         }
         return (CriterionRow(self.name, self.unit, len(patterns), details=details),)
-
-
-def odd_numbers(start: int, count: int) -> NDArray[np.uint64]:
-    """Return splitmix64 of the positions from `start` on, made odd: a fixed sequence."""
-    with np.errstate(over="ignore"):
-        z = np.arange(start, start + count, dtype=np.uint64) * np.uint64(_STEP)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        odd: NDArray[np.uint64] = (z ^ (z >> np.uint64(31))) | np.uint64(1)
-        return odd

@@ -114,10 +114,10 @@ def _folded(values: NDArray[np.int64]) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=64)
 def _weights(words: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    return _odd(1, words), _odd(_SECOND + 1, words)
+    return odd_numbers(1, words), odd_numbers(_SECOND + 1, words)
 
 
-def _odd(start: int, count: int) -> NDArray[np.int64]:
+def odd_numbers(start: int, count: int) -> NDArray[np.int64]:
     """Return splitmix64 of the positions from `start` on, made odd: a fixed sequence."""
     with np.errstate(over="ignore"):
         z = np.arange(start, start + count, dtype=np.uint64) * np.uint64(_SEED)

@@ -78,17 +78,10 @@ class BlockState:
         return bool(np.array_equal(np.sort(self.digests), np.sort(other.digests)))
 
 
-def new_criteria(
-    profile: Profile, settings: Settings, names: Sequence[str] | None = None
-) -> dict[str, Criterion]:
-    """Return fresh criteria by name, given what they need of the profile.
-
-    Args:
-        names: Which; None for all that the settings ask for and the profile allows.
-    """
+def new_criteria(profile: Profile, settings: Settings) -> dict[str, Criterion]:
+    """Return fresh criteria by name: all that are asked for and that the profile allows."""
     provided = profile.provided()
-    chosen = measurable(profile, settings) if names is None else names
-    return {name: create(name, provided, settings) for name in chosen}
+    return {name: create(name, provided, settings) for name in measurable(profile, settings)}
 
 
 def state_of(block: Block, criteria: Mapping[str, Criterion]) -> BlockState:
