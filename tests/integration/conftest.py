@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
 import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-import pytest_deepimportance
-
-# Loaded once here: an in-process run forgets the modules it imported itself, so that the next one
-# would import them anew, slowly, and with a second copy of every class. Hypothesis is imported by
-# its plugin at the end of each run, which took nine tenths of the time of most of these tests.
-for _module in pkgutil.walk_packages(pytest_deepimportance.__path__, "pytest_deepimportance."):
-    importlib.import_module(_module.name)
-importlib.import_module("hypothesis.strategies")
-# What torch compiles with registers itself with torch, which refuses to take a second copy.
-importlib.import_module("torch._inductor.compile_fx")
-importlib.import_module("torch.export._trace")
 
 NET = '''
 import torch
