@@ -42,7 +42,10 @@ def mean_silhouette(
         for neighbour in (cluster - 1, cluster + 1):
             if 0 <= neighbour < len(means):
                 nearest = np.minimum(nearest, np.abs(means[neighbour] - group))
-        total += float((weight * (nearest - within) / np.maximum(within, nearest)).sum())
+        # Clusters closer together than the origin lets tell have no distance: 0, as in scikit-learn.
+        larger = np.maximum(within, nearest)
+        share = np.divide(nearest - within, larger, out=np.zeros_like(larger), where=larger > 0)
+        total += float((weight * share).sum())
     return total / float(weights.sum())
 
 

@@ -56,6 +56,11 @@ class TestFit:
         other = KMeans(k, n_init=3, random_state=0).fit(column).inertia_
         assert found.inertia <= other * (1 + 1e-6) + 1e-9 * np.var(values) * len(values)
 
+    def test_values_too_close_to_tell_apart_beside_a_far_one(self):
+        found = cluster_activations([0.0, 0.0, 1.1754943508222875e-38, 1.0], 3, min_values=1)
+        assert found.k == 3
+        assert found.silhouette == 0  # the two near ones have no distance, the far one is alone
+
     def test_right_at_offset_1e6_with_spread_1e_minus_3(self):
         values = np.random.default_rng(3).uniform(0, 1e-3, 400)
         near, far = cluster_activations(values, 4), cluster_activations(values + 1e6, 4)
