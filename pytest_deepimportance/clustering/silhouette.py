@@ -42,7 +42,7 @@ def mean_silhouette(
         for neighbour in (cluster - 1, cluster + 1):
             if 0 <= neighbour < len(means):
                 nearest = np.minimum(nearest, np.abs(means[neighbour] - group))
-        # Clusters closer together than the origin lets tell have no distance: 0, as in scikit-learn.
+        # Clusters too close to be told apart have no distance: 0, as in scikit-learn.
         larger = np.maximum(within, nearest)
         share = np.divide(nearest - within, larger, out=np.zeros_like(larger), where=larger > 0)
         total += float((weight * share).sum())

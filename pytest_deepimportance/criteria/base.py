@@ -32,6 +32,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -270,8 +271,9 @@ def from_plain(value: Any) -> Any:
     return value
 
 
+@cache
 def _import_own() -> None:
-    """Import every module of this room, so that registering is all a criterion has to do."""
+    """Import every module of this room once, so that registering is all a criterion has to do."""
     package = importlib.import_module(__name__.rpartition(".")[0])
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")

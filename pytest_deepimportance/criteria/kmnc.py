@@ -27,7 +27,8 @@ _STEEP = 1e30
 """Sections per unit of a neuron whose range is too short for a first position."""
 
 
-_PARTS = 1024
+_PART_BITS = 10
+_PARTS = 1 << _PART_BITS
 """Parts of a section in which a first position is told."""
 
 
@@ -188,7 +189,7 @@ class Grid:
         rest = parts + slack
         rest &= _PARTS - 1
         unclear: NDArray[np.bool_] = rest < 2 * slack
-        parts //= _PARTS
+        parts >>= _PART_BITS
         section = parts.astype(np.int64)
         section += np.arange(len(self.low)) * k
         return section, unclear

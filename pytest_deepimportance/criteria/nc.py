@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pytest_deepimportance.criteria.base import register
 from pytest_deepimportance.criteria.bits import BitCriterion
+from pytest_deepimportance.criteria.neuron_blocks import largest_values
 from pytest_deepimportance.data.activations import ActivationBatch, as_array
 
 Rows = NDArray[np.floating]
@@ -49,20 +50,30 @@ class NeuronCoverage(BitCriterion):
         # Scaled values above t are those above low + t (high - low): one comparison a value.
         needed = np.where(high > low, low + self._threshold * (high - low), np.inf)
         size = np.maximum(np.maximum(np.abs(low), np.abs(high)), high - low).max(axis=1)
+        highest = largest_values(batch, self.blocks(present))
         for name, limits, magnitude in zip(present, needed, size.tolist(), strict=True):
             values = batch.array(name)
-            excess = (values - limits.astype(values.dtype)[:, None]).max(axis=0)
-            seen = excess > 0
-            # Where rounding could decide, the definition itself does.
             slack = 8 * float(np.finfo(values.dtype).eps) * (1 + self._threshold) * magnitude
+            room = self._tolerance / 2 * magnitude
+            columns = self._open(name, highest[name], limits.min() - max(slack, room))
+            if not len(columns):
+                continue
+            values = values if len(columns) == values.shape[1] else values[:, columns]
+            excess = (values - limits.astype(values.dtype)[:, None]).max(axis=0)
+            active = excess > 0
+            # Where rounding could decide, the definition itself does.
             unsure = np.flatnonzero(np.abs(excess) <= slack)
             if len(unsure):
-                seen[unsure] = self._exactly(values[:, unsure], *self._extremes(name, batch))
-            room = self._tolerance / 2 * magnitude
-            sure, possible = seen & (excess > room), seen | (excess > -room)
-            if not room:
-                sure = possible = seen
-            self.mark(self.spans[name], seen[:, None], sure[:, None], possible[:, None])
+                active[unsure] = self._exactly(values[:, unsure], *self._extremes(name, batch))
+            seen, sure, possible = np.zeros((3, self.layers[name], 1), dtype=bool)
+            seen[columns, 0] = active
+            sure[columns, 0] = active & (excess > room) if room else active
+            possible[columns, 0] = active | (excess > -room) if room else active
+            self.mark(self.spans[name], seen, sure, possible)
+
+    def _open(self, name: str, highest: Rows, least: float) -> NDArray[np.int64]:
+        """Return the neurons that some row could still change: no others need be looked at."""
+        return np.flatnonzero((highest >= least) & (self.bitmap("sure")[self.spans[name], 0] == 0))
 
     def _exactly(self, values: NDArray[np.floating], low: Rows, high: Rows) -> NDArray[np.bool_]:
         """Return which neurons are active for some row, as the definition says it."""

@@ -75,3 +75,19 @@ def block_values(batch: ActivationBatch, block: NeuronBlock) -> BlockValues:
         batch.memo[block] = BlockValues(values, values.min(axis=0), values.max(axis=0))
     found: BlockValues = batch.memo[block]
     return found
+
+
+def largest_values(
+    batch: ActivationBatch, blocks: tuple[NeuronBlock, ...]
+) -> dict[str, NDArray[np.floating]]:
+    """Return each neuron's largest value over the rows, (U,) by layer."""
+    parts: dict[str, list[NDArray[np.floating]]] = {}
+    for block in blocks:
+        high = block_values(batch, block).high
+        ends = np.cumsum([stop - start for _, start, stop in block.pieces])
+        for (name, _, _), part in zip(block.pieces, np.split(high, ends[:-1]), strict=True):
+            parts.setdefault(name, []).append(part)
+    return {
+        name: found[0] if len(found) == 1 else np.concatenate(found)
+        for name, found in parts.items()
+    }

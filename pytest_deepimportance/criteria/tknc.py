@@ -43,7 +43,8 @@ class TopKNeuronCoverage(BitCriterion):
 
     def _update_part(self, batch: ActivationBatch, present: Sequence[str]) -> None:
         for name in present:
-            self._update_layer(name, batch)
+            if not self.bitmap("sure")[self.spans[name]].all():  # else nothing is left to find
+                self._update_layer(name, batch)
 
     def _update_layer(self, name: str, batch: ActivationBatch) -> None:
         ranks = most_active(batch, name, self._k + 1)

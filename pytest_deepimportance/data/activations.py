@@ -89,10 +89,7 @@ class ActivationBatch:
         return array
 
     def chunks(self, rows: int) -> Iterator[ActivationBatch]:
-        """Yield the batch in parts of at most `rows` rows that share its memory."""
-        if len(self) <= rows:
-            yield self
-            return
+        """Yield the batch in parts of at most `rows` rows that share its memory, not its memo."""
         for start in range(0, len(self), rows):
             part = slice(start, start + rows)
             yield ActivationBatch(

@@ -112,11 +112,11 @@ def _folded(values: NDArray[np.int64]) -> NDArray[np.int64]:
         return values + (values >> 32)
 
 
-@lru_cache(maxsize=64)
 def _weights(words: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return odd_numbers(1, words), odd_numbers(_SECOND + 1, words)
 
 
+@lru_cache(maxsize=1024)
 def odd_numbers(start: int, count: int) -> NDArray[np.int64]:
     """Return splitmix64 of the positions from `start` on, made odd: a fixed sequence."""
     with np.errstate(over="ignore"):

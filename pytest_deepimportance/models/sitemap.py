@@ -33,6 +33,10 @@ class Reading:
     arguments: tuple[tuple[str, Any], ...] = ()
 
 
+_NON_NEGATIVE = ("relu", "relu6")
+"""Activations that are never below 0."""
+
+
 @dataclass(frozen=True)
 class Site:
     """One measured layer.
@@ -70,6 +74,10 @@ class Site:
     feeders: tuple[str, ...] = ()
     row_axis: int = 0
     graph_reading: Reading | None = None
+
+    def non_negative(self, tap: str) -> bool:
+        """Whether nothing that is read here can be below 0."""
+        return tap == "post" and self.activation in _NON_NEGATIVE
 
 
 @dataclass(frozen=True)

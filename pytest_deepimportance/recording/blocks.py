@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -27,6 +28,7 @@ class _Settled:
     """What the passes of a block amount to at one version."""
 
     version: int
+    batches: tuple[ActivationBatch, ...]
     batch: ActivationBatch | None
     non_finite: dict[str, int]
     incomplete: int
@@ -121,13 +123,7 @@ class Block:
 
     def batches(self) -> list[ActivationBatch]:
         """Return the counted rows as one batch for each set of layers that passes visited."""
-        groups: dict[frozenset[str], list[ActivationBatch]] = {}
-        for recorded in self.passes:
-            if len(recorded) and not recorded.is_attack:
-                groups.setdefault(recorded.layer_names, []).append(recorded.batch)
-        joined = (_joined(group) for group in groups.values())
-        chosen = (batch.select(batch.finite()) for batch in joined)
-        return [batch for batch in chosen if len(batch)]
+        return list(self._settle().batches)
 
     def _settle(self) -> _Settled:
         with self._lock:
@@ -136,18 +132,30 @@ class Block:
             return self._settled
 
     def _compute(self) -> _Settled:
-        counted = [p for p in self._passes if len(p) and not p.is_attack]
-        names = frozenset().union(*(p.layer_names for p in counted))
-        complete = [p.batch for p in counted if p.layer_names == names]
-        incomplete = len(counted) - len(complete)
-        if not complete:
-            return _Settled(self.version, None, {}, incomplete)
-        joined = _joined(complete)
-        finite = joined.finite()
-        if finite.all():
-            return _Settled(self.version, joined, {}, incomplete)
-        batch = joined.select(finite) if finite.any() else None
-        return _Settled(self.version, batch, _non_finite(joined), incomplete)
+        groups: dict[frozenset[str], list[ActivationBatch]] = {}
+        for recorded in self._passes:
+            if len(recorded) and not recorded.is_attack:
+                groups.setdefault(recorded.layer_names, []).append(recorded.batch)
+        names = frozenset().union(*groups)
+        joined = {layers: _joined(group) for layers, group in groups.items()}
+        finite = {layers: _finite_rows(batch) for layers, batch in joined.items()}
+        unusable: Counter[str] = Counter()
+        for layers, batch in joined.items():
+            if finite[layers] is not batch:
+                unusable.update(_non_finite(batch))
+        complete = finite.get(names)
+        return _Settled(
+            self.version,
+            tuple(batch for batch in finite.values() if len(batch)),
+            complete if complete is not None and len(complete) else None,
+            dict(unusable),
+            sum(len(group) for layers, group in groups.items() if layers != names),
+        )
+
+
+def _finite_rows(batch: ActivationBatch) -> ActivationBatch:
+    finite = batch.finite()
+    return batch if finite.all() else batch.select(finite)
 
 
 def _joined(batches: Sequence[ActivationBatch]) -> ActivationBatch:

@@ -101,7 +101,13 @@ class Flight:
         try:
             # Copies made in inference mode would be inference tensors, unusable for later updates.
             with torch.inference_mode(False), torch.no_grad():
-                values = reduce_to_neurons(tensor.detach(), site, measure.reduce, self._mask)
+                values = reduce_to_neurons(
+                    tensor.detach(),
+                    site,
+                    measure.reduce,
+                    self._mask,
+                    non_negative=site.non_negative(measure.tap),
+                )
             if len(values.values) == self._rows:
                 self.layers[site.name] = values
             else:

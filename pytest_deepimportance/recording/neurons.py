@@ -22,7 +22,12 @@ _LENGTHS = ("lengths", "length", "seq_lengths", "input_lengths", "src_lengths", 
 
 
 def reduce_to_neurons(
-    tensor: Tensor, site: Site, how: str = "mean", mask: Tensor | None = None
+    tensor: Tensor,
+    site: Site,
+    how: str = "mean",
+    mask: Tensor | None = None,
+    *,
+    non_negative: bool = False,
 ) -> LayerValues:
     """Reduce a site's tensor to one value per neuron.
 
@@ -41,7 +46,7 @@ def reduce_to_neurons(
     rows = _Rows(tensor.detach(), site, mask)
     if rows.flat is not None:
         return LayerValues(rows.flat.clone() if rows.shares_memory else rows.flat)
-    low, high = rows.extremes()
+    low, high = rows.extremes(non_negative)
     return LayerValues(rows.reduced(how), low, high)
 
 
@@ -74,8 +79,10 @@ def padding_mask(call: ModelCall) -> Tensor | None:
             return _is_zero_or_more(mask) if _is_additive(mask) else mask == 0
     for name in _LENGTHS:
         lengths = call.kwargs.get(name)
+        if not isinstance(lengths, Tensor) or lengths.shape != (call.rows,):
+            continue
         tokens = _tokens(call)
-        if isinstance(lengths, Tensor) and lengths.shape == (call.rows,) and tokens:
+        if tokens:
             return torch.arange(tokens, device=lengths.device) < lengths[:, None]
     return None
 
@@ -107,14 +114,23 @@ class _Rows:
             self.flat = tensor if self._row_axis == 0 else tensor.t()
         self._mask = self._fitting(mask)
 
-    def extremes(self) -> tuple[Tensor, Tensor]:
+    def extremes(self, non_negative: bool = False) -> tuple[Tensor, Tensor]:
         """Return the smallest and largest value of each row."""
         axes = [a for a in range(self._tensor.dim()) if a != self._row_axis]
         if self._mask is None:
-            return torch.amin(self._tensor, axes), torch.amax(self._tensor, axes)
+            low = self._smallest_from_zero(axes) if non_negative else None
+            low = torch.amin(self._tensor, axes) if low is None else low
+            return low, torch.amax(self._tensor, axes)
         low = self._tensor.masked_fill(~self._mask, float("inf"))
         high = self._tensor.masked_fill(~self._mask, float("-inf"))
         return torch.amin(low, axes), torch.amax(high, axes)
+
+    def _smallest_from_zero(self, axes: list[int]) -> Tensor | None:
+        """Return the smallest value of each row where one neuron shows that it is 0, else None."""
+        if self._tensor.device.type != "cpu":  # to ask would be to wait for the device
+            return None
+        first = torch.amin(self._tensor.narrow(self._channels, 0, 1), axes)
+        return None if first.any() else first
 
     def reduced(self, how: str) -> Tensor:
         """Return (N, U), or (N, all elements) for "none"."""

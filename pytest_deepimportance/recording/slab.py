@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -29,30 +28,34 @@ class Slab:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._memory: NDArray[np.uint8] | None = None
-        self._used = 0
+        self._views: dict[torch.dtype, Tensor] = {}
+        self._used = _SIZE
 
     def keep(self, tensor: Tensor) -> Tensor:
         """Return a copy of a tensor in main memory; any other tensor as it is."""
-        if tensor.device.type != "cpu" or not 0 < tensor.nbytes <= _LARGEST:
+        size = tensor.nbytes
+        if tensor.device.type != "cpu" or not 0 < size <= _LARGEST:
             return tensor
-        space = torch.from_numpy(self._take(tensor.nbytes))
-        copy = space.view(tensor.dtype).view(tensor.shape)
-        copy.copy_(tensor)
-        return copy
+        memory, start = self._take(tensor.dtype, size)
+        return memory[start : start + tensor.numel()].view(tensor.shape).copy_(tensor)
 
     def keep_array(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return a copy of an array."""
         if not 0 < array.nbytes <= _LARGEST:
             return array
-        copy = self._take(array.nbytes).view(array.dtype).reshape(array.shape)
+        memory, start = self._take(torch.uint8, array.nbytes)
+        copy = memory.numpy()[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
         copy[...] = array
         return copy
 
-    def _take(self, size: int) -> NDArray[np.uint8]:
+    def _take(self, dtype: torch.dtype, size: int) -> tuple[Tensor, int]:
+        """Return the slab as one long tensor of `dtype`, and where in it the space begins."""
         with self._lock:
-            if self._memory is None or self._used + size > _SIZE:
-                self._memory, self._used = np.empty(_SIZE, dtype=np.uint8), 0
-            part = self._memory[self._used : self._used + size]
+            if self._used + size > _SIZE:
+                self._views = {torch.uint8: torch.empty(_SIZE, dtype=torch.uint8)}
+                self._used = 0
+            if dtype not in self._views:
+                self._views[dtype] = self._views[torch.uint8].view(dtype)
+            start = self._used
             self._used += -(-size // _ALIGNED) * _ALIGNED
-            return part
+            return self._views[dtype], start // dtype.itemsize

@@ -72,6 +72,17 @@ def test_padded_tokens_count_nothing(channels, rows, how):
     np.testing.assert_allclose(found, expected[0], rtol=1e-12)
 
 
+@pytest.mark.parametrize(("rows", "channels"), [(0, 1), (1, 0), (0, 3)])
+def test_extremes_of_what_is_never_negative_are_the_same(rows, channels):
+    tensor = torch.relu(torch.randn(4, 4, 4, 4))
+    for change in (tensor, tensor + 0.5, tensor.clone().fill_(float("nan"))):
+        where = site(4, channels, rows)
+        quick = reduce_to_neurons(change, where, non_negative=True)
+        slow = reduce_to_neurons(change, where)
+        np.testing.assert_array_equal(quick.raw_min, slow.raw_min)
+        np.testing.assert_array_equal(quick.raw_max, slow.raw_max)
+
+
 def test_none_keeps_every_element():
     tensor = torch.randn(3, 5, 2, 4)
     found = reduce_to_neurons(tensor, site(5, 1), "none")
