@@ -27,7 +27,12 @@ from pytest_deepimportance.profile.accumulate import Accumulated, Accumulator, P
 from pytest_deepimportance.profile.echo import listen
 from pytest_deepimportance.profile.forward import ForwardOnly
 from pytest_deepimportance.profile.identity import content_fingerprint
-from pytest_deepimportance.profile.layers import importance_layers, neuron_layers, surprise_layer
+from pytest_deepimportance.profile.layers import (
+    importance_layers,
+    neuron_layers,
+    surprise_layer,
+    why_unranked,
+)
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.profile.spaces import class_filters, spaces_of
 from pytest_deepimportance.provenance import ModelInfo, ReferenceInfo
@@ -66,7 +71,8 @@ def build(
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     unscored = _why_unscored(model, first.first_rows(2).to(device), output)
     sites = find_sites(model, first.to(device))
-    ranked = settings.asks_for("IDC") and not unscored
+    unranked = unscored or why_unranked(sites, settings)
+    ranked = settings.asks_for("IDC") and not unranked
     layers = importance_layers(sites, settings) if ranked else ()
     neurons, surprise = neuron_layers(sites, settings), surprise_layer(sites, settings)
     read = [*layers, *neurons, *([] if surprise is None else [surprise])]
@@ -114,7 +120,9 @@ def build(
         )
         _check_usable(found, settings)
         profile = _assemble(reference, settings, model_info, sites, found, attribution)
-        notes = (*profile.notes, f"IDC left out: {unscored}") if unscored else profile.notes
+        notes = profile.notes
+        if unranked and settings.asks_for("IDC"):
+            notes = (*notes, f"IDC left out: {unranked}")
         return dataclasses.replace(profile, notes=notes, echo=listen(model, first, output))
     finally:
         for spool in accumulator.spools.values():
