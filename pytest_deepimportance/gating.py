@@ -126,9 +126,9 @@ def _judge(report: Report, threshold: Threshold, partial: str) -> GateOutcome:
         status, message = verdict.status, verdict.message
         joint = " is not judged: " if status == NOT_JUDGED else ": "
         message = clean(threshold.subject) + joint + message
-    if status == FAILED and report.run.partial:
+    if status in (OK, FAILED) and report.run.partial:
         message += f"; partial: {_ran(report.run)}"
-        status = WARNED if partial == "warn" else FAILED
+        status = WARNED if status == FAILED and partial == "warn" else status
     return GateOutcome(
         suite=suite_name,
         threshold=threshold.text or _text(threshold),

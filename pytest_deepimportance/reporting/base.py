@@ -265,7 +265,7 @@ def notes(report: Report) -> list[str]:
     if only:
         found.append(f"{plural(only, 'combination')} covered by failing tests only")
     per_class = [row for row in idc_rows(report.total) if row.class_name is not None]
-    if per_class and not any(row.judged for row in per_class):
+    if report.total.rows and per_class and not any(row.judged for row in per_class):
         found.append(f"no class is judged: {why_not_judged(per_class)}")
     row = headline(report.total)
     if row is not None and row.random is not None and row.random.note:
