@@ -15,8 +15,8 @@ Digests = NDArray[np.uint64]
 
 VALUE, NON_FINITE, NO_REFERENCE, UNLABELLED, UNVISITED = range(5)
 """What became of an input: a finite value, a value that is NaN or infinite, a class that the
-reference lacks, a class that is not known, a pass that did not reach the layer. Of an input that was
-recorded more than once the first of these counts: a label in one pass tells its class in all."""
+reference lacks, a class that is not known, a pass that did not reach the layer. Of an input that
+was recorded more than once the first of these counts: a label in one pass tells it in all."""
 
 _PENDING_ROWS = 1 << 13
 """Rows kept before repeated ones are dropped."""

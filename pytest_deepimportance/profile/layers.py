@@ -32,23 +32,6 @@ def surprise_layer(sites: SiteMap, settings: Settings) -> str | None:
     return sites.find(settings.surprise_layer).name
 
 
-def why_unranked(sites: SiteMap, settings: Settings) -> str:
-    """Return why IDC is left out, empty where a layer can hold important neurons.
-
-    Empty too where IDC is asked for by name, or the model has no layer for any criterion: that is
-    refused, see `importance_layers`.
-    """
-    if "IDC" in settings.criteria or not sites.sites:
-        return ""
-    if settings.scope == "layer":
-        named = settings.layer is not None
-        return "" if named or not sites.no_default else f"{sites.no_default}; {_NAME_ONE}"
-    return "" if sites.candidates() else sites.no_default
-
-
-_NAME_ONE = "name one with --idc-layer"
-
-
 def importance_layers(sites: SiteMap, settings: Settings) -> tuple[str, ...]:
     """Return the layers in which important neurons are looked for."""
     if settings.scope == "layer":

@@ -156,7 +156,7 @@ def test_without_class_scores_only_what_needs_a_class_is_left_out() -> None:
     assert {"layers", "bounds", "moments", "distances"} <= set(held)
     assert not {"spaces", "traces", "class_moments"} & set(held)
     assert any(n.startswith("IDC left out: the model's output is a dict") for n in profile.notes)
-    assert any("without a class" in note for note in profile.notes)
+    assert any("no reference input has a class" in note for note in profile.notes)
 
 
 @pytest.mark.parametrize("scope", ["layer", "all", "global"])
