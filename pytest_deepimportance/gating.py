@@ -33,7 +33,15 @@ from pytest_deepimportance.thresholds import (
     parse_threshold,
 )
 
-__all__ = ["Threshold", "above_reach", "before_tests", "judge", "parse_threshold", "silent_tests"]
+__all__ = [
+    "Threshold",
+    "above_reach",
+    "before_tests",
+    "doubtful",
+    "judge",
+    "parse_threshold",
+    "silent_tests",
+]
 
 OK, FAILED, NOT_JUDGED, WARNED = "ok", "failed", "not judged", "warned"
 
@@ -107,6 +115,30 @@ def before_tests(
     return sentences
 
 
+def doubtful(nothing: Report, thresholds: Sequence[Threshold], suites: Sequence[str]) -> list[str]:
+    """Return a sentence for each threshold that no test can meet, or that asks for nothing.
+
+    Args:
+        nothing: The report of a session without a pass: it has a row for all that is measured.
+        suites: Names of the suites there are.
+    """
+    sentences = []
+    for threshold in thresholds:
+        text, suite = f"{threshold.subject}=", threshold.suite
+        if threshold.value == 0:
+            sentences.append(
+                f"{clean(text)}0 asks for nothing: any input meets it; write the least to accept"
+            )
+        try:
+            if suite is not None and suite not in suites:
+                raise NoVerdict.unknown("suite", suite, suites, "no test is marked")
+            read(nothing, nothing.total, threshold)
+        except NoVerdict as verdict:
+            if verdict.status == FAILED:
+                sentences.append(f"{clean(threshold.subject)} cannot be met: {verdict.message}")
+    return sentences
+
+
 def silent_tests(tests: Sequence[TestRow]) -> list[tuple[str, int]]:
     """Return why marked tests recorded nothing: (cause, tests), the most frequent first."""
     causes = Counter(clean(test.cause).rstrip(".") for test in tests if test.cause)
@@ -126,9 +158,9 @@ def _judge(report: Report, threshold: Threshold, partial: str) -> GateOutcome:
         status, message = verdict.status, verdict.message
         joint = " is not judged: " if status == NOT_JUDGED else ": "
         message = clean(threshold.subject) + joint + message
-    if status == FAILED and report.run.partial:
+    if status in (OK, FAILED) and report.run.partial:
         message += f"; partial: {_ran(report.run)}"
-        status = WARNED if partial == "warn" else FAILED
+        status = WARNED if status == FAILED and partial == "warn" else status
     return GateOutcome(
         suite=suite_name,
         threshold=threshold.text or _text(threshold),

@@ -40,6 +40,19 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(str(part).strip() for part in parts if str(part).strip())
 
 
+def names(*known: str) -> Callable[[Any], tuple[str, ...]]:
+    """Accept names, at least one, those `known` in any case; others are kept as they are."""
+    spelled = {name.lower(): name for name in known}
+
+    def parse(value: Any) -> tuple[str, ...]:
+        found = tuple(spelled.get(name.lower(), name) for name in texts(value))
+        if not found:
+            raise ValueError(f"no name is given, such as {', '.join(known[:3])}")
+        return found
+
+    return parse
+
+
 def lines(value: Any) -> tuple[str, ...]:
     """Accept a sequence of texts, or lines; commas belong to the text."""
     parts = value.splitlines() if isinstance(value, str) else value

@@ -124,8 +124,10 @@ def read(report: Report, suite: SuiteResult, threshold: Threshold) -> Reading:
         NoVerdict: There is no such row, or it cannot be judged.
     """
     if threshold.name == SHARE and threshold.label is not None and threshold.layer is None:
-        _of_class(_of_layer(report, suite, IDC, None), IDC, None)
-        return _class_share(suite, threshold.label)
+        rows = _of_layer(report, suite, IDC, None)
+        reading = _class_share(suite, threshold.label)
+        _of_class(rows, IDC, None)
+        return reading
     criterion = IDC if threshold.name in (SHARE, REACHED) else threshold.name
     candidates = _of_layer(report, suite, criterion, threshold.layer)
     rows = _of_class(candidates, criterion, threshold.label)
@@ -193,9 +195,7 @@ def _of_layer(
     rows = [row for row in suite.criteria.values() if row.criterion == criterion]
     main = headline(suite, criterion)
     if main is None:
-        measured = list(dict.fromkeys(row.criterion for row in suite.criteria.values()))
-        only = f"no {criterion} was measured, only {listed(measured)} (see idc_criteria)"
-        raise NoVerdict("failed", only if measured else "nothing was measured")
+        raise NoVerdict("failed", _why_absent(report, suite, criterion))
     pooled = [row for row in rows if row.layer is None] or [
         row for row in rows if row.layer == main.layer
     ]
@@ -209,8 +209,39 @@ def _of_layer(
     if not named:
         known = [row.layer for row in rows if row.layer is not None]
         nothing = f"{criterion} {_ALL_LAYERS[criterion == IDC]}"
-        raise NoVerdict.unknown("layer", layer, sorted({*known, *inside}), nothing)
+        there = sorted({*known, *inside})
+        if layer in [row.name for row in report.profile.layers]:
+            where = f"{criterion} is measured in layer {listed(there, 4)}, not in {clean(layer)}"
+            where += f" (choose with {_CHOICE.get(criterion, _NEURONS)})"
+            raise NoVerdict("failed", where if there else nothing)
+        raise NoVerdict.unknown("layer", layer, there, nothing)
     return named
+
+
+def _why_absent(report: Report, suite: SuiteResult, criterion: str) -> str:
+    """Say why a criterion has no row, and what brings it in."""
+    measured = list(dict.fromkeys(row.criterion for row in suite.criteria.values()))
+    if not measured:
+        return "nothing was measured"
+    for note in (*report.notes, *report.profile.notes):
+        names, left_out, why = note.partition(" left out: ")
+        if left_out and criterion in names.split(", "):
+            return f"{criterion} was left out: {clean(why)}"
+    what = f"no {criterion} was measured, only {listed(measured)}"
+    if headline(report.total, criterion) is not None:
+        return f"{what}; add {criterion} to criteria= of the marker of suite {clean(suite.name)}"
+    return f"{what}; add {criterion} to --idc-criteria"
+
+
+_CHOICE = {
+    IDC: "--idc-layer",
+    "LSC": "--idc-surprise-layer",
+    "DSC": "--idc-surprise-layer",
+    "MDSC": "--idc-surprise-layer",
+    "CC": "--idc-cc-layers",
+}
+_NEURONS = "--idc-neuron-layers"
+"""Settings that choose the layers of a criterion."""
 
 
 _ALL_LAYERS = {

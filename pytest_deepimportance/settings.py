@@ -23,6 +23,7 @@ from pytest_deepimportance.parsing import (
     integers,
     lines,
     named,
+    names,
     non_negative,
     one_of,
     positive,
@@ -31,6 +32,7 @@ from pytest_deepimportance.parsing import (
 )
 from pytest_deepimportance.presets import PRESETS
 from pytest_deepimportance.setting import Setting, setting
+from pytest_deepimportance.thresholds import MEASURED
 
 CLUSTERED_NEURONS = 12
 """Clusters are fitted for this many important neurons, so that every smaller m is a prefix."""
@@ -160,7 +162,7 @@ class Settings(CriterionSettings):
         metavar="SPEC", profile=True,
     )  # fmt: skip
     criteria: tuple[str, ...] = setting(
-        ("all",), texts, "Criteria to measure: all, or names", metavar="A,B,..."
+        ("all",), names("all", *MEASURED), "Criteria to measure: all, or names", metavar="A,B,..."
     )
     preset: str | None = setting(
         None, text, f"Named set of options: {', '.join(PRESETS)}", metavar="NAME"

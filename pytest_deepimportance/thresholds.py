@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, NoReturn
 
 from pytest_deepimportance.errors import GateError, did_you_mean
 from pytest_deepimportance.formatting import exact
@@ -40,6 +40,10 @@ the registry.
 _DERIVED = (SHARE, REACHED)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _REASON = re.compile(r"\s+#(?:\s+(.*))?$", re.DOTALL)
+_OPERATOR = re.compile(r"(.*?[^\s<>=≤≥])\s*(>=|=>|==|=<|<=|[<>≥≤:\s])\s*([0-9.,]+\s*%?|random)")
+_THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+")
+_EXAMPLES = {"ratio": "0.6", "count": "300", "float": "1.5"}
+_LEAST_PERCENTAGE = 2
 _LONGEST = 40
 _PLACES = 30
 
@@ -104,6 +108,7 @@ def parse_threshold(
     if found and found[1]:
         reason = found[1].strip()
     place = f"threshold {body or str(text)!r}" + (f" ({origin})" if origin else "")
+    _refuse_operator(body, place, criteria)
     head, equals, typed = body.rpartition("=")
     head, typed = head.strip(), typed.strip()
     if not equals:
@@ -128,6 +133,29 @@ def _selector(name: str, layer: str | None, label: str | None) -> str:
     return f"{name}{at}{':' + label if label is not None else ''}"
 
 
+def _refuse_operator(body: str, place: str, criteria: Mapping[str, str]) -> None:
+    """Tell another sign between name and value (`NC>0.5`, `NC 0.5`) from an unknown name."""
+    found = _OPERATOR.fullmatch(body)
+    if found is None or (found[2] == ":" and "." not in found[3]):
+        return
+    try:
+        _, name, layer, label = _address(found[1], place, criteria)
+    except GateError:
+        return  # a name that holds the sign, or one that does not exist: refused as such
+    subject = found[1].rpartition("/")[0] + "/" * ("/" in found[1]) + _selector(name, layer, label)
+    if found[2][0] in "<≤" or found[2] == "=<":
+        raise GateError(
+            f"{place} is an upper bound",
+            "A threshold is the least that is accepted; there are no upper bounds.",
+            f"Write {subject}=VALUE for a lower bound.",
+        )
+    raise GateError(
+        f"{place} has {found[2].strip() or 'a space'} where = belongs",
+        "NAME=VALUE asks for VALUE or more.",
+        f"Write {subject}={found[3]}.",
+    )
+
+
 def _refuse_name_alone(typed: str, place: str, criteria: Mapping[str, str]) -> None:
     """Tell a forgotten value (`IDC`, `share`) from a bare value."""
     if not typed:
@@ -135,7 +163,11 @@ def _refuse_name_alone(typed: str, place: str, criteria: Mapping[str, str]) -> N
     if typed[0].isalpha() and typed.lower() not in (RANDOM, "nan", "inf", "infinity"):
         suite, slash, last = typed.rpartition("/")
         bare = slash and (last.lower() == RANDOM or _NUMBER.fullmatch(last))
-        fix = f"Write {suite}/{IDC}={last}." if bare else f"Write {typed}=0.6."
+        try:
+            unit = criteria.get(_address(typed, place, criteria)[1], "ratio")
+        except GateError:
+            unit = "ratio"
+        fix = f"Write {suite}/{IDC}={last}." if bare else f"Write {typed}={_EXAMPLES[unit]}."
         raise GateError(f"{place} has no value", fix=fix)
 
 
@@ -165,7 +197,7 @@ def _address(
     choices = ", ".join(known.values())
     unknown = (first or "").strip()
     raise GateError(
-        f"{place}: there is no criterion {unknown!r}",
+        f"{place}: there is no criterion {unknown!r}" if unknown else f"{place} names no criterion",
         fix=did_you_mean(unknown, known.values()) or f"Names: {choices}.",
     )
 
@@ -186,16 +218,19 @@ def _splits(head: str) -> Iterator[tuple[str | None, str, str | None]]:
 def _value(typed: str, name: str, unit: str, place: str) -> Fraction | Literal["random"]:
     if typed.lower() == RANDOM:
         if name != IDC:
-            raise GateError(f"{place}: random judges IDC only", fix="Write random, or IDC=random.")
+            raise GateError(
+                f"{place}: random judges IDC only",
+                "Only of IDC it is known what random suites of the same size would cover.",
+                f"Write IDC=random, or a number: {name}={_EXAMPLES[unit]}.",
+            )
         return RANDOM
     ratio = unit == "ratio"
     percentage = ratio and typed.endswith("%")
     number = typed[:-1].rstrip() if percentage else typed.replace(",", ".")
+    if unit == "count" and _THOUSANDS.fullmatch(typed):
+        number = typed.replace(",", "")
     if _NUMBER.fullmatch(number) is None or len(number) > _LONGEST:
-        raise GateError(
-            f"{place}: {typed!r} is not a number" if typed else f"{place} has no value",
-            fix="Write a decimal number such as 0.6, or random.",
-        )
+        _refuse_no_number(typed, name, unit, place)
     value = Fraction(number)
     if "," in typed:
         raise GateError(f"{place}: {typed!r} is not a number", fix=f"Write {number}.")
@@ -203,15 +238,28 @@ def _value(typed: str, name: str, unit: str, place: str) -> Fraction | Literal["
         raise GateError(f"{place}: {typed} is negative", fix="Write 0 or more.")
     if percentage or (ratio and value > 1):
         what = "is a percentage" if percentage else "is above 1"
+        # 1.5 may be a slip of the point as well as 1.5 %: no guess then.
+        meant = value <= 100 and (percentage or value >= _LEAST_PERCENTAGE)
         raise GateError(
             f"{place}: {typed} {what}",
             "Ratios are given as fractions from 0 to 1.",
             f"Write {exact(value / 100)} for {number} %."
-            if value <= 100
-            else "Write 0.6 for 60 %.",
+            if meant
+            else "Write a number from 0 to 1, such as 0.6 for 60 %.",
         )
     if 10**_PLACES % value.denominator:
         raise GateError(
             f"{place}: {typed} has more than {_PLACES} decimals", fix="Write fewer decimals."
         )
     return value
+
+
+def _refuse_no_number(typed: str, name: str, unit: str, place: str) -> NoReturn:
+    what = f"{typed!r} is not a number"
+    if typed.endswith("%"):
+        what += f", and {name} is no ratio"
+    example = f"Write a number such as {_EXAMPLES[unit]}"
+    raise GateError(
+        f"{place}: {what}" if typed else f"{place} has no value",
+        fix=example + (", or random." if name == IDC else "."),
+    )

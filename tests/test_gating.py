@@ -151,7 +151,7 @@ def test_counts_are_compared_as_counts() -> None:
         ("IDC@fc3=0.1", "IDC@fc3: there is no such layer; layers: fc2"),
         ("share:11=0.1", "share:11: there is no such class; classes, nearest first: 1, "),
         ("IDC:7=0.1", "IDC:7: IDC was not measured per class (set idc_classes to each)"),
-        ("CC=5", "CC: no CC was measured, only IDC (see idc_criteria)"),
+        ("CC=5", "CC: no CC was measured, only IDC; add CC to --idc-criteria"),
     ],
 )
 def test_what_does_not_exist_fails_and_names_what_does(text: str, message: str) -> None:

@@ -128,8 +128,36 @@ def test_surprise_is_found_under_the_layer_it_is_measured_on() -> None:
 
 def test_a_criterion_without_layers_says_so() -> None:
     report, suite = only(*criteria_samples.counts())
-    with pytest.raises(NoVerdict, match="no such layer; TKNP is one number over all layers"):
-        read(report, suite, parse_threshold("TKNP@fc2=5"))
+    for layer in ("fc2", "nowhere"):
+        with pytest.raises(NoVerdict, match="TKNP is one number over all layers"):
+            read(report, suite, parse_threshold(f"TKNP@{layer}=5"))
+
+
+def test_a_layer_that_this_criterion_does_not_look_at_is_told_from_an_unknown_one() -> None:
+    row = dataclasses.replace(criteria_samples.surprise("LSC", 123), details={"layer": "fc1"})
+    report, suite = only(row, samples.row(5, 10, 1, None, layer="fc1"))
+    with pytest.raises(NoVerdict) as caught:
+        read(report, suite, parse_threshold("LSC@fc2=0.1"))
+    wanted = "LSC is measured in layer fc1, not in fc2 (choose with --idc-surprise-layer)"
+    assert caught.value.message == wanted
+    with pytest.raises(NoVerdict, match=r"IDC is measured in .* not in fc2 \(.* --idc-layer\)"):
+        read(only(samples.row(5, 10, 1, None, layer="fc1"))[0], suite, parse_threshold("IDC@fc2=1"))
+
+
+def test_a_criterion_that_was_left_out_says_why() -> None:
+    report, suite = only(*criteria_samples.bits("NC"))
+    report = dataclasses.replace(report, notes=("LSC, DSC left out: keeps no activations",))
+    with pytest.raises(NoVerdict, match=r"^DSC was left out: keeps no activations$"):
+        read(report, suite, parse_threshold("DSC=0.1"))
+    with pytest.raises(NoVerdict, match="add MDSC to --idc-criteria"):
+        read(report, suite, parse_threshold("MDSC=0.1"))
+
+
+def test_a_criterion_that_the_marker_of_a_suite_leaves_out_names_the_marker() -> None:
+    report, _ = only(*criteria_samples.bits("NC"), *criteria_samples.bits("KMNC"))
+    suite = dataclasses.replace(only(*criteria_samples.bits("NC"))[1], name="clean")
+    with pytest.raises(NoVerdict, match="add KMNC to criteria= of the marker of suite clean"):
+        read(report, suite, parse_threshold("clean/KMNC=0.1"))
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,10 @@ def run(options: argparse.Namespace) -> int:
         for site in sites.sites
     ]
     left_out = [(item.name, item.type, item.reason) for item in sites.unmeasured]
-    print(render(rows, left_out, [*loaded.notes, origin, *sites.notes]))
+    notes = [*loaded.notes, origin, *sites.notes]
+    if sites.no_default:
+        notes.append(f"{sites.no_default}; name one with --idc-layer")
+    print(render(rows, left_out, notes))
     return 0
 
 

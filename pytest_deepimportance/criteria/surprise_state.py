@@ -15,7 +15,8 @@ Digests = NDArray[np.uint64]
 
 VALUE, NON_FINITE, NO_REFERENCE, UNLABELLED, UNVISITED = range(5)
 """What became of an input: a finite value, a value that is NaN or infinite, a class that the
-reference lacks, a class that is not known, a pass that did not reach the layer."""
+reference lacks, a class that is not known, a pass that did not reach the layer. Of an input that
+was recorded more than once the first of these counts: a label in one pass tells it in all."""
 
 _PENDING_ROWS = 1 << 13
 """Rows kept before repeated ones are dropped."""
@@ -52,9 +53,10 @@ class SurpriseState:
         return len(np.unique(self._settled()[:, 0]))
 
     def count(self, code: int) -> int:
-        """Return the number of distinct inputs of which this happened."""
+        """Return the number of distinct inputs of which this happened, and nothing better."""
         rows = self._settled()
-        return len(np.unique(rows[rows[:, 1] == code, 0]))
+        _, first = np.unique(rows[:, 0], return_index=True)  # the rows of an input ascend by code
+        return int((rows[first, 1] == code).sum())
 
     @property
     def finite(self) -> tuple[Digests, Floats]:

@@ -37,12 +37,22 @@ def class_scores(output: Any, adapter: Callable[[Any], Any] | None = None) -> Te
 
 
 def describe_output(output: Any) -> str:
-    """Return the sentence that says why `output` holds no class score, and what makes it work."""
-    return (
-        f"the model's output is {describe(output)}: not a class score\n"
+    """Return the sentences that say why `output` holds no class score, and what makes it work."""
+    what = f"the model's output is {describe(output)}: not a class score.\n"
+    if _one_number_a_row(output):
+        return what + (
+            "A regression model has none; for one logit z of two classes set\n"
+            "idc_output = pkg.mod:callable (z -> torch.cat([-z, z], 1))."
+        )
+    return what + (
         "Set idc_output = pkg.mod:callable (model output -> scores (N, C)), and\n"
         "idc_correct = all if no input can be called correctly classified."
     )
+
+
+def _one_number_a_row(output: Any) -> bool:
+    floating = isinstance(output, Tensor) and output.is_floating_point()
+    return floating and output.dim() > 0 and all(size == 1 for size in output.shape[1:])
 
 
 def _scores(output: Any) -> Tensor | None:

@@ -39,6 +39,7 @@ def measurable(profile: Profile, settings: Settings) -> tuple[str, ...]:
     if not found:
         why = [get(n).excluded_by(settings) for n in wanted if get(n).excluded_by(settings)]
         why += [note for note in profile.notes if "left out" in note]
+        why += _without_layer(profile, wanted)[1]
         raise SettingsError(
             f"none of the criteria asked for can be measured with this profile: {_list(wanted)}",
             "\n".join(why),
@@ -59,9 +60,21 @@ def left_out(profile: Profile, settings: Settings) -> list[str]:
     known = {name for names in said for name in names.split(", ")}
     silent = [n for n, why in zip(absent, excluded, strict=True) if not why and n not in known]
     notes = [why for why in excluded if why]
+    silent, without_layer = _without_layer(profile, silent)
+    notes += without_layer
     if silent:
         notes.append(f"{_list(silent)} left out: the profile does not hold what it takes")
     return notes
+
+
+def _without_layer(profile: Profile, absent: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return those of `absent` that do not lack a surprise layer, and the sentence on the rest."""
+    reason = profile.sites.no_default
+    if profile.statistics.surprise_layer is not None or not reason:
+        return list(absent), []
+    without = [name for name in absent if get(name).reads == "surprise"]
+    text = f"{_list(without)} left out: {reason}; name one with --idc-surprise-layer"
+    return [name for name in absent if name not in without], [text] * bool(without)
 
 
 def recorded_layers(profile: Profile, criteria: Sequence[str]) -> tuple[str, ...]:

@@ -52,6 +52,9 @@ def evaluate(
             with naming(criterion.name):
                 found = tuple(_checked(row, len(inputs)) for row in criterion.compute())
         rows.update({row.key: row for row in found})
+    if not len(inputs):
+        # A 0 that nobody measured must not read like one that tests earned.
+        rows = {key: dataclasses.replace(row, judged=False) for key, row in rows.items()}
     if passing is not None:
         rows = _with_only_failing(rows, merged_criteria(passing, profile, settings, criteria))
     idc = merged.get("IDC")

@@ -40,8 +40,8 @@ def prepare(session: pytest.Session, items: list[pytest.Item], settings: Setting
     register_criteria(config)
     check_criteria(settings, marked)
     session_thresholds(settings)
-    chosen = with_criteria_of([item.stash[SUITE] for item in marked], settings)
-    recording = Recording(config, chosen, len(marked))
+    suites = [item.stash[SUITE] for item in marked]
+    recording = Recording(config, with_criteria_of(suites, settings), suites)
     config.stash[RECORDING] = recording
     config.pluginmanager.register(recording, "idc_session")
     for item in [*marked, *_companions(items, marked)]:

@@ -12,7 +12,7 @@ import pytest
 from pytest_deepimportance.errors import GateError, did_you_mean
 from pytest_deepimportance.glue.keys import fixtures_of
 from pytest_deepimportance.settings import Settings
-from pytest_deepimportance.thresholds import parse_threshold
+from pytest_deepimportance.thresholds import MEASURED, parse_threshold
 
 _ARGUMENTS = ("name", "criteria", "fail_under", "gate", "reason")
 DEFAULT_SUITE = "default"
@@ -172,7 +172,7 @@ def _from_marker(marker: pytest.Mark, item: pytest.Item) -> Suite:
     criteria, bounds, reason = map(arguments.get, ("criteria", "fail_under", "reason"))
     suite = Suite(
         name=name.strip(),
-        criteria=None if criteria is None else _texts(criteria),
+        criteria=None if criteria is None else tuple(map(_spelled, _texts(criteria))),
         fail_under=() if bounds is None else _texts(bounds),
         gate=gate,
         reason=None if reason is None else str(reason),
@@ -199,6 +199,11 @@ def _arguments(marker: pytest.Mark, refuse: Callable[[str], pytest.UsageError]) 
             hint = did_you_mean(key, _ARGUMENTS) or f"arguments: {', '.join(_ARGUMENTS)}"
             raise refuse(f"unknown argument {key!r}: {hint}")
     return arguments
+
+
+def _spelled(criterion: str) -> str:
+    """Return the name of one of our criteria as it is spelled, whatever the case."""
+    return next((name for name in MEASURED if name.lower() == criterion.lower()), criterion)
 
 
 def _texts(value: Any) -> tuple[str, ...]:

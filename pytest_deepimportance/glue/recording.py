@@ -17,7 +17,7 @@ import pytest
 from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.errors import IdcError
 from pytest_deepimportance.glue.blocks import FixtureLedger
-from pytest_deepimportance.glue.markers import SUITE
+from pytest_deepimportance.glue.markers import SUITE, Suite
 from pytest_deepimportance.glue.progress import uncaptured
 from pytest_deepimportance.glue.thresholds import sentences_before_tests
 from pytest_deepimportance.glue.watch import Watch
@@ -33,13 +33,14 @@ class Recording:
     """The recording side of a session.
 
     Args:
-        marked: Number of marked tests collected, before any is deselected.
+        marked: The suite of each marked test collected, before any is deselected.
     """
 
-    def __init__(self, config: pytest.Config, settings: Settings, marked: int) -> None:
+    def __init__(self, config: pytest.Config, settings: Settings, marked: Sequence[Suite]) -> None:
         self.config = config
         self.settings = settings
-        self.marked_collected = marked
+        self.marked_collected = len(marked)
+        self.suites = {suite.name: suite for suite in marked}
         self.marked_deselected = 0
         self.unmarked_tests = 0
         self.watches: list[Watch] = []
@@ -88,7 +89,7 @@ class Recording:
         if hasattr(self.config, "workerinput"):
             return
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
-        lines = sentences_before_tests(profile, self.settings)
+        lines = sentences_before_tests(profile, self.settings, self.suites)
         if reporter is None or not lines:
             return
         with uncaptured(self.config):

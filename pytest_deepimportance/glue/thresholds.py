@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pytest
 
 from pytest_deepimportance import gating
 from pytest_deepimportance.criteria.base import get, names
-from pytest_deepimportance.errors import GateError
+from pytest_deepimportance.engine.assemble import SessionState, assemble
+from pytest_deepimportance.errors import GateError, IdcError
 from pytest_deepimportance.glue.markers import Suite
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.settings import Settings
@@ -55,6 +56,20 @@ def _units() -> dict[str, str]:
     return {name: get(name).unit for name in names()}
 
 
-def sentences_before_tests(profile: Profile, settings: Settings) -> list[str]:
-    """Return what must be said before the tests: thresholds above what the reference reaches."""
-    return gating.before_tests(profile.info(), profile.reference, session_thresholds(settings))
+def sentences_before_tests(
+    profile: Profile, settings: Settings, suites: Mapping[str, Suite]
+) -> list[str]:
+    """Return what must be said before the tests: thresholds that cannot be met, or cannot fail.
+
+    Args:
+        suites: Every suite of the session, by name.
+    """
+    thresholds = [*session_thresholds(settings), *suite_thresholds(suites.values())]
+    if not thresholds:
+        return []
+    sentences = gating.before_tests(profile.info(), profile.reference, thresholds)
+    try:
+        nothing = assemble(profile, settings, SessionState(tests=(), blocks={}))
+    except IdcError:  # of a user's own criterion, which says so when it is measured
+        return sentences
+    return sentences + gating.doubtful(nothing, thresholds, list(suites))

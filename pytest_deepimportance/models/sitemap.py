@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pytest_deepimportance.errors import LayerError, did_you_mean
+from pytest_deepimportance.formatting import listed
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,21 @@ class SiteMap:
         """Return the sites that may hold important neurons: hidden, one row per input."""
         return tuple(s for s in self.sites if not s.is_output and s.rows_are_inputs)
 
+    @property
+    def no_default(self) -> str:
+        """Why no layer is the default, and which can be named; empty where one is."""
+        if self.default is not None or not self.sites:
+            return ""
+        if self.candidates():
+            return (
+                f"no hidden layer leads to the output (there are {self._listed(self.candidates())})"
+            )
+        return f"the model has no hidden layer (only {self._listed(self.sites)})"
+
+    @staticmethod
+    def _listed(sites: tuple[Site, ...]) -> str:
+        return listed([site.name for site in sites], 4)
+
     def find(self, layer: str | int | None) -> Site:
         """Return the site named by `layer`: a name, an alias, an index, or None for the default.
 
@@ -121,10 +137,11 @@ class SiteMap:
             layer = self.default
         if layer is None:
             raise LayerError(
-                "the model has no hidden layer that can be measured",
-                "Measured are Linear and convolution modules before the output layer; functions "
-                "such as F.linear and the output layer itself are not.",
-                "'deepimportance layers MODEL' lists what was found and what was left out.",
+                self.no_default or "the model has no hidden layer that can be measured",
+                "Measured are Linear and convolution modules, by default before the output layer; "
+                "functions such as F.linear are not.",
+                ("Name a layer with --idc-layer. " if self.sites else "")
+                + "'deepimportance layers MODEL' lists what was found and what was left out.",
             )
         text = str(layer)
         for site in self.sites:

@@ -75,7 +75,7 @@ class _Finder:
             unmeasured(graph, self._layers),
             default,
             self._output_activation,
-            _notes(graph, sites, default),
+            _notes(graph),
         )
 
     def _site(self, group: list[Tap]) -> Site:
@@ -169,10 +169,7 @@ def _unique_names(sites: list[Site]) -> list[Site]:
     return result
 
 
-def _notes(graph: Graph, sites: list[Site], default: str | None) -> tuple[str, ...]:
-    notes = []
+def _notes(graph: Graph) -> tuple[str, ...]:
     if any(op.function == "opaque" for op in graph.operations):
-        notes.append("part of the model computes out of torch's sight; layers inside are not seen")
-    if sites and default is None:
-        notes.append("no hidden layer leads to the output; name one with --idc-layer")
-    return tuple(notes)
+        return ("part of the model computes out of torch's sight; layers inside are not seen",)
+    return ()

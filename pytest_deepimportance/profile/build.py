@@ -17,10 +17,8 @@ from pytest_deepimportance.attribution.lrp.memory import micro_batch
 from pytest_deepimportance.clustering.combinations import CombinationSpace
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.batches import ModelCall
-from pytest_deepimportance.data.outputs import class_scores, describe_output
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.errors import ProfileError, ReferenceDataError
-from pytest_deepimportance.models.restore import evaluating
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.models.sites import find_sites
 from pytest_deepimportance.profile.accumulate import Accumulated, Accumulator, Progress, stream
@@ -28,6 +26,7 @@ from pytest_deepimportance.profile.echo import listen
 from pytest_deepimportance.profile.forward import ForwardOnly
 from pytest_deepimportance.profile.identity import content_fingerprint
 from pytest_deepimportance.profile.layers import importance_layers, neuron_layers, surprise_layer
+from pytest_deepimportance.profile.leftout import left_out, why_unranked, why_unscored
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.profile.spaces import class_filters, spaces_of
 from pytest_deepimportance.provenance import ModelInfo, ReferenceInfo
@@ -64,9 +63,10 @@ def build(
     """
     first = _first_call(reference, settings.batch_size)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    unscored = _why_unscored(model, first.first_rows(2).to(device), output)
+    unscored = why_unscored(model, first.first_rows(2).to(device), output)
     sites = find_sites(model, first.to(device))
-    ranked = settings.asks_for("IDC") and not unscored
+    unranked = unscored or why_unranked(sites, settings)
+    ranked = settings.asks_for("IDC") and not unranked
     layers = importance_layers(sites, settings) if ranked else ()
     neurons, surprise = neuron_layers(sites, settings), surprise_layer(sites, settings)
     read = [*layers, *neurons, *([] if surprise is None else [surprise])]
@@ -114,24 +114,11 @@ def build(
         )
         _check_usable(found, settings)
         profile = _assemble(reference, settings, model_info, sites, found, attribution)
-        notes = (*profile.notes, f"IDC left out: {unscored}") if unscored else profile.notes
+        notes = (*left_out(settings, unscored, unranked), *profile.notes)
         return dataclasses.replace(profile, notes=notes, echo=listen(model, first, output))
     finally:
         for spool in accumulator.spools.values():
             spool.close()
-
-
-def _why_unscored(model: nn.Module, call: ModelCall, output: Any) -> str:
-    """Return why the model's output is no class score, empty where it is one.
-
-    A forward that raises is left to the probe, which words that error.
-    """
-    with evaluating(model), torch.no_grad():
-        try:
-            answer = model(*call.args, **call.kwargs)
-        except Exception:
-            return ""
-    return "" if class_scores(answer, output) is not None else describe_output(answer)
 
 
 def _first_call(reference: Reference, batch_size: int) -> ModelCall:

@@ -211,7 +211,10 @@ def _as_labels(labels: Any) -> NDArray[np.int64]:
         raise RecordingError(
             f"labels of shape {array.shape} and type {array.dtype} are not classes",
             "Each recorded row needs one whole number: its true class.",
-            "Pass y with shape (N,), for example y.argmax(1) for one-hot rows.",
+            "Pass y with shape (N,), for example y.argmax(1) for one-hot rows."
+            if array.ndim > 1
+            else "Pass y.long() where these are class numbers; leave out the values of a "
+            "regression: they are no classes.",
         )
     return array.astype(np.int64)
 

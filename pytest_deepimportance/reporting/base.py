@@ -265,12 +265,13 @@ def notes(report: Report) -> list[str]:
     if only:
         found.append(f"{plural(only, 'combination')} covered by failing tests only")
     per_class = [row for row in idc_rows(report.total) if row.class_name is not None]
-    if per_class and not any(row.judged for row in per_class):
+    if report.total.rows and per_class and not any(row.judged for row in per_class):
         found.append(f"no class is judged: {why_not_judged(per_class)}")
     row = headline(report.total)
     if row is not None and row.random is not None and row.random.note:
         found.append(f"random suite: {row.random.note}")
-    found += [text for text in (*report.notes, *report.profile.notes) if " left out: " in text]
+    idle = measured.not_asked_for(report)
+    found += [t for t in (*report.notes, *report.profile.notes) if " left out: " in t]
     spaces = main_spaces(report) if measured.has_idc(report) else []
     lowered = [
         f"m={space.m}, {space.m_from.removeprefix('auto: ')}"
@@ -279,6 +280,7 @@ def notes(report: Report) -> list[str]:
     ]
     sources = (report, info, report.model, report.profile, report.profile.importance)
     texts = found + [text for source in sources for text in source.notes]
+    texts = [text for text in texts if text not in idle]
     if report.total.rows:
         texts += remarks.sentences(report)
     texts += lowered

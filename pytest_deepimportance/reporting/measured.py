@@ -83,3 +83,17 @@ def _measured_layers(report: Report) -> list[LayerRow]:
     if not all(read):
         return list(layers)
     return [row for row in layers if row.name in names] or list(layers)
+
+
+def not_asked_for(report: Report) -> set[str]:
+    """Return the profile's remarks on what it lacks for criteria that nobody asks for here."""
+    asked = next((row.value for row in report.settings if row.name == "criteria"), "all")
+    wanted = [name.strip() for name in asked.split(",")]
+    if "all" in wanted:
+        return set()
+    remarks = [text for text in report.profile.notes if " left out: " in text]
+    return {
+        text
+        for text in remarks
+        if not set(text.partition(" left out: ")[0].split(", ")) & set(wanted)
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from fractions import Fraction
 
 from pytest_deepimportance.formatting import clean, count, percent, plural, significant
@@ -12,7 +12,7 @@ from pytest_deepimportance.reporting import base, criteria_lines, measured
 from pytest_deepimportance.reporting.findings import MARGIN, advice, missing, weakest
 from pytest_deepimportance.reporting.table import criteria_shown, suite_rows, table
 from pytest_deepimportance.reporting.text import Paragraph, Section, cell_len, shorten
-from pytest_deepimportance.results import GateOutcome, Report
+from pytest_deepimportance.results import Report
 
 _SHORT_NAME = 12
 _TEST_NAME = 40
@@ -32,7 +32,7 @@ def sections(report: Report, width: int, *, verbose: bool = False) -> list[Secti
     if report.total.rows and measured.has_idc(report) and report.profile.importance.method:
         kept = int(base.importance_is_doubtful(report))
         parts.append(Section(lambda _: [_importance(report)], 1, kept, rank=1, last=kept))
-    parts.append(_fixed(lambda: _labels(report)))
+    parts.append(_fixed(lambda: limits(report)))
     if report.total.rows:
         most = max(len([row for row in suite_rows(report) if row is not report.total]), 1)
         parts.append(
@@ -63,6 +63,10 @@ def total_line(report: Report, width: int = 80) -> Paragraph:
 
     Without IDC it names the first measured criterion: `NC total: 61.30%`, `TKNP total: 412`.
     """
+    if not report.total.rows:
+        name = next((row.criterion for row in report.criteria.values()), "")
+        text = f"{measured.shown_name(name)} total: not measured (nothing was recorded)"
+        return Paragraph.of(text.strip(), "bold")
     if not measured.has_idc(report):
         return Paragraph.of(_total_without_idc(report), "bold")
     if base.is_degenerate(report):
@@ -92,13 +96,18 @@ def _total_without_idc(report: Report) -> str:
     return f"{measured.shown_name(name)} total: {text}"
 
 
-def verdict_lines(outcomes: Sequence[GateOutcome]) -> list[Paragraph]:
-    """Return a FAIL or WARN line per unmet threshold, a line per one that was not judged."""
+def verdict_lines(report: Report) -> list[Paragraph]:
+    """Return a line per unmet threshold (failures first), then per one that was not judged.
+
+    Those of a run that was stopped are left out: `limits` says it once for all.
+    """
+    stopped = not report.run.complete
     lines = []
-    for outcome in outcomes:
-        word, style = _WORDS.get(outcome.status, ("", ""))
-        if not word:
+    outcomes = [o for o in report.gates if o.status in _WORDS]
+    for outcome in sorted(outcomes, key=lambda outcome: list(_WORDS).index(outcome.status)):
+        if stopped and outcome.status == "not judged":
             continue
+        word, style = _WORDS[outcome.status]
         spans = [(word, style), (outcome.message, "")]
         if outcome.reason and outcome.status != "not judged":
             spans.append((f" [{clean(outcome.reason)}]", "dim"))
@@ -136,18 +145,21 @@ def _importance(report: Report) -> Paragraph:
     return Paragraph.labelled("importance", base.importance(report), style)
 
 
-def _labels(report: Report) -> list[Paragraph]:
-    return [Paragraph.labelled(label, text, "yellow") for label, text in base.run_labels(report)]
+def limits(report: Report, *, quiet: bool = False) -> list[Paragraph]:
+    """Say what limits the numbers: stopped early, part of the tests only, a single combination.
+
+    The last is left out when `quiet`: the line of the total says it.
+    """
+    return [
+        Paragraph.labelled(label, text, "yellow")
+        for label, text in base.run_labels(report)
+        if not quiet or label != "degenerate"
+    ]
 
 
 def _gates(report: Report, *, apart: bool) -> Section:
     """Say which thresholds were not met (failures first) and which tests recorded nothing."""
-    stopped = not report.run.complete
-    outcomes = sorted(
-        (o for o in report.gates if not (stopped and o.status == "not judged")),
-        key=lambda outcome: list(_WORDS).index(outcome.status) if outcome.status in _WORDS else 9,
-    )
-    lines = verdict_lines(outcomes)
+    lines = verdict_lines(report)
     told = " ".join(line.plain for line in lines)
     silent = [
         Paragraph.of(

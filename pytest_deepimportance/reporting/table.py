@@ -125,9 +125,9 @@ def _of_others(report: Report, rows: Sequence[SuiteResult]) -> list[_Column]:
 
 def _of_idc(report: Report, rows: Sequence[SuiteResult]) -> list[_Column]:
     main = [headline(row) for row in rows]
-    random = [row.random if row is not None else None for row in main]
+    random = [row.random if row is not None and row.judged else None for row in main]
     degenerate = is_degenerate(report)
-    covered = [None if row is None or degenerate else row for row in main]
+    covered = [row if row and row.judged and not degenerate else None for row in main]
     return [
         _Column("IDC", tuple("-" if r is None else percent(r.fraction) for r in covered)),
         _Column("covered", tuple("-" if r is None else amount(r.covered) for r in covered), 3),

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pytest_deepimportance.reporting import base
-from pytest_deepimportance.reporting.screen import sections, total_line, verdict_lines
+from pytest_deepimportance.reporting.screen import limits, sections, total_line, verdict_lines
 from pytest_deepimportance.reporting.text import Paragraph, cell_len, shorten
 from pytest_deepimportance.results import Report
 
@@ -33,7 +33,8 @@ def render(
         reports: One per measured model.
         width: Columns of the terminal; below 60 it is taken as 60.
         color: Whether to use ANSI colours (the caller knows about terminals and NO_COLOR).
-        verbosity: Negative: only the total and unmet thresholds. Positive: nothing is folded.
+        verbosity: Negative: only the total, whether it is of all tests, and thresholds that are not
+            met or not judged. Positive: nothing is folded.
     """
     printer = _Printer(max(width, NARROWEST), color)
     lines: list[str] = []
@@ -52,11 +53,11 @@ def render(
 
 
 def _quiet(report: Report, model: str, printer: _Printer) -> list[str]:
-    failed = [outcome for outcome in report.gates if outcome.status == "failed"]
     name = f"   {shorten(model, _SHORT_MODEL)}" if model else ""
     total = total_line(report, printer.width - len(name))
     total = Paragraph((*total.spans, (name, "")), cut=True)
-    return [line for item in (total, *verdict_lines(failed)) for line in printer.lines(item)]
+    items = (total, *limits(report, quiet=True), *verdict_lines(report))
+    return [line for item in items for line in printer.lines(item)]
 
 
 def _title(what: str, model: str, width: int) -> Paragraph:

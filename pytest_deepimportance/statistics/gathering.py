@@ -188,15 +188,22 @@ class Gathering:
             "lower idc_trace_rows, choose idc_surprise_layer, or raise idc_memory"
         ] = None
 
+    def _said_of_classless(self) -> str:
+        asked = f"idc_surprise_labels = {self._settings.surprise_labels}"
+        if self._class_moments is None or self._class_moments.classes:
+            rows = plural(self._classless, "reference input")
+            return f"{rows} without a class ({asked}) not kept for LSC, DSC, MDSC"
+        other = "predicted, or " if self._settings.surprise_labels == "true" else ""
+        return (
+            f"LSC, DSC, MDSC left out: no reference input has a class ({asked}); set "
+            f"idc_surprise_labels = {other}none (LSC and MDSC only)"
+        )
+
     def finish(self) -> ReferenceStatistics:
         """Return everything gathered."""
         traces, moments = self._traces, self._class_moments
         if self._surprise_layer is not None and self._classless:
-            self._notes[
-                f"{plural(self._classless, 'reference input')} without a class "
-                f"(idc_surprise_labels = {self._settings.surprise_labels}) not kept for LSC, DSC, "
-                "MDSC"
-            ] = None
+            self._notes[self._said_of_classless()] = None
         if traces is not None and not len(traces):
             traces = None
         if moments is not None and not moments.classes:

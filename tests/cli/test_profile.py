@@ -66,6 +66,13 @@ def test_settings_reach_the_profile(run: Run, folder: Path) -> None:
     assert (profile.counts["fc2:0"].first_index == -1).all()
 
 
+def test_a_model_without_a_hidden_layer_gets_a_profile_without_idc(run: Run, folder: Path) -> None:
+    code, out, _ = run("profile", "build", "app.py:nothing_hidden", *BUILD[3:], "-o", "a.idc")
+    assert code == 0
+    assert "IDC left out: the model has no hidden layer" in " ".join(out.split())
+    assert not Profile.load(folder / "a.idc").spaces
+
+
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
@@ -75,7 +82,6 @@ def test_settings_reach_the_profile(run: Run, folder: Path) -> None:
         ((*BUILD, "-o", "a.idc", "--preset", "papr"), "did you mean paper"),
         ((*BUILD, "-o", "a.idc", "--layer", "fc22"), "fc2"),
         ((*BUILD, "-o", "a.idc", "--m", "0"), "auto"),
-        (("profile", "build", "app.py:nothing_hidden", *BUILD[5:], "-o", "a.idc"), "hidden layer"),
         (("profile", "show", "absent.idc"), "profile build"),
         (("profile", "show", "net.pth"), "not a profile file"),
         (("profile", "check", "absent.idc", "app.py:net"), "not found"),

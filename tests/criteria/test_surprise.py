@@ -118,6 +118,21 @@ def test_inputs_that_cannot_be_judged_are_counted_once(name):
 
 
 @every
+@pytest.mark.parametrize("labelled_first", [True, False])
+def test_an_input_whose_class_is_known_in_one_pass_is_judged(name, labelled_first):
+    values = POOL.layers["fc"].values[:6]
+    labelled = batch_of(values[:4], [0] * 4, labels=[0] * 4, digests=[1, 2, 3, 4])
+    bare = batch_of(values, [0] * 6, digests=[1, 2, 3, 4, 5, 6])
+    batches = [labelled, bare] if labelled_first else [bare, labelled]
+    criterion = make(name, PROVIDED, surprise_labels="true")
+    for batch in batches:
+        criterion.update(batch)
+    (row,) = criterion.compute()
+    assert row.inputs == 6
+    assert row.details["not_judged_unlabelled"] == 2
+
+
+@every
 def test_classes_may_be_true_ones(name):
     values = POOL.layers["fc"].values
     batch = batch_of(values, [0] * 80, labels=POOL.labels, digests=POOL.digests)

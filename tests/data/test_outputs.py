@@ -58,3 +58,12 @@ def test_the_sentence_names_what_makes_it_work():
     assert "output is a list of 1 dicts: not a class score" in text
     assert "idc_output" in text
     assert "idc_correct = all" in text
+
+
+@pytest.mark.parametrize("output", [torch.rand(2, 1), torch.rand(2), torch.rand(2, 1, 1)], ids=str)
+def test_one_number_a_row_is_told_from_an_output_of_another_form(output):
+    text = describe_output(output)
+    assert "A regression model has none" in text
+    assert "torch.cat([-z, z], 1)" in text
+    assert "idc_correct" not in text
+    assert ". " in " ".join(text.split("\n"))

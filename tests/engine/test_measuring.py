@@ -255,10 +255,20 @@ def test_data_of_another_precision_than_the_model_is_said() -> None:
         headline(Mlp(), torch.float64)
 
 
-@pytest.mark.parametrize("model", [nn.Linear(4, 3), nn.Sequential(nn.Linear(4, 3)), nn.ReLU()])
-def test_a_model_without_a_hidden_layer(model: nn.Module) -> None:
+def test_a_model_without_any_layer() -> None:
     with pytest.raises(LayerError, match="no hidden layer"):
-        headline(model, torch.float32)
+        headline(nn.ReLU(), torch.float32)
+
+
+@pytest.mark.parametrize("model", [nn.Linear(4, 3), nn.Sequential(nn.Linear(4, 3))], ids=repr)
+def test_a_model_without_a_hidden_layer(model: nn.Module) -> None:
+    report = idc.measure(model, rows(200, model=model), rows(30, seed=2, model=model))
+    assert {"NC", "KMNC", "NLC"} <= set(report.criteria)
+    assert not {"IDC", "LSC", "DSC", "MDSC"} & set(report.criteria)
+    said = "\n".join([*report.notes, *report.profile.notes])
+    assert "IDC left out: the model has no hidden layer" in said
+    assert "LSC, DSC, MDSC left out: the model has no hidden layer" in said
+    assert "--idc-surprise-layer" in said
 
 
 def test_a_profile_of_a_file_measures_the_same(tmp_path: Any) -> None:

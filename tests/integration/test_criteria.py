@@ -123,7 +123,7 @@ def test_without_idc_no_importance_is_computed(suite: Project) -> None:
     assert report["total"]["gaps"] == report["total"]["ladder"] == []
 
 
-@pytest.mark.parametrize(("given", "hint"), [("KMC", "KMNC"), ("NC,TKNB", "TKN"), ("nlc", "NLC")])
+@pytest.mark.parametrize(("given", "hint"), [("KMC", "KMNC"), ("NC,TKNB", "TKN")])
 def test_an_unknown_criterion_is_a_usage_error_before_any_test(
     suite: Project, given: str, hint: str
 ) -> None:

@@ -259,6 +259,14 @@ def test_without_class_scores_the_other_criteria_are_measured(suite: Project, ou
     assert "idc_output" in text_of(result)
 
 
+def test_the_note_on_surprise_leads_to_its_measure_without_classes(suite: Project) -> None:
+    scoreless(suite, OUTPUTS["regression"])
+    assert "set idc_surprise_labels = none (LSC and MDSC only)" in text_of(suite.run())
+    result = suite.run("--idc-surprise-labels=none")
+    assert {"LSC", "MDSC"} <= set(rows_of(suite.report()))
+    assert "LSC, DSC, MDSC left out" not in text_of(result)
+
+
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("name", BY_CLASS)
 def test_asking_for_what_needs_class_scores_is_an_error_that_says_why(

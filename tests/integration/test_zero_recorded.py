@@ -44,3 +44,51 @@ def test_cause_is_said_and_the_gate_fails(project: Project, case: str) -> None:
     assert cause in " ".join(result.stdout.str().split())
     plain = project.run()
     assert plain.ret == 0
+
+
+@pytest.mark.parametrize("code", ["X * float('nan')", "X[:0]", "None"])
+def test_a_suite_without_inputs_is_shown_as_not_measured(project: Project, code: str) -> None:
+    project.write(
+        "test_it.py",
+        f"""
+        import pytest
+        from net import suite_points
+
+        X, _ = suite_points()
+
+        @pytest.mark.idc_suite("good")
+        def test_good(idc):
+            idc(X)
+
+        @pytest.mark.idc_suite("bad")
+        def test_bad(idc):
+            batch = {code}
+            if batch is not None:
+                idc(batch)
+        """,
+    )
+    result = project.run("--idc-fail-under=bad/NC=0.01", "--idc-fail-under=good/NC=0.01")
+    report = project.report()
+    bad, good = report["suites"]
+    assert not any(row["judged"] for row in bad["criteria"].values())
+    assert all(good["criteria"][name]["judged"] for name in ("IDC", "NC", "TKNP", "NLC"))
+    line = next(line for line in result.outlines if line.startswith("bad "))
+    assert line.split() == ["bad", "0", "-", "-", "-", "-", "-", "FAILED"]
+    assert [gate["status"] for gate in report["gates"]] == ["failed", "ok"]
+    assert "nothing was recorded. 1 test: " in report["gates"][0]["message"]
+
+
+def test_without_any_input_the_total_is_no_number(project: Project) -> None:
+    project.write(
+        "test_it.py",
+        """
+        import pytest
+
+        @pytest.mark.idc_suite
+        def test_it(idc):
+            pass
+        """,
+    )
+    for criteria, name in (("all", "IDC"), ("TKNP", "TKNP")):
+        result = project.run(f"--idc-criteria={criteria}")
+        assert f"{name} total: not measured (nothing was recorded)" in result.outlines

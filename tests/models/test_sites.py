@@ -178,7 +178,8 @@ def test_a_lone_layer_is_an_output_without_hidden_layers():
     sites = find_sites(nn.Linear(3, 2), as_call(torch.randn(4, 3)))
     assert [(site.name, site.is_output) for site in sites.sites] == [("Linear", True)]
     assert sites.default is None
-    assert sites.notes
+    assert sites.no_default == "the model has no hidden layer (only Linear)"
+    assert not sites.notes
 
 
 class GuessedShape(nn.Module):

@@ -156,7 +156,15 @@ def test_without_class_scores_only_what_needs_a_class_is_left_out() -> None:
     assert {"layers", "bounds", "moments", "distances"} <= set(held)
     assert not {"spaces", "traces", "class_moments"} & set(held)
     assert any(n.startswith("IDC left out: the model's output is a dict") for n in profile.notes)
-    assert any("without a class" in note for note in profile.notes)
+    assert any("no reference input has a class" in note for note in profile.notes)
+
+
+@pytest.mark.parametrize("scope", ["layer", "all", "global"])
+def test_without_a_hidden_layer_idc_is_left_out_unless_asked_for(scope: str) -> None:
+    profile = profile_of(model=nn.Linear(4, 3), scope=scope)
+    assert {"layers", "bounds", "moments"} <= set(profile.provided())
+    assert any(note.startswith("IDC left out: the model has no hidden") for note in profile.notes)
+    assert not any("IDC" in n for n in profile_of(model=nn.Linear(4, 3), criteria="NC").notes)
 
 
 CASES: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
@@ -164,9 +172,12 @@ CASES: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     "few": (ReferenceDataError, "only 9 of 9", lambda: profile_of(rows(9))),
     "all wrong": (ReferenceDataError, "0 of 50", lambda: profile_of(rows(50, wrong=50))),
     "no hidden layer": (LayerError, "no hidden layer", lambda: profile_of(model=NoHidden())),
-    "one linear": (LayerError, "no hidden layer", lambda: profile_of(model=nn.Linear(4, 3))),
+    "one linear": (
+        LayerError, "no hidden layer", lambda: profile_of(model=nn.Linear(4, 3), criteria="IDC"),
+    ),
     "one linear, all": (
-        LayerError, "no hidden layer", lambda: profile_of(model=nn.Linear(4, 3), scope="all"),
+        LayerError, "no hidden layer",
+        lambda: profile_of(model=nn.Linear(4, 3), criteria="IDC", scope="all"),
     ),
     "unknown layer": (LayerError, "fc2", lambda: profile_of(layer="fc22")),
     "forward raises": (LayerError, "shape", lambda: profile_of((torch.zeros(20, 7), rows(20)[1]))),

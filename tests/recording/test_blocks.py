@@ -210,3 +210,15 @@ def test_labels_are_taken_exactly_when_they_end_on_a_boundary(sizes, rows):
         with pytest.raises(RecordingError):
             label_newest([block], wanted)
         assert all(label == -1 for part in labels_of(block) for label in part)
+
+
+@pytest.mark.parametrize(
+    ("labels", "fix"),
+    [(torch.rand(3), "y.long()"), (torch.rand(3, 1), "y.long()"), (torch.eye(3), "argmax(1)")],
+    ids=["numbers", "column", "one-hot"],
+)
+def test_labels_that_are_no_classes_get_the_advice_that_fits(labels, fix):
+    with pytest.raises(RecordingError, match="are not classes") as caught:
+        label_newest([filled(a_pass(3))], labels)
+    assert fix in caught.value.fix
+    assert ("regression" in caught.value.fix) == (fix == "y.long()")

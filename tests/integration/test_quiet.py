@@ -1,0 +1,73 @@
+"""What a run with -q says: one line of numbers, and everything that keeps a gate from its word."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.conftest import Project
+
+TEST = """
+    import pytest
+    from net import points, suite_points
+
+    X, Y = suite_points()
+
+    @pytest.mark.idc_suite
+    def test_few(idc):
+        idc(X)
+
+    @pytest.mark.idc_suite("many")
+    def test_many(idc):
+        idc(points(700, 3)[0])
+"""
+
+
+@pytest.fixture
+def suite(project: Project) -> Project:
+    project.write("test_it.py", TEST)
+    return project
+
+
+def own_lines(result: pytest.RunResult) -> list[str]:
+    """Return the lines between the progress dots and pytest's own last line."""
+    lines = result.outlines
+    start = next(at for at, line in enumerate(lines) if " total: " in line)
+    return lines[start:-1]
+
+
+def test_a_met_gate_leaves_the_line_of_the_total(suite: Project) -> None:
+    lines = own_lines(suite.run("-q", "--idc-fail-under=0.01"))
+    assert len(lines) == 1
+    assert lines[0].startswith("IDC total: ")
+
+
+def test_a_gate_that_is_not_judged_is_said(suite: Project) -> None:
+    result = suite.run("-q", "--idc-fail-under=many/IDC=random")
+    assert result.ret == 0
+    text = " ".join(own_lines(result))
+    assert "NOTE many/IDC is not judged: " in text
+    assert "700" in text
+
+
+def test_a_partial_run_says_so_also_where_its_gate_is_met(suite: Project) -> None:
+    result = suite.run("-q", "-k", "few", "--idc-fail-under=0.01")
+    assert result.ret == 0
+    assert own_lines(result)[1:] == ["partial    1 of 2 marked tests ran"]
+    (gate,) = suite.report()["gates"]
+    assert gate["status"] == "ok"
+    assert gate["message"].endswith("; partial: 1 of 2 marked tests")
+
+
+def test_an_unmet_gate_of_a_partial_run_that_only_warns_is_said(suite: Project) -> None:
+    result = suite.run("-q", "-k", "few", "--idc-fail-under=0.999", "--idc-partial=warn")
+    assert result.ret == 0
+    assert any(line.startswith("WARN IDC ") for line in own_lines(result))
+
+
+def test_a_run_that_is_stopped_says_once_that_gates_are_not_judged(suite: Project) -> None:
+    suite.write("test_a.py", "def test_wrong():\n    assert 0\n\ndef test_too():\n    assert 0\n")
+    suite.write("test_z.py", "def test_wrong():\n    assert 0\n")
+    given = ("--idc-fail-under=0.1", "--idc-fail-under=NC=0.1", "--maxfail=3")
+    text = " ".join(" ".join(own_lines(suite.run("-q", *given))).split())
+    assert "incomplete the run was stopped early: stopping after 3 failures" in text
+    assert text.count("not judged") == 1
