@@ -25,6 +25,8 @@ _HOME = {
     "measure_activations": "engine.activations",
     "surprise_adequacy": "engine.activations",
     "record": "engine.measuring",
+    "ItemMatrix": "engine.item_matrix",
+    "item_matrix": "engine.item_matrix",
     "importance": "attribution.importance",
     "cluster_activations": "clustering.kmeans",
 }

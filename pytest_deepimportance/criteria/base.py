@@ -43,6 +43,7 @@ from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.errors import IdcError, RecordingError, SettingsError, did_you_mean
 from pytest_deepimportance.results import CriterionRow
 from pytest_deepimportance.settings import Settings
+from pytest_deepimportance.statistics.incidence import RowItems
 from pytest_deepimportance.thresholds import MEASURED
 
 if TYPE_CHECKING:
@@ -107,6 +108,18 @@ class Criterion(nn.Module, ABC):
     @abstractmethod
     def reset(self) -> None:
         """Forget everything seen."""
+
+    def items(self, batch: ActivationBatch) -> RowItems | None:
+        """Return the items that each row covers, None where a row by itself covers none.
+
+        Asked of a fresh criterion, with the rows of all inputs in their order, finite ones only.
+        """
+        return None
+
+    @property
+    def item_numbers(self) -> int:
+        """Number below which `items` numbers its items, 0 where they are hashes."""
+        return 0
 
     def fresh(self) -> Self:
         """Return an empty criterion made from the same reference."""

@@ -22,6 +22,7 @@ from pytest_deepimportance.criteria.neuron_blocks import NeuronBlock, neuron_blo
 from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.errors import LayerError
 from pytest_deepimportance.results import CriterionRow
+from pytest_deepimportance.statistics.incidence import RowItems
 
 if TYPE_CHECKING:
     from typing import Self  # Python 3.11; never imported when the code runs
@@ -30,6 +31,7 @@ CHUNK = 1024
 """Rows processed at a time: what is derived from them stays in the processor's cache."""
 
 Bitmap = NDArray[np.uint8]
+Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
 class BitCriterion(Criterion):
@@ -75,6 +77,36 @@ class BitCriterion(Criterion):
         self.visited |= torch.tensor([name in batch.layers for name in self.layers])
         for part in batch.chunks(CHUNK):
             self._update_part(part, present)
+
+    def items(self, batch: ActivationBatch) -> RowItems:
+        """Return the items of each row as neuron x places + place, neurons of all layers."""
+        found = [
+            self._layer_items(name, batch)
+            for name in self.layers
+            if name in batch.layers and self.layers[name]
+        ]
+        none = np.zeros(0, dtype=np.int64)
+        rows = np.concatenate([none, *(rows for rows, _ in found)])
+        items = np.concatenate([none, *(items for _, items in found)])
+        return RowItems.of(rows, items, len(batch))
+
+    @property
+    def item_numbers(self) -> int:
+        """Neurons x places."""
+        return len(self.seen) * self.places
+
+    def _layer_items(
+        self, name: str, batch: ActivationBatch
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        rows, neurons, places = self._pairs(name, batch)
+        kept = self.counted(name)
+        if kept is not None:
+            rows, neurons, places = (part[kept[neurons]] for part in (rows, neurons, places))
+        return rows, (self.spans[name].start + neurons) * self.places + places
+
+    @abstractmethod
+    def _pairs(self, name: str, batch: ActivationBatch) -> Pairs:
+        """Return row, neuron of the layer and place of everything covered in it, (E,) each."""
 
     @abstractmethod
     def _update_part(self, batch: ActivationBatch, present: Sequence[str]) -> None:

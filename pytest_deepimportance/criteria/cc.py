@@ -14,9 +14,13 @@ from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.errors import LayerError, did_you_mean
 from pytest_deepimportance.results import CriterionRow
 from pytest_deepimportance.statistics.centres import Centres
+from pytest_deepimportance.statistics.incidence import RowItems
 
 if TYPE_CHECKING:
     from typing import Self  # Python 3.11; never imported when the code runs
+
+_LAYERS_APART = 1 << 40
+"""Between the numbers of the centres of one layer and the next."""
 
 AUTO_FACTOR = 2.0
 """`auto` is so many times the median distance between nearest neighbours in the reference."""
@@ -88,6 +92,22 @@ class ClusterCoverage(Criterion):
             if len(batch) and name in batch.layers:
                 check_width(name, batch, width)
                 self._centres[name].add(batch.array(name), batch.digests)
+
+    def items(self, batch: ActivationBatch) -> RowItems:
+        """Return for each row and layer the nearest of the centres known once the rows are in.
+
+        Centres are taken in as they are met, so all rows together cover exactly CC; what fewer
+        rows cover is the number of these centres that they lie at.
+        """
+        self.update(batch)
+        names = [n for n in self.layers if n in batch.layers] if len(batch) else []
+        nearest = [
+            list(self.layers).index(name) * _LAYERS_APART
+            + self._centres[name].nearest(batch.array(name))
+            for name in names
+        ]
+        counts = np.full(len(batch), len(names), dtype=np.int64)
+        return RowItems(counts, np.stack(nearest, axis=1).ravel() if names else counts[:0])
 
     def merge(self, other: Self) -> None:
         """Take in the centres of `other`, in their order."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_deepimportance.criteria.bits import BitCriterion
+from pytest_deepimportance.criteria.bits import BitCriterion, Pairs
 from pytest_deepimportance.criteria.neuron_blocks import block_values
 from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.statistics.bounds import Bounds
@@ -69,6 +69,13 @@ class CornerCriterion(BitCriterion):
 
     def _beyond(self, value: NDArray[np.float64], limit: NDArray[np.float64]) -> NDArray[np.bool_]:
         return np.asarray(value >= limit if self._inclusive else value > limit)
+
+    def _pairs(self, name: str, batch: ActivationBatch) -> Pairs:
+        values, span = batch.array(name).astype(np.float64), self.spans[name]
+        reached = {"low": -values, "high": values}
+        beyond = [self._beyond(reached[side], self._limits[side][span]) for side in self._sides]
+        rows, neurons, sides = np.nonzero(np.stack(beyond, axis=2))
+        return rows, neurons, sides
 
     def counted(self, name: str) -> NDArray[np.bool_] | None:
         """Leave constant neurons out where that is asked for."""

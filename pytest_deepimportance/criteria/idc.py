@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from pytest_deepimportance.clustering.combinations import CombinationSpace
@@ -16,13 +17,18 @@ from pytest_deepimportance.criteria.base import Criterion, from_plain, register,
 from pytest_deepimportance.criteria.combination_state import CombinationState
 from pytest_deepimportance.criteria.idc_rows import SpaceMeasure, make_row
 from pytest_deepimportance.data.activations import ActivationBatch
+from pytest_deepimportance.data.digests import odd_numbers
 from pytest_deepimportance.errors import ProfileError, RecordingError
 from pytest_deepimportance.results import CriterionRow, LadderStep
 from pytest_deepimportance.statistics.combination_counts import CombinationCounts
+from pytest_deepimportance.statistics.incidence import RowItems
 from pytest_deepimportance.statistics.prefix_counts import Exercised, Missing, PrefixCounts
 
 if TYPE_CHECKING:
     from typing import Self  # Python 3.11; never imported when the code runs
+
+_SPACES_APART = 1 << 20
+"""Between the weights that hash the combinations of one space and the next."""
 
 Inputs = int | Mapping[str, int]
 """Distinct inputs: one number for all spaces, or one per space name."""
@@ -75,6 +81,24 @@ class ImportanceDrivenCoverage(Criterion):
         """
         for state in self.states.values():
             state.update(batch)
+
+    def items(self, batch: ActivationBatch) -> RowItems:
+        """Return a hash of each row's combination in each space of the headline."""
+        rows, items = [], []
+        for number, space in enumerate(self._pool(None, None)):
+            label = space.class_index
+            of_class = np.ones(len(batch), bool) if label is None else batch.labels == label
+            own = np.flatnonzero(of_class)
+            if not len(own) or not space.visited(batch):
+                continue
+            codes = space.encode(batch.select(own))[:, : space.m].astype(np.int64)
+            weights = odd_numbers(1 + number * _SPACES_APART, space.m)
+            rows.append(own)
+            items.append((codes + 1) @ weights)
+        none = np.zeros(0, dtype=np.int64)
+        return RowItems.of(
+            np.concatenate([none, *rows]), np.concatenate([none, *items]), len(batch)
+        )
 
     def merge(self, other: Self) -> None:
         """Take in the combinations that `other` has seen.

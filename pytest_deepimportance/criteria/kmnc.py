@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from pytest_deepimportance.criteria.base import register
-from pytest_deepimportance.criteria.bits import BitCriterion, Bitmap
+from pytest_deepimportance.criteria.bits import BitCriterion, Bitmap, Pairs
 from pytest_deepimportance.criteria.corners import joined
 from pytest_deepimportance.criteria.neuron_blocks import BlockValues, block_values
 from pytest_deepimportance.data.activations import ActivationBatch
@@ -78,6 +78,11 @@ class KMultisectionNeuronCoverage(BitCriterion):
             set_bits([sure, seen, possible], hits.sure, self.places)
             set_bits([seen, possible], hits.doubted, self.places)
             set_bits([possible], hits.beside, self.places)
+
+    def _pairs(self, name: str, batch: ActivationBatch) -> Pairs:
+        sections = self._grid.part(self.spans[name]).sections_of(batch.array(name))
+        rows, neurons = np.nonzero(sections >= 0)
+        return rows, neurons, sections[rows, neurons]
 
     def counted(self, name: str) -> NDArray[np.bool_] | None:
         """Leave constant neurons out where that is asked for."""
@@ -150,6 +155,12 @@ class Grid:
     def beyond(self, own: BlockValues) -> NDArray[np.bool_]:
         """Return which neurons have a value out of their range, (U,)."""
         return (own.low < self.low - self.allowed) | (own.high > self.high + self.allowed)
+
+    def sections_of(self, values: NDArray[np.floating]) -> Indices:
+        """Return the section of each value (N, U), -1 for none, (N, U)."""
+        units = np.tile(np.arange(len(self.low)), len(values))
+        section, _, _ = self._exact(values.astype(np.float64).reshape(-1), units)
+        return section.reshape(values.shape)
 
     def hits(self, own: BlockValues) -> Hits:
         """Return what the values hit."""

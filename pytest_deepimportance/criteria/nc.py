@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_deepimportance.criteria.base import register
-from pytest_deepimportance.criteria.bits import BitCriterion
+from pytest_deepimportance.criteria.bits import BitCriterion, Pairs
 from pytest_deepimportance.criteria.neuron_blocks import largest_values
 from pytest_deepimportance.data.activations import ActivationBatch, as_array
 
@@ -64,7 +64,8 @@ class NeuronCoverage(BitCriterion):
             # Where rounding could decide, the definition itself does.
             unsure = np.flatnonzero(np.abs(excess) <= slack)
             if len(unsure):
-                active[unsure] = self._exactly(values[:, unsure], *self._extremes(name, batch))
+                ends = self._extremes(name, batch)
+                active[unsure] = self._exactly(values[:, unsure], *ends).any(axis=0)
             seen, sure, possible = np.zeros((3, self.layers[name], 1), dtype=bool)
             seen[columns, 0] = active
             sure[columns, 0] = active & (excess > room) if room else active
@@ -76,12 +77,15 @@ class NeuronCoverage(BitCriterion):
         return np.flatnonzero((highest >= least) & (self.bitmap("sure")[self.spans[name], 0] == 0))
 
     def _exactly(self, values: NDArray[np.floating], low: Rows, high: Rows) -> NDArray[np.bool_]:
-        """Return which neurons are active for some row, as the definition says it."""
-        low, high = low.astype(np.float64), high.astype(np.float64)
+        """Return which values (N, U) are active, as the definition says it, (N, U)."""
+        low, high = low.astype(np.float64)[:, None], high.astype(np.float64)[:, None]
         scaled_rows = high > low
-        low, high = low[scaled_rows, None], high[scaled_rows, None]
-        scaled = (values[scaled_rows] - low) / (high - low)
-        return np.asarray((scaled > self._threshold).any(axis=0))
+        return (values - low) / np.where(scaled_rows, high - low, np.inf) > self._threshold
+
+    def _pairs(self, name: str, batch: ActivationBatch) -> Pairs:
+        active = self._exactly(batch.array(name), *self._extremes(name, batch))
+        rows, neurons = np.nonzero(active)
+        return rows, neurons, np.zeros_like(rows)
 
     def _extremes(self, name: str, batch: ActivationBatch) -> tuple[Rows, Rows]:
         """Return what each row is scaled by, (N,) both."""

@@ -28,6 +28,7 @@ from pytest_deepimportance.criteria.surprise_state import (
 from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch
 from pytest_deepimportance.errors import LayerError, RecordingError
 from pytest_deepimportance.results import CriterionRow
+from pytest_deepimportance.statistics.incidence import RowItems
 
 if TYPE_CHECKING:
     from typing import Self  # Python 3.11; never imported when the code runs
@@ -101,6 +102,16 @@ class SurpriseCoverage(Criterion):
         self.state.add(digests[~finite], NON_FINITE)
         self.state.add(batch.digests[unknown], UNLABELLED)
         self.state.add(batch.digests[~unknown & ~compared], NO_REFERENCE)
+
+    def items(self, batch: ActivationBatch) -> RowItems:
+        """Return the bucket of each row that is in one."""
+        values = np.full(len(batch), np.nan)
+        if self.layer in batch.layers:
+            classes = self._classes(batch)
+            compared = (classes != UNKNOWN) & self.comparable(classes)
+            values[compared] = self.surprise(batch.array(self.layer)[compared], classes[compared])
+        inside = self.buckets.inside(values)
+        return RowItems.one_each(self.buckets.number(values), inside)
 
     def merge(self, other: Self) -> None:
         """Take in the inputs that `other` has seen.

@@ -45,8 +45,11 @@ class Buckets:
 
     def hit(self, values: Floats) -> int:
         """Return the number of distinct buckets that hold a value of (N,)."""
-        chosen = values[self.inside(values)]
-        return len(np.unique(np.searchsorted(self.edges[1:], chosen, side="left")))
+        return len(np.unique(self.number(values[self.inside(values)])))
+
+    def number(self, values: Floats) -> NDArray[np.int64]:
+        """Return which bucket holds each value (N,) that is inside, from 0, (N,)."""
+        return np.searchsorted(self.edges[1:], values, side="left")
 
     def near_edge(self, values: Floats) -> NDArray[np.bool_]:
         """Return whether each finite value (N,) is near an edge, (N,).

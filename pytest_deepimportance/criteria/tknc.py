@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pytest_deepimportance.criteria.base import register
-from pytest_deepimportance.criteria.bits import BitCriterion
+from pytest_deepimportance.criteria.bits import BitCriterion, Pairs
 from pytest_deepimportance.criteria.ranking import close_calls, most_active, rounding
 from pytest_deepimportance.data.activations import ActivationBatch
 
@@ -70,6 +70,12 @@ class TopKNeuronCoverage(BitCriterion):
             sure[top[everything[top] > ranks[1][row, self._k] + room]] = True
             possible |= everything >= ranks[1][row, self._k - 1] - room
         self.mark(self.spans[name], seen[:, None], sure[:, None], (possible | seen)[:, None])
+
+    def _pairs(self, name: str, batch: ActivationBatch) -> Pairs:
+        neurons, values = most_active(batch, name, self._k)
+        chosen = values > 0 if self._positive else np.ones_like(neurons, dtype=bool)
+        rows = np.nonzero(chosen)[0]
+        return rows, neurons[chosen], np.zeros_like(rows)
 
     def remarks(self) -> dict[str, Any]:
         """Name the layers that any input covers."""

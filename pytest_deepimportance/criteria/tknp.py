@@ -16,6 +16,7 @@ from pytest_deepimportance.criteria.ranking import close_calls, most_active
 from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.data.digests import odd_numbers
 from pytest_deepimportance.results import CriterionRow
+from pytest_deepimportance.statistics.incidence import RowItems
 from pytest_deepimportance.statistics.rows import group_starts, sorted_order
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ class TopKNeuronPatterns(Criterion):
         """
         if len(batch):
             self._parts += [self._patterns(part) for part in batch.chunks(CHUNK)]
+
+    def items(self, batch: ActivationBatch) -> RowItems:
+        """Return the hash of each row's pattern."""
+        patterns = self._patterns(batch)[:, 0].view(np.int64)
+        return RowItems.one_each(patterns, np.ones(len(batch), dtype=bool))
 
     def _patterns(self, batch: ActivationBatch) -> Patterns:
         hashes = np.zeros((len(batch), 3), dtype=np.uint64)

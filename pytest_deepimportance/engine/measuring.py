@@ -11,18 +11,17 @@ import torch
 from torch import nn, no_grad
 
 from pytest_deepimportance.data.activations import UNKNOWN
-from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.engine.assemble import SessionState, TestState, assemble
 from pytest_deepimportance.engine.chosen import asked_for
+from pytest_deepimportance.engine.passes import opened
 from pytest_deepimportance.engine.profiles import (
-    as_reference,
     build_profile,
     check_model,
     eager,
     recorder_for,
 )
 from pytest_deepimportance.engine.states import new_criteria, state_of
-from pytest_deepimportance.errors import RecordingError, ReferenceDataError
+from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.models.restore import evaluating
 from pytest_deepimportance.profile.model import Profile
@@ -123,7 +122,7 @@ def measure(model: nn.Module, reference: Any, inputs: Any, **settings: Any) -> R
     chosen = from_keywords(**settings)
     profile = build_profile(model, reference, **settings)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    data = _opened(inputs, chosen)
+    data = opened(inputs, chosen)
     with record(model, profile, **settings) as recording, evaluating(model), no_grad():
         for call in data.batches(chosen.batch_size):
             moved = call.to(device)
@@ -138,14 +137,3 @@ def measure(model: nn.Module, reference: Any, inputs: Any, **settings: Any) -> R
             "Check that each element of the inputs is a whole batch, with one row per input.",
         )
     return report
-
-
-def _opened(inputs: Any, settings: Settings) -> Reference:
-    """Open the inputs to measure: the settings of sampling are the reference's, not theirs."""
-    try:
-        return as_reference(inputs, settings.replace("measure", reference_samples="all"))
-    except ReferenceDataError as error:
-        raise ReferenceDataError(
-            f"the inputs to measure: {error.what}",
-            fix="They take the same forms as a reference: (x, y), x, a Dataset, a DataLoader, ...",
-        ) from error

@@ -55,6 +55,14 @@ class Centres:
             part = slice(start, start + _BLOCK)
             self._add_block(values[part], digests[part])
 
+    def nearest(self, values: Floats) -> NDArray[np.int64]:
+        """Return the nearest centre of each row (N, U), by the order in which they were found."""
+        found = [
+            self._squares(part, self.rows, self._norms[: self._count])[0].argmin(axis=1)
+            for part in np.split(values, range(_BLOCK, len(values), _BLOCK))
+        ]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *found])
+
     def merge(self, other: Centres) -> None:
         """Take in the centres of `other` in their order."""
         self.near |= other.near

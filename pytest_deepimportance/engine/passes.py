@@ -1,0 +1,88 @@
+"""Run data through a model and yield what was recorded, a few batches at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn, no_grad
+
+from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch
+from pytest_deepimportance.data.reference import Reference
+from pytest_deepimportance.engine.profiles import as_reference, recorder_for
+from pytest_deepimportance.errors import RecordingError, ReferenceDataError
+from pytest_deepimportance.models.restore import evaluating
+from pytest_deepimportance.profile.model import Profile
+from pytest_deepimportance.recording.blocks import Block, label_newest
+from pytest_deepimportance.settings import Settings
+
+_GROUP = 1024
+"""Inputs recorded before they are handed on, at least."""
+
+
+def opened(inputs: Any, settings: Settings) -> Reference:
+    """Open the inputs to measure: the settings of sampling are the reference's, not theirs.
+
+    Raises:
+        ReferenceDataError: They have none of the forms that a reference may have.
+    """
+    try:
+        return as_reference(inputs, settings.replace("measure", reference_samples="all"))
+    except ReferenceDataError as error:
+        raise ReferenceDataError(
+            f"the inputs to measure: {error.what}",
+            fix="They take the same forms as a reference: (x, y), x, a Dataset, a DataLoader, ...",
+        ) from error
+
+
+def recorded_batches(
+    model: nn.Module, profile: Profile, settings: Settings, inputs: Any
+) -> Iterator[tuple[ActivationBatch, int]]:
+    """Yield the finite rows of the inputs in their order, and how many others were left out.
+
+    The model is put back as it was, also when the caller stops early.
+
+    Raises:
+        RecordingError: A call was not recorded; the message says why.
+    """
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    recorder = recorder_for(model, profile, settings)
+    recorder.attach()
+    try:
+        with evaluating(model), no_grad():
+            block = recorder.block = Block("inputs", "test")
+            rows = 0
+            for call in opened(inputs, settings).batches(settings.batch_size):
+                moved = call.to(device)
+                model(*moved.args, **moved.kwargs)
+                if call.labels is not None and bool((call.labels != UNKNOWN).any()):
+                    label_newest([block], call.labels.cpu().numpy())
+                rows += call.rows
+                if rows >= _GROUP:
+                    yield from _finished(block, rows, recorder.cause_of_nothing)
+                    block, rows = Block("inputs", "test"), 0
+                    recorder.block = block
+            if rows:
+                yield from _finished(block, rows, recorder.cause_of_nothing)
+    finally:
+        recorder.detach()
+
+
+def _finished(block: Block, rows: int, cause: Any) -> Iterator[tuple[ActivationBatch, int]]:
+    batches = block.batches()
+    unusable = sum(block.non_finite.values())
+    found = sum(len(batch) for batch in batches)
+    if found + unusable < rows:
+        raise RecordingError(
+            f"{rows - found - unusable} of {rows} inputs were not recorded: {cause(block)}",
+            "What they cover would be missing without a word.",
+            "Check that each element of the inputs is a whole batch, with one row per input.",
+        )
+    for number, batch in enumerate(batches):
+        yield batch, unusable if number == 0 else 0
+    if unusable and not batches:
+        raise RecordingError(
+            f"all of {rows} neighbouring inputs gave NaN or infinite activations",
+            fix="Check the scale of the inputs, and the model's layers.",
+        )
