@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_deepimportance.criteria import base
 from pytest_deepimportance.data.activations import ActivationBatch
+from pytest_deepimportance.statistics.incidence import Incidence
 from tests.contract import provided as synthetic
 
 POOL = synthetic.activations(80, seed=7, wild=3.0)
@@ -90,6 +91,24 @@ def test_batch_size_free(name, variant, rows, data):
         criterion.update(batch_of(rows[start:stop]))
         start = stop
     assert same(criterion, measured(name, variant, rows))
+
+
+@examples
+@given(rows=rows_of_pool, data=st.data())
+def test_items_of_rows_say_what_any_of_them_cover(name, variant, rows, data):
+    criterion = make(name, variant)
+    cut = data.draw(st.integers(0, len(rows)))
+    parts = [criterion.items(batch_of(part)) for part in (rows[:cut], rows[cut:])]
+    if None in parts:
+        assert "monotone" in base.get(name).breaks
+        return
+    table = Incidence.joined(parts, possible=criterion.item_numbers)
+    assert len(table) == len(rows)
+    assert table.coverage() == measured(name, variant, rows).compute()[0].covered
+    if keeps(name, "order-free"):  # else what a row covers depends on the rows before it
+        chosen = data.draw(st.lists(st.sampled_from(range(len(rows))))) if rows else []
+        some = measured(name, variant, [rows[i] for i in chosen])
+        assert table.coverage(np.array(chosen, dtype=np.int64)) == some.compute()[0].covered
 
 
 @examples
