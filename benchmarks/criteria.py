@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from workloads import Workload, add_options, find, mnist_lenet5, random_resnet18, random_resnet50
 
 from pytest_deepimportance import Profile, build_profile
-from pytest_deepimportance.engine.profiles import recorder_for
+from pytest_deepimportance.engine.opening import recorder_for
 from pytest_deepimportance.engine.states import BlockState, new_criteria, state_of
 from pytest_deepimportance.engine.suites import evaluate
 from pytest_deepimportance.recording.blocks import Block

@@ -26,7 +26,7 @@ _HOME = {
     "surprise_adequacy": "engine.activations",
     "record": "engine.measuring",
     "ItemMatrix": "engine.item_matrix",
-    "item_matrix": "engine.item_matrix",
+    "item_matrix": "engine.measuring",
     "importance": "attribution.importance",
     "cluster_activations": "clustering.kmeans",
 }

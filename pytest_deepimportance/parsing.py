@@ -77,6 +77,14 @@ def positive(value: Any) -> int:
     return number
 
 
+def orders(value: Any) -> int:
+    """Accept 0, or a whole number of at least 2: one order has no spread."""
+    number = integer(value)
+    if number < 0 or number == 1:
+        raise ValueError(f"{value!r} is neither 0 nor 2 or more")
+    return number
+
+
 def non_negative(value: Any) -> float:
     """Accept a finite number of at least 0."""
     try:

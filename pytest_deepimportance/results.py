@@ -17,6 +17,8 @@ from pytest_deepimportance.provenance import Exclusions as Exclusions
 from pytest_deepimportance.provenance import ModelInfo, ProfileInfo, ReferenceInfo
 from pytest_deepimportance.provenance import RunInfo as RunInfo
 from pytest_deepimportance.provenance import SettingRow as SettingRow
+from pytest_deepimportance.yardsticks import LadderStep as LadderStep
+from pytest_deepimportance.yardsticks import RandomSuite as RandomSuite
 
 FORMAT = 2
 """Version of the JSON schema.
@@ -24,45 +26,6 @@ FORMAT = 2
 History: 1 = first release (IDC, gates, exclusions); 2 = twelve criteria, `covered` may be a number
 for unit "float", `statistics` of the profile.
 """
-
-
-@dataclass(frozen=True)
-class RandomSuite:
-    """What a random reference sample of N distinct inputs covers.
-
-    Attributes:
-        inputs: N, the number of distinct inputs compared with.
-        expected: Expected number of covered items.
-        sd: Its standard deviation.
-        low: 1st percentile of covered items (normal with continuity and skewness correction).
-        high: 99th percentile.
-        comparable: False when N exceeds the reference; the note then says why.
-        covered: What the suite itself covers among the items the reference reaches.
-        note: A sentence, or empty.
-    """
-
-    inputs: int
-    expected: float
-    sd: float
-    low: int
-    high: int
-    comparable: bool
-    covered: int
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class LadderStep:
-    """One row of the ladder over m: the same suite measured with m important neurons."""
-
-    m: int
-    total: int
-    reach: int
-    fit_reached: int
-    covered: int
-    covered_reached: int
-    share: float
-    random: RandomSuite | None = None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from pytest_deepimportance.parsing import (
     names,
     non_negative,
     one_of,
+    orders,
     positive,
     text,
     texts,
@@ -70,6 +71,16 @@ class Settings(CriterionSettings):
     reference_id: str | None = setting(
         None, text, "Name that identifies an iterable reference, so that its profile may be cached",
         profile=True,
+    )  # fmt: skip
+    null: str | None = setting(
+        None, text, "Held-out data that random suites are drawn from: a specification as for the "
+        "reference, or part=0.2 to keep that much of the reference out of the profile",
+        metavar="SPEC", profile=True,
+    )  # fmt: skip
+    random_orders: int = setting(
+        100, orders, "Random orders of the null data from which the spread of random suites "
+        "is estimated, for criteria without a closed form (0: no random suites but IDC's)",
+        metavar="N", native=(int,), profile=True,
     )  # fmt: skip
     transform: str | None = setting(
         None, named, "Transform for torchvision data sets and image folders: pkg.mod:callable "

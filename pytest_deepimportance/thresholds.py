@@ -54,8 +54,8 @@ class Threshold:
 
     Attributes:
         name: A criterion in its registry spelling, "share" or "reached".
-        value: The exact bound, or "random" (covered among reached must not be below the 1st
-            percentile of random suites of the same size).
+        value: The exact bound, or "random" (covered must not be below the 1st percentile of random
+            suites of the same size).
         suite: Suite it is for, None for the total of all suites.
         layer: Layer name after "@", or None.
         label: Class name or index after ":", "*" for the lowest class, or None.
@@ -215,12 +215,21 @@ def _splits(head: str) -> Iterator[tuple[str | None, str, str | None]]:
                 yield left[:slash], left[slash + 1 :], label
 
 
+_NEVER_RANDOM = {
+    SHARE: "the share counts reference inputs",
+    REACHED: "IDC=random looks at the reached ones already",
+    "CC": "what an input adds to CC depends on the inputs before it",
+    "NLC": "NLC counts no items",
+}
+
+
 def _value(typed: str, name: str, unit: str, place: str) -> Fraction | Literal["random"]:
     if typed.lower() == RANDOM:
-        if name != IDC:
+        if name in _NEVER_RANDOM:
             raise GateError(
-                f"{place}: random judges IDC only",
-                "Only of IDC it is known what random suites of the same size would cover.",
+                f"{place}: random does not judge {name}",
+                "It compares covered items with those of random suites of the same size; "
+                f"{_NEVER_RANDOM[name]}.",
                 f"Write IDC=random, or a number: {name}={_EXAMPLES[unit]}.",
             )
         return RANDOM
@@ -261,5 +270,5 @@ def _refuse_no_number(typed: str, name: str, unit: str, place: str) -> NoReturn:
     example = f"Write a number such as {_EXAMPLES[unit]}"
     raise GateError(
         f"{place}: {what}" if typed else f"{place} has no value",
-        fix=example + (", or random." if name == IDC else "."),
+        fix=example + ("." if name in _NEVER_RANDOM else ", or random."),
     )

@@ -99,7 +99,8 @@ def _show(profile: Any) -> None:
 
 def run_check(options: argparse.Namespace) -> int:
     """Compare weights, structure and answers of the profile's model with the model's."""
-    from pytest_deepimportance.engine.profiles import check_code, output_adapter
+    from pytest_deepimportance.engine.opening import output_adapter
+    from pytest_deepimportance.engine.profiles import check_code
     from pytest_deepimportance.models.fingerprint import fingerprint
     from pytest_deepimportance.profile.model import Profile
 

@@ -41,6 +41,8 @@ class ImportanceDrivenCoverage(Criterion):
     Args:
         spaces: The important neurons with their clusters, one space per layer and class.
         combination_counts: By space name, how often the reference shows each combination.
+        null_counts: The same of held-out data, which random suites are then drawn from; empty:
+            they are drawn from the reference.
 
     Raises:
         ProfileError: There is no space, or a space without counts.
@@ -48,13 +50,14 @@ class ImportanceDrivenCoverage(Criterion):
 
     name = "IDC"
     unit = "ratio"
-    needs = ("spaces", "combination_counts")
+    needs = ("spaces", "combination_counts", "null_counts")
     reads = "importance"
 
     def __init__(
         self,
         spaces: Sequence[CombinationSpace],
         combination_counts: Mapping[str, CombinationCounts],
+        null_counts: Mapping[str, CombinationCounts] | None = None,
     ) -> None:
         super().__init__()
         self.spaces = tuple(spaces)
@@ -68,6 +71,7 @@ class ImportanceDrivenCoverage(Criterion):
                 "Build the profile again with IDC among the criteria.",
             )
         self.counts = dict(combination_counts)
+        self._null_counts = dict(null_counts or {})
         self.states = {space.name: CombinationState(space) for space in self.spaces}
         self._prefixes: dict[tuple[str, int], PrefixCounts] = {}
 
@@ -195,6 +199,7 @@ class ImportanceDrivenCoverage(Criterion):
             m=m,
             state=state,
             prefix=self.prefix(name, m),
+            null=self._null_counts[name].prefix(m) if name in self._null_counts else None,
             inputs=inputs[name] if isinstance(inputs, Mapping) else inputs or 0,
         )
 

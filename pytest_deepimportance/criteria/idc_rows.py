@@ -24,6 +24,7 @@ class SpaceMeasure:
     Attributes:
         prefix: The reference counts by these m neurons.
         inputs: Distinct inputs the space was measured on, 0 when not known here.
+        null: The same counts of held-out data, where there are such.
     """
 
     space: CombinationSpace
@@ -31,6 +32,7 @@ class SpaceMeasure:
     state: CombinationState
     prefix: PrefixCounts
     inputs: int
+    null: PrefixCounts | None = None
 
     @cached_property
     def total(self) -> int:
@@ -146,7 +148,14 @@ def _random(measures: Sequence[SpaceMeasure], inputs: int, reached: int) -> Rand
     """Random suites of different classes are independent and add up; those of layers are not."""
     if not _are_classes(measures):
         return None
-    expectation = random_suites([(part.prefix.counts, part.inputs) for part in measures])
+    nulls = [part.null for part in measures if part.null is not None]
+    held_out = len(nulls) == len(measures)
+    drawn = nulls if held_out else [part.prefix for part in measures]
+    expectation = random_suites(
+        [(null.counts, part.inputs) for null, part in zip(drawn, measures, strict=True)]
+    )
+    # A held-out sample is too small to tell what can be reached: all that is covered counts.
+    covered = sum(part.covered for part in measures) if held_out else reached
     return RandomSuite(
         inputs=inputs,
         expected=expectation.expected,
@@ -154,6 +163,7 @@ def _random(measures: Sequence[SpaceMeasure], inputs: int, reached: int) -> Rand
         low=expectation.low,
         high=expectation.high,
         comparable=expectation.comparable,
-        covered=reached,
+        covered=covered,
         note=expectation.note,
+        method="closed form",
     )

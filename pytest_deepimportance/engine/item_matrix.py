@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from torch import nn
 
 from pytest_deepimportance.criteria.base import Criterion, naming
 from pytest_deepimportance.criteria.bits import CHUNK
 from pytest_deepimportance.data.activations import ActivationBatch
-from pytest_deepimportance.engine.chosen import asked_for
-from pytest_deepimportance.engine.passes import recorded_batches
-from pytest_deepimportance.engine.profiles import check_model, eager
 from pytest_deepimportance.engine.states import new_criteria
 from pytest_deepimportance.errors import RecordingError, SettingsError, did_you_mean
-from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.profile.model import Profile
-from pytest_deepimportance.settings import Settings, from_keywords
+from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.statistics.incidence import Incidence, RowItems
 
 Indices = NDArray[np.int64]
@@ -28,7 +22,7 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ItemMatrix:
-    """Inputs x items of every criterion (`item_matrix` makes it).
+    """Inputs x items of every criterion (`pytest_deepimportance.item_matrix` makes it).
 
     Coverage, growth and the greedy choice of any subset of the inputs need no further forward pass.
 
@@ -129,31 +123,6 @@ class ItemMatrix:
             self.non_finite + other.non_finite,
             tuple(dict.fromkeys([*self.left_out, *(["CC"] if "CC" in self.criteria else [])])),
         )
-
-
-def item_matrix(
-    model: nn.Module, profile: Profile, inputs: Any, criteria: Any = "all", **settings: Any
-) -> ItemMatrix:
-    """Run `inputs` through the model once and return which items each of them covers.
-
-    Args:
-        profile: From `build_profile` or `Profile.load`, for these very weights.
-        inputs: In the forms of a reference: (x, y), x, a Dataset, a DataLoader, a specification.
-        criteria: Names of the criteria, or "all".
-        settings: m, and others of the table; those that the profile depends on must be as it was
-            built.
-
-    Raises:
-        IdcError: A subclass that says what is wrong and what to do.
-    """
-    chosen = from_keywords(criteria=criteria, **settings)
-    asked_for(chosen)
-    model = eager(model)
-    check_model(profile, fingerprint(model), "the profile")
-    profile.check_settings(chosen)
-    if chosen.origins["m"] != "default":
-        profile = profile.with_m(chosen.m)
-    return matrix_of(recorded_batches(model, profile, chosen, inputs), profile, chosen)
 
 
 def matrix_of(

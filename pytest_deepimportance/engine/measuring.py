@@ -13,13 +13,10 @@ from torch import nn, no_grad
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.engine.assemble import SessionState, TestState, assemble
 from pytest_deepimportance.engine.chosen import asked_for
-from pytest_deepimportance.engine.passes import opened
-from pytest_deepimportance.engine.profiles import (
-    build_profile,
-    check_model,
-    eager,
-    recorder_for,
-)
+from pytest_deepimportance.engine.item_matrix import ItemMatrix, matrix_of
+from pytest_deepimportance.engine.opening import eager, recorder_for
+from pytest_deepimportance.engine.passes import opened, recorded_batches
+from pytest_deepimportance.engine.profiles import build_profile, check_model
 from pytest_deepimportance.engine.states import new_criteria, state_of
 from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.models.fingerprint import fingerprint
@@ -109,18 +106,21 @@ def record(
         recorder.detach()
 
 
-def measure(model: nn.Module, reference: Any, inputs: Any, **settings: Any) -> Report:
+def measure(
+    model: nn.Module, reference: Any, inputs: Any, *, null_data: Any = None, **settings: Any
+) -> Report:
     """Measure how well `inputs` exercise what `model` learned from `reference`.
 
     Args:
         reference: As for `build_profile`.
         inputs: Test data in the same forms, all of it; labels, when there, give the accuracy.
+        null_data: As for `build_profile`.
 
     Raises:
         IdcError: A subclass that says what is wrong and what to do.
     """
     chosen = from_keywords(**settings)
-    profile = build_profile(model, reference, **settings)
+    profile = build_profile(model, reference, null_data=null_data, **settings)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     data = opened(inputs, chosen)
     with record(model, profile, **settings) as recording, evaluating(model), no_grad():
@@ -137,3 +137,29 @@ def measure(model: nn.Module, reference: Any, inputs: Any, **settings: Any) -> R
             "Check that each element of the inputs is a whole batch, with one row per input.",
         )
     return report
+
+
+def item_matrix(
+    model: nn.Module, profile: Profile, inputs: Any, criteria: Any = "all", **settings: Any
+) -> ItemMatrix:
+    """Run `inputs` through the model once and return which items each of them covers.
+
+    Args:
+        profile: From `build_profile` or `Profile.load`, for these very weights.
+        inputs: In the forms of a reference: (x, y), x, a Dataset, a DataLoader, a specification.
+        criteria: Names of the criteria, or "all".
+        settings: m, and others of the table; those that the profile depends on must be as it was
+            built.
+
+    Raises:
+        IdcError: A subclass that says what is wrong and what to do.
+    """
+    chosen = from_keywords(criteria=criteria, **settings)
+    asked_for(chosen)
+    model = eager(model)
+    check_model(profile, fingerprint(model), "the profile")
+    profile.check_settings(chosen)
+    if chosen.origins["m"] != "default":
+        profile = profile.with_m(chosen.m)
+    calls = opened(inputs, chosen).batches(chosen.batch_size)
+    return matrix_of(recorded_batches(model, profile, chosen, calls), profile, chosen)

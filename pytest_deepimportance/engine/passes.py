@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import nn, no_grad
 
 from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch
+from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.engine.profiles import as_reference, recorder_for
+from pytest_deepimportance.engine.opening import as_reference, recorder_for
 from pytest_deepimportance.errors import RecordingError, ReferenceDataError
 from pytest_deepimportance.models.restore import evaluating
 from pytest_deepimportance.profile.model import Profile
@@ -37,7 +38,7 @@ def opened(inputs: Any, settings: Settings) -> Reference:
 
 
 def recorded_batches(
-    model: nn.Module, profile: Profile, settings: Settings, inputs: Any
+    model: nn.Module, profile: Profile, settings: Settings, calls: Iterable[ModelCall]
 ) -> Iterator[tuple[ActivationBatch, int]]:
     """Yield the finite rows of the inputs in their order, and how many others were left out.
 
@@ -53,7 +54,7 @@ def recorded_batches(
         with evaluating(model), no_grad():
             block = recorder.block = Block("inputs", "test")
             rows = 0
-            for call in opened(inputs, settings).batches(settings.batch_size):
+            for call in calls:
                 moved = call.to(device)
                 model(*moved.args, **moved.kwargs)
                 if call.labels is not None and bool((call.labels != UNKNOWN).any()):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from pytest_deepimportance.data.batches import describe
-from pytest_deepimportance.data.importing import import_object
-from pytest_deepimportance.data.reference import Reference, open_reference
-from pytest_deepimportance.data.references_by_spec import load_reference
+from pytest_deepimportance.criteria.base import names
+from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.engine.behaviour import answers
-from pytest_deepimportance.engine.chosen import measurable, recorded_layers
-from pytest_deepimportance.errors import ModelLoadError, ProfileError
+from pytest_deepimportance.engine.null import null_data, options_of, with_random_suites
+from pytest_deepimportance.engine.opening import as_reference, eager, output_adapter
+from pytest_deepimportance.errors import ProfileError
 from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.profile.accumulate import Progress
 from pytest_deepimportance.profile.build import build
@@ -22,7 +22,6 @@ from pytest_deepimportance.profile.cache import cache_key, get_or_build
 from pytest_deepimportance.profile.echo import answers_alike
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.provenance import ModelInfo
-from pytest_deepimportance.recording.recorder import Recorder
 from pytest_deepimportance.settings import Settings, from_keywords
 
 
@@ -38,38 +37,6 @@ def describe_model(model: nn.Module, spec: str = "", notes: tuple[str, ...] = ()
     )
 
 
-def eager(model: nn.Module) -> nn.Module:
-    """Return the module behind wrappers that only say where and how it runs.
-
-    These are torch.compile (hooks do not fire in compiled code) and the data-parallel ones.
-
-    Raises:
-        ModelLoadError: It is no module.
-    """
-    if not isinstance(model, nn.Module):
-        raise ModelLoadError(
-            f"the model is {describe(model)}, not a torch.nn.Module",
-            fix="Pass the module itself; a file or name is loaded with load_model(SPEC).",
-        )
-    parallel = isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel))
-    inner = getattr(model, "module" if parallel else "_orig_mod", None)
-    return eager(inner) if isinstance(inner, nn.Module) else model
-
-
-def output_adapter(settings: Settings) -> Any:
-    """Return the callable of the setting `output`, or None."""
-    return None if settings.output is None else import_object(settings.output, "output")
-
-
-def as_reference(source: Any, settings: Settings) -> Reference:
-    """Open a reference given as data, as a specification, or already open."""
-    if isinstance(source, Reference):
-        return source
-    if isinstance(source, (str, Path)):
-        return load_reference(str(source), settings)
-    return open_reference(source, settings)
-
-
 def obtain_profile(
     model: nn.Module,
     reference: Reference,
@@ -79,10 +46,12 @@ def obtain_profile(
     cache: Path | None = None,
     run_id: str | None = None,
     progress: Progress | None = None,
+    null: Any = None,
 ) -> Profile:
     """Build the profile, or take it from the cache.
 
     Args:
+        null: Held-out data in the forms of a reference; goes before the setting of that name.
         cache: Folder of the cache; None builds without one.
         run_id: Key shared by the processes of one run; lets them share the profile of a reference
             that has no fingerprint (an iterable), which later sessions must not reuse.
@@ -90,12 +59,16 @@ def obtain_profile(
     model = eager(model)
     info = model_info or describe_model(model)
 
-    def make() -> Profile:
-        return build(
-            model, reference, settings, info, output=output_adapter(settings), progress=progress
-        )
+    output = output_adapter(settings)
+    kept, drawn, held_out = null_data(reference, settings, null, _held_out_reader(settings))
 
-    if cache is None:
+    def make() -> Profile:
+        profile = build(model, kept, settings, info, output=output, progress=progress)
+        if drawn is None:
+            return profile
+        return with_random_suites(profile, model, drawn, held_out, settings)
+
+    if cache is None or null is not None:
         return make()
     identity = reference.fingerprint
     if identity is None:
@@ -104,12 +77,24 @@ def obtain_profile(
         identity = f"{run_id} {reference.descriptor}"
     # The fingerprint is that of the whole data; these tell which of its rows are read.
     rows = reference.rows if reference.available is not None else None
-    key = cache_key(info.fingerprint, identity, settings, [rows, reference.notes])
-    asked = answers(model, reference, output_adapter(settings))
+    extra = [rows, reference.notes, _null_key(drawn, held_out, settings)]
+    key = cache_key(info.fingerprint, identity, settings, extra)
+    asked = answers(model, reference, output)
     profile = get_or_build(cache, key, make, asked)
     # Equal content may have another name by now: a renamed file, a moved folder.
-    renamed = dataclasses.replace(profile.reference, descriptor=reference.descriptor)
+    renamed = dataclasses.replace(profile.reference, descriptor=kept.descriptor)
     return dataclasses.replace(profile, model=info, reference=renamed)
+
+
+def _held_out_reader(settings: Settings) -> Callable[[Any], Reference]:
+    whole = settings.replace("null", reference_samples="all")
+    return lambda source: as_reference(source, whole)
+
+
+def _null_key(drawn: Reference | None, held_out: bool, settings: Settings) -> Any:
+    """Return what tells apart the random suites of two profiles."""
+    options = [(name, options_of(name, settings)) for name in names()]
+    return [held_out, drawn.fingerprint if drawn else None, repr(options)]
 
 
 def load_profile(path: str | Path, model: nn.Module, settings: Settings) -> Profile:
@@ -151,25 +136,13 @@ def check_code(profile: Profile, model: nn.Module, output: Any, path: str) -> No
         )
 
 
-def recorder_for(model: nn.Module, profile: Profile, settings: Settings) -> Recorder:
-    """Return the recorder that reads `model` as `profile` was read.
-
-    The model's fingerprint must have been compared with the profile's just before.
-    """
-    return Recorder(
-        eager(model),
-        profile.sites,
-        recorded_layers(profile, measurable(profile, settings)),
-        reduce=str(profile.settings["reduce"]),
-        tap=str(profile.settings["tap"]),
-        output=output_adapter(settings),
-        model_fingerprint=profile.model.fingerprint,
-        verified=True,
-    )
-
-
 def build_profile(
-    model: nn.Module, reference: Any, *, progress: Progress | None = None, **settings: Any
+    model: nn.Module,
+    reference: Any,
+    *,
+    progress: Progress | None = None,
+    null_data: Any = None,
+    **settings: Any,
 ) -> Profile:
     """Derive everything that coverage needs from a model and its reference data.
 
@@ -177,6 +150,8 @@ def build_profile(
         model: Any PyTorch module that returns class scores, (N, C).
         reference: (inputs, labels) as arrays or tensors, a Dataset, a DataLoader, an iterable of
             batches, or a specification as for --idc-reference.
+        null_data: Held-out data in the same forms: what random suites are drawn from, instead of
+            the reference, which the model may know by heart.
         settings: Any setting of the table as a keyword (`m=8, layer="fc2", preset="paper"`).
 
     Returns:
@@ -186,5 +161,7 @@ def build_profile(
         IdcError: A subclass that says what is wrong and what to do.
     """
     chosen = from_keywords(**settings)
-    profile = obtain_profile(model, as_reference(reference, chosen), chosen, progress=progress)
+    profile = obtain_profile(
+        model, as_reference(reference, chosen), chosen, progress=progress, null=null_data
+    )
     return profile.with_m(chosen.m)

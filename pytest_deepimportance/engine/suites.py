@@ -11,10 +11,11 @@ from pytest_deepimportance.clustering.combinations import CombinationSpace
 from pytest_deepimportance.criteria.base import Criterion, naming
 from pytest_deepimportance.criteria.idc import ImportanceDrivenCoverage
 from pytest_deepimportance.data.activations import UNKNOWN
+from pytest_deepimportance.engine.null import options_of
 from pytest_deepimportance.engine.rows import DistinctInputs, distinct_inputs, evenness
 from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.profile.model import Profile
-from pytest_deepimportance.results import ClassShare, CriterionRow, Gap, SuiteResult
+from pytest_deepimportance.results import ClassShare, CriterionRow, Gap, RandomSuite, SuiteResult
 from pytest_deepimportance.settings import Settings
 
 TOTAL = "TOTAL"
@@ -47,10 +48,11 @@ def evaluate(
     rows = {}
     for criterion in merged.values():
         if isinstance(criterion, ImportanceDrivenCoverage):
-            found = criterion.rows_at(inputs=per_space)
+            found = tuple(_drawn_from(row, profile) for row in criterion.rows_at(inputs=per_space))
         else:
             with naming(criterion.name):
                 found = tuple(_checked(row, len(inputs)) for row in criterion.compute())
+            found = (_beside_random(found[0], profile, settings), *found[1:])
         rows.update({row.key: row for row in found})
     if not len(inputs):
         # A 0 that nobody measured must not read like one that tests earned.
@@ -82,6 +84,37 @@ def _checked(row: CriterionRow, inputs: int) -> CriterionRow:
     if row.unit == "ratio" and not 0 <= row.covered <= row.total:
         raise ValueError(f"{row.key} covers {row.covered} of {row.total}")
     return dataclasses.replace(row, inputs=inputs)
+
+
+def _drawn_from(row: CriterionRow, profile: Profile) -> CriterionRow:
+    """Say on an IDC row which data its random suites come from."""
+    if row.random is None or not profile.null.counts:
+        return row
+    random = dataclasses.replace(row.random, source=profile.null.source)
+    return dataclasses.replace(row, random=random)
+
+
+def _beside_random(row: CriterionRow, profile: Profile, settings: Settings) -> CriterionRow:
+    """Return a criterion's headline row with what random inputs of the null data cover."""
+    growth = profile.null.growth.get(row.criterion)
+    if growth is None or not row.inputs or not row.judged:
+        return row
+    if growth.options != options_of(row.criterion, settings):
+        return row  # the profile's random suites were made with other settings
+    found = growth.expectation(row.inputs)
+    random = RandomSuite(
+        inputs=row.inputs,
+        expected=found.expected,
+        sd=found.sd,
+        low=found.low,
+        high=found.high,
+        comparable=found.comparable,
+        covered=int(row.covered),
+        note=found.note,
+        method=growth.method,
+        source=profile.null.source,
+    )
+    return dataclasses.replace(row, random=random)
 
 
 def merged_criteria(

@@ -167,7 +167,7 @@ def profile_of(request: pytest.FixtureRequest) -> Any:
 
 def obtain_watch(recording: Recording, model: Any, reference: Any) -> Watch:
     """Return the watch of this model and reference object, made when it is new."""
-    from pytest_deepimportance.engine import profiles
+    from pytest_deepimportance.engine import opening
     from pytest_deepimportance.glue.watch import Watch
 
     for watch in recording.watches:
@@ -185,7 +185,7 @@ def obtain_watch(recording: Recording, model: Any, reference: Any) -> Watch:
         recording.failures[id(model), id(reference)] = error
         raise
     try:
-        recorder = profiles.recorder_for(model, profile, settings)
+        recorder = opening.recorder_for(model, profile, settings)
         watch = Watch(model, reference, profile, recorder, settings)
         watch.check()
     except IdcError as error:
@@ -207,7 +207,7 @@ def _checked_module(model: Any) -> Any:
 
 
 def _obtain_profile(recording: Recording, model: Any, reference: Any) -> Any:
-    from pytest_deepimportance.engine import profiles
+    from pytest_deepimportance.engine import opening, profiles
     from pytest_deepimportance.errors import ReferenceDataError
     from pytest_deepimportance.glue.progress import progress_for
 
@@ -228,7 +228,7 @@ def _obtain_profile(recording: Recording, model: Any, reference: Any) -> Any:
     with progress_for(config) as progress:
         return profiles.obtain_profile(
             model,
-            profiles.as_reference(reference, settings),
+            opening.as_reference(reference, settings),
             settings,
             model_info=info,
             cache=cache_folder(config),

@@ -23,17 +23,17 @@ from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.plaindata import rebuild
 from pytest_deepimportance.profile.echo import Echo
 from pytest_deepimportance.profile.model import Profile
+from pytest_deepimportance.profile.null import COUNT_FIELDS, Null
 from pytest_deepimportance.provenance import ModelInfo, ReferenceInfo
 from pytest_deepimportance.statistics.combination_counts import CombinationCounts
 from pytest_deepimportance.statistics.gathering import ReferenceStatistics
 
-FORMAT = 2
+FORMAT = 3
 """Version of the file. History: 1 = IDC spaces and combination counts; 2 = and the statistics that
-the baseline criteria need."""
+the baseline criteria need; 3 = and what random inputs cover."""
 
 KIND = "deepimportance-profile"
 _LFS = b"version https://git-lfs"
-_COUNT_FIELDS = ("codes", "classes", "counts", "fit_counts", "first_index")
 
 
 def serialise(profile: Profile) -> bytes:
@@ -46,10 +46,12 @@ def serialise(profile: Profile) -> bytes:
             arrays[f"importance:{label}/{name}"] = np.asarray(scores, dtype=np.float64)
     for number, space in enumerate(profile.spaces):
         counts = profile.counts[space.name]
-        for field in _COUNT_FIELDS:
+        for field in COUNT_FIELDS:
             arrays[f"space{number}/{field}"] = np.ascontiguousarray(getattr(counts, field))
     statistics, more = profile.statistics.to_parts()
     arrays |= {f"statistics/{name}": np.asarray(array, order="C") for name, array in more.items()}
+    null, more = profile.null.to_parts()
+    arrays |= {f"null/{name}": np.asarray(array, order="C") for name, array in more.items()}
     header = {
         "kind": KIND,
         "format": FORMAT,
@@ -65,6 +67,7 @@ def serialise(profile: Profile) -> bytes:
         "spaces": [space.to_json() for space in profile.spaces],
         "notes": list(profile.notes),
         "statistics": statistics,
+        "null": null,
         "echo": None if profile.echo is None else dataclasses.asdict(profile.echo),
     }
     # In one entry, since safetensors writes several in a random order: equal profiles, equal bytes.
@@ -232,7 +235,7 @@ def _assemble(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Profil
     spaces = tuple(CombinationSpace.from_json(data) for data in header["spaces"])
     counts = {
         space.name: CombinationCounts(
-            **{field: arrays[f"space{number}/{field}"] for field in _COUNT_FIELDS}
+            **{field: arrays[f"space{number}/{field}"] for field in COUNT_FIELDS}
         )
         for number, space in enumerate(spaces)
     }
@@ -252,11 +255,11 @@ def _assemble(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Profil
         fingerprint=header["fingerprint"],
         echo=rebuild(Echo, header["echo"]),
         statistics=ReferenceStatistics.from_parts(
-            header["statistics"],
-            {
-                name.removeprefix("statistics/"): values
-                for name, values in arrays.items()
-                if name.startswith("statistics/")
-            },
+            header["statistics"], _of_room(arrays, "statistics/")
         ),
+        null=Null.from_parts(header["null"], _of_room(arrays, "null/")),
     )
+
+
+def _of_room(arrays: dict[str, NDArray[Any]], room: str) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(room): a for name, a in arrays.items() if name.startswith(room)}

@@ -14,6 +14,7 @@ from pytest_deepimportance.clustering.combinations import CombinationSpace, choo
 from pytest_deepimportance.errors import ProfileError
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.profile.echo import Echo
+from pytest_deepimportance.profile.null import Null
 from pytest_deepimportance.provenance import (
     ImportanceInfo,
     LayerRow,
@@ -43,6 +44,7 @@ class Profile:
         origin: "built", "cached" or the file it was loaded from (not part of the content).
         echo: What the model answers on made-up inputs, to notice that its code has changed.
         statistics: What the baseline criteria need from the reference.
+        null: What random inputs cover.
     """
 
     model: ModelInfo
@@ -58,12 +60,14 @@ class Profile:
     origin: str = "built"
     echo: Echo | None = None
     statistics: ReferenceStatistics = field(default_factory=ReferenceStatistics)
+    null: Null = field(default_factory=Null)
 
     def provided(self) -> dict[str, Any]:
         """Return by name everything that criteria may need."""
         found = self.statistics.provided()
         if self.spaces:
             found |= {"spaces": self.spaces, "combination_counts": self.counts}
+            found |= {"null_counts": self.null.counts}
         return found
 
     def layers_of(self, reads: str) -> tuple[str, ...]:

@@ -270,6 +270,7 @@ def notes(report: Report) -> list[str]:
     row = headline(report.total)
     if row is not None and row.random is not None and row.random.note:
         found.append(f"random suite: {row.random.note}")
+    found += remarks.below_random(report)
     idle = measured.not_asked_for(report)
     found += [t for t in (*report.notes, *report.profile.notes) if " left out: " in t]
     spaces = main_spaces(report) if measured.has_idc(report) else []

@@ -68,6 +68,9 @@ def details(report: Report, width: int) -> Section:
         ["covered", *(_covered(report, name) for name in names)],
         ["layers", *(_layers(report, name) for name in names)],
     ]
+    random = [_beside_random(report, name) for name in names]
+    if any(text != "-" for text in random):
+        columns.append(["random suite", *random])
     shown = 0
     for suite in suites:
         title = shorten(clean(suite.name), _LONGEST_SUITE)
@@ -89,6 +92,14 @@ def _covered(report: Report, name: str) -> str:
     if row is None or row.unit != "ratio":
         return "-"
     return f"{amount(row.covered)} of {count(row.total)}"
+
+
+def _beside_random(report: Report, name: str) -> str:
+    """Return the 1-99 % range of random suites, and how many times as much is covered."""
+    row = headline(report.total, name)
+    if row is None or row.random is None or row.random.effect is None or not row.judged:
+        return "-"
+    return f"{count(row.random.low)}-{count(row.random.high)} x{row.random.effect:.2f}"
 
 
 def _layers(report: Report, name: str) -> str:

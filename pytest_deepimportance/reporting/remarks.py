@@ -204,6 +204,26 @@ def _number(row: CriterionRow, key: str) -> int:
     return value if isinstance(value, int) else 0
 
 
+def below_random(report: Report) -> list[str]:
+    """Name the criteria of which the suite covers less than random suites of its size."""
+    rows = [headline(report.total, name) for name in measured.criteria(report)]
+    low = [
+        (row.criterion, row.random)
+        for row in rows
+        if row and row.judged and row.random and row.random.comparable
+        if row.random.covered < row.random.low
+    ]
+    if not low:
+        return []
+    texts = [
+        f"{clean(name)} {count(suite.covered)} ({count(suite.low)}-{count(suite.high)})"
+        for name, suite in low
+    ]
+    known = "" if low[0][1].source else ", which the model may know by heart (see idc_null)"
+    drawn = clean(low[0][1].source) or "the reference"
+    return [f"less than random suites from {drawn}{known} cover: {', '.join(texts)}"]
+
+
 def sentences(report: Report) -> list[str]:
     """Return the weightiest remarks as text."""
     return [clean(remark.text) for remark in remarks(report)[:MOST]]

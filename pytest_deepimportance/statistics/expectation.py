@@ -56,23 +56,27 @@ class _Moments:
     note: str = ""
 
 
-def random_suite(counts: Counts, inputs: int) -> Expectation:
+def random_suite(counts: Counts, inputs: int, without: int = 0) -> Expectation:
     """Return what `inputs` random distinct reference rows cover.
 
     Args:
         counts: Reference rows of each combination that occurs, (H,), all positive.
         inputs: N, distinct inputs of the suite.
+        without: Reference rows that cover nothing.
     """
-    return random_suites([(counts, inputs)])
+    return random_suites([(counts, inputs)], without)
 
 
-def random_suites(parts: Sequence[tuple[Counts, int]]) -> Expectation:
+def random_suites(parts: Sequence[tuple[Counts, int]], without: int = 0) -> Expectation:
     """Return what independent random samples of several references cover together.
 
     Args:
         parts: For each reference (a class, for instance) the counts and the number of inputs.
+        without: Rows of each reference that cover nothing.
     """
-    moments = [_moments(np.asarray(counts, dtype=np.int64), inputs) for counts, inputs in parts]
+    moments = [
+        _moments(np.asarray(counts, dtype=np.int64), inputs, without) for counts, inputs in parts
+    ]
     mean = math.fsum(part.mean for part in moments)
     variance = math.fsum(part.variance for part in moments)
     third = math.fsum(part.third for part in moments)
@@ -109,12 +113,24 @@ class _Survival:
         return np.where(sizes <= self.limit, self.table[np.minimum(sizes, self.limit)], 0.0)
 
 
-def _moments(counts: Counts, inputs: int) -> _Moments:
-    rows, reach = int(counts.sum()), len(counts)
+def mean_covered(sizes: Counts, number: Counts, rows: int, inputs: int) -> float:
+    """Return how many items `inputs` of `rows` random rows cover on average.
+
+    Exact whether or not a row covers several items.
+
+    Args:
+        sizes, number: How many rows cover an item, and of how many items that is true, (G,) each.
+    """
+    covered = 1 - uncovered_probability(sizes, rows, inputs)
+    return float(covered @ number.astype(np.float64))
+
+
+def _moments(counts: Counts, inputs: int, without: int) -> _Moments:
+    rows, reach = int(counts.sum()) + without, len(counts)
     if inputs > rows:
         note = f"not comparable: {inputs:,} inputs, but only {rows:,} reference rows"
         return _Moments(float(reach), 0.0, 0.0, reach, reach, note)
-    if inputs == 0 or inputs == rows:
+    if inputs == 0 or inputs == rows or not reach:
         covered = reach if inputs else 0
         return _Moments(float(covered), 0.0, 0.0, covered, covered)
     sizes, number = np.unique(counts, return_counts=True)
@@ -123,7 +139,8 @@ def _moments(counts: Counts, inputs: int) -> _Moments:
     uncertain = q(sizes) > _NEGLIGIBLE
     uncovered, variance, third = _central_moments(sizes[uncertain], number[uncertain], q)
     by_size = np.cumsum(np.sort(counts)[::-1])
-    least = int(np.searchsorted(by_size, inputs)) + 1
+    some = inputs - without  # at least so many inputs cover something
+    least = int(np.searchsorted(by_size, some)) + 1 if some > 0 else 0
     return _Moments(reach - uncovered, variance, -third, least, min(inputs, reach))
 
 

@@ -89,6 +89,7 @@ def provided(variant: str) -> dict[str, Any]:
     return {
         "spaces": tuple(spaces),
         "combination_counts": {one.name: counts(one) for one in spaces},
+        "null_counts": {},
         "layers": LAYERS,
         "bounds": bounds,
         "moments": moments,

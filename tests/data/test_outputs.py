@@ -60,7 +60,11 @@ def test_the_sentence_names_what_makes_it_work():
     assert "idc_correct = all" in text
 
 
-@pytest.mark.parametrize("output", [torch.rand(2, 1), torch.rand(2), torch.rand(2, 1, 1)], ids=str)
+@pytest.mark.parametrize(
+    "output",
+    [torch.ones(shape) for shape in ((2, 1), (2,), (2, 1, 1))],
+    ids=["column", "row", "cube"],
+)
 def test_one_number_a_row_is_told_from_an_output_of_another_form(output):
     text = describe_output(output)
     assert "A regression model has none" in text

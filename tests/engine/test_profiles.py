@@ -10,13 +10,9 @@ import torch
 from torch import Tensor
 
 from pytest_deepimportance.data.reference import open_reference
-from pytest_deepimportance.engine import profiles
-from pytest_deepimportance.engine.profiles import (
-    describe_model,
-    eager,
-    load_profile,
-    obtain_profile,
-)
+from pytest_deepimportance.engine import opening
+from pytest_deepimportance.engine.opening import eager
+from pytest_deepimportance.engine.profiles import describe_model, load_profile, obtain_profile
 from pytest_deepimportance.errors import ProfileError
 from pytest_deepimportance.settings import from_keywords
 from tests.profile.builders import Mlp, content, rows
@@ -100,10 +96,10 @@ def test_a_compiled_model_is_the_model_behind_it() -> None:
 def test_references_in_all_forms(tmp_path: Path) -> None:
     settings = from_keywords()
     opened = open_reference(rows(30), settings)
-    assert profiles.as_reference(opened, settings) is opened
-    assert profiles.as_reference(rows(30), settings).rows == 30
+    assert opening.as_reference(opened, settings) is opened
+    assert opening.as_reference(rows(30), settings).rows == 30
     (tmp_path / "data.py").write_text(
         "from tests.profile.builders import rows\n\ndef train():\n    return rows(25)\n"
     )
     for spec in (f"{tmp_path / 'data.py'}:train", f"{tmp_path}/data.py:train"):
-        assert profiles.as_reference(spec, settings).rows == 25
+        assert opening.as_reference(spec, settings).rows == 25

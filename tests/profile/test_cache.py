@@ -22,7 +22,7 @@ OTHER: dict[str, Any] = {
     "classes": "each", "zeros": "drop", "min_values": 5, "correct": "all", "target": "label",
     "lrp_rule": "z", "lrp_epsilon": 1e-3, "tap": "pre", "reduce": "max", "output": "a:b",
     "seed": 1, "neuron_layers": "hidden", "surprise_layer": "fc1", "surprise_labels": "true",
-    "trace_rows": 7,
+    "trace_rows": 7, "null": "part=0.5", "random_orders": 0,
 }  # fmt: skip
 
 
