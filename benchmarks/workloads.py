@@ -67,20 +67,43 @@ def _trained(model: nn.Module, weights: Path) -> nn.Module:
     return model.eval()
 
 
+def lenet1() -> nn.Sequential:
+    """LeNet-1 with the module names of the paper's weights: conv1 .. pool2, fc1."""
+    return nn.Sequential(
+        OrderedDict(
+            conv1=nn.Conv2d(1, 4, 5), relu1=nn.ReLU(), pool1=nn.MaxPool2d(2),
+            conv2=nn.Conv2d(4, 12, 5), relu2=nn.ReLU(), pool2=nn.MaxPool2d(2),
+            flatten=nn.Flatten(), fc1=nn.Linear(192, 10),
+        )
+    )  # fmt: skip
+
+
 def mnist_lenet5(shared: Path, data: Path | None, reference: int = 60_000) -> Workload | None:
     """Return the paper's LeNet-5 on MNIST, None when weights or images are absent.
 
     Args:
         reference: Training images to use, the first ones.
     """
-    weights = shared / "data" / "models" / "deepimportance_lenet5_mnist.safetensors"
+    return _mnist("LeNet-5", lenet5(1, 28), shared, data, reference)
+
+
+def mnist_lenet1(shared: Path, data: Path | None, reference: int = 60_000) -> Workload | None:
+    """Return the paper's LeNet-1 on MNIST, None when weights or images are absent."""
+    return _mnist("LeNet-1", lenet1(), shared, data, reference)
+
+
+def _mnist(
+    name: str, model: nn.Module, shared: Path, data: Path | None, reference: int
+) -> Workload | None:
+    file = f"deepimportance_{name.lower().replace('-', '')}_mnist.safetensors"
+    weights = shared / "data" / "models" / file
     folders = [folder / "MNIST" / "raw" for folder in _mnist_folders(shared, data)]
     raw = next((folder for folder in folders if folder.is_dir()), None)
     if raw is None or not weights.exists():
         return None
     return Workload(
-        f"the paper's LeNet-5 on MNIST ({reference:,} and 10,000 images)",
-        _trained(lenet5(1, 28), weights),
+        f"the paper's {name} on MNIST ({reference:,} and 10,000 images)",
+        _trained(model, weights),
         (_mnist_images(raw, "train")[:reference], _mnist_labels(raw, "train")[:reference]),
         (_mnist_images(raw, "t10k"), _mnist_labels(raw, "t10k")),
     )
