@@ -17,6 +17,7 @@ from pytest_deepimportance.provenance import Exclusions as Exclusions
 from pytest_deepimportance.provenance import ModelInfo, ProfileInfo, ReferenceInfo
 from pytest_deepimportance.provenance import RunInfo as RunInfo
 from pytest_deepimportance.provenance import SettingRow as SettingRow
+from pytest_deepimportance.rows import Rows
 
 FORMAT = 2
 """Version of the JSON schema.
@@ -197,6 +198,10 @@ class SuiteResult:
     ladder: tuple[LadderStep, ...] = ()
     failed_tests: int = 0
     evenness: float | None = None
+
+    def __post_init__(self) -> None:
+        """Let the rows answer for a misspelt key."""
+        object.__setattr__(self, "criteria", Rows(self.criteria))
 
     @property
     def accuracy(self) -> float | None:
