@@ -17,6 +17,7 @@ from pytest_deepimportance.provenance import Exclusions as Exclusions
 from pytest_deepimportance.provenance import ModelInfo, ProfileInfo, ReferenceInfo
 from pytest_deepimportance.provenance import RunInfo as RunInfo
 from pytest_deepimportance.provenance import SettingRow as SettingRow
+from pytest_deepimportance.provenance import TestRow as TestRow
 from pytest_deepimportance.rows import Rows
 
 FORMAT = 2
@@ -237,24 +238,11 @@ class GateOutcome:
 
 
 @dataclass(frozen=True)
-class TestRow:
-    """One marked test."""
-
-    nodeid: str
-    suite: str
-    outcome: str
-    passes: int
-    inputs: int
-    cause: str = ""
-
-    __test__ = False
-
-
-@dataclass(frozen=True)
 class Report:
     """Everything measured against one profile: the whole content of the JSON file.
 
-    `criteria` is the TOTAL's rows by key: `report.criteria["IDC"].value`.
+    `criteria` is the TOTAL's rows by key: `report.criteria["IDC"].value`. `remarks` is what the
+    screen of a pytest run says under "note:", all of it.
     """
 
     version: str
@@ -270,6 +258,7 @@ class Report:
     run: RunInfo = field(default_factory=RunInfo)
     settings: tuple[SettingRow, ...] = ()
     notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -15,7 +15,7 @@ from pytest_deepimportance.glue.collection import RECORDING
 from pytest_deepimportance.glue.collector import Collector
 from pytest_deepimportance.glue.thresholds import session_thresholds, suite_thresholds
 from pytest_deepimportance.profile.model import Profile
-from pytest_deepimportance.reporting import json_report, terminal
+from pytest_deepimportance.reporting import base, json_report, terminal
 from pytest_deepimportance.results import Report, RunInfo
 
 _CACHED_COUNT = "idc/marked"
@@ -92,7 +92,8 @@ def _judged(report: Report, collector: Collector) -> Report:
     known = {suite.name for suite in report.suites}
     own = [t for t in thresholds if t.origin != "marker" or t.suite in known]
     gates = gating.judge(report, own, partial=collector.settings.partial)
-    return dataclasses.replace(report, gates=gates)
+    remarks = tuple(base.notes(report, every=True))
+    return dataclasses.replace(report, gates=gates, remarks=remarks)
 
 
 def _fail(session: pytest.Session, failed: list[tuple[str, str]]) -> None:
