@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
+
+_LIBRARIES = re.compile(r"[/\\](?:site-packages|pytest_deepimportance)[/\\]")
 
 
 class IdcError(Exception):
@@ -78,3 +83,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "did you mean A or B?" for an unknown `name`, or an empty string."""
     close = nearest(name, known)
     return f"did you mean {' or '.join(close)}?" if close else ""
+
+
+def place_of(error: Exception) -> str:
+    """Return where a raised error comes from: the innermost line of the user's own code, if any."""
+    frames = list(traceback.extract_tb(error.__traceback__))
+    own = [frame for frame in frames if not _LIBRARIES.search(frame.filename)]
+    frame = (own or frames)[-1]
+    path = Path(frame.filename)
+    if path.is_relative_to(Path.cwd()):
+        path = path.relative_to(Path.cwd())
+    return f"{path}:{frame.lineno}, in {frame.name}"

@@ -159,3 +159,17 @@ class SettingRow:
     name: str
     value: str
     origin: str
+
+
+@dataclass(frozen=True)
+class TestRow:
+    """One marked test."""
+
+    nodeid: str
+    suite: str
+    outcome: str
+    passes: int
+    inputs: int
+    cause: str = ""
+
+    __test__ = False

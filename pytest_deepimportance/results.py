@@ -17,6 +17,8 @@ from pytest_deepimportance.provenance import Exclusions as Exclusions
 from pytest_deepimportance.provenance import ModelInfo, ProfileInfo, ReferenceInfo
 from pytest_deepimportance.provenance import RunInfo as RunInfo
 from pytest_deepimportance.provenance import SettingRow as SettingRow
+from pytest_deepimportance.provenance import TestRow as TestRow
+from pytest_deepimportance.rows import Rows
 from pytest_deepimportance.yardsticks import LadderStep as LadderStep
 from pytest_deepimportance.yardsticks import RandomSuite as RandomSuite
 
@@ -161,6 +163,10 @@ class SuiteResult:
     failed_tests: int = 0
     evenness: float | None = None
 
+    def __post_init__(self) -> None:
+        """Let the rows answer for a misspelt key."""
+        object.__setattr__(self, "criteria", Rows(self.criteria))
+
     @property
     def accuracy(self) -> float | None:
         """Correct divided by labelled distinct inputs, None without labels."""
@@ -195,24 +201,11 @@ class GateOutcome:
 
 
 @dataclass(frozen=True)
-class TestRow:
-    """One marked test."""
-
-    nodeid: str
-    suite: str
-    outcome: str
-    passes: int
-    inputs: int
-    cause: str = ""
-
-    __test__ = False
-
-
-@dataclass(frozen=True)
 class Report:
     """Everything measured against one profile: the whole content of the JSON file.
 
-    `criteria` is the TOTAL's rows by key: `report.criteria["IDC"].value`.
+    `criteria` is the TOTAL's rows by key: `report.criteria["IDC"].value`. `remarks` is what the
+    screen of a pytest run says under "note:", all of it.
     """
 
     version: str
@@ -228,6 +221,7 @@ class Report:
     run: RunInfo = field(default_factory=RunInfo)
     settings: tuple[SettingRow, ...] = ()
     notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -54,6 +54,7 @@ def run_build(options: argparse.Namespace) -> int:
     """Build a profile and write it."""
     from pytest_deepimportance.data.references_by_spec import load_reference
     from pytest_deepimportance.engine.profiles import describe_model, obtain_profile
+    from pytest_deepimportance.profile.command import run_command
     from pytest_deepimportance.profile.file import check_target
     from pytest_deepimportance.reporting.progress import bar
 
@@ -78,8 +79,7 @@ def run_build(options: argparse.Namespace) -> int:
     profile.save(path)
     _show(profile)
     print(f"written    {path} ({path.stat().st_size:,} bytes)")
-    factory = f" --idc-factory {settings.factory}" if settings.factory else ""
-    print(f"use it     pytest --idc-model {options.model}{factory} --idc-profile {path}")
+    print(f"use it     {run_command(options.model, settings, str(path))}")
     return 0
 
 
@@ -102,8 +102,10 @@ def run_check(options: argparse.Namespace) -> int:
     from pytest_deepimportance.engine.opening import output_adapter
     from pytest_deepimportance.engine.profiles import check_code
     from pytest_deepimportance.models.fingerprint import fingerprint
+    from pytest_deepimportance.profile.command import build_command
     from pytest_deepimportance.profile.model import Profile
 
+    settings = settings_from(options).replace("command line", model=options.model)
     profile = Profile.load(options.file)
     model = load(options).module
     found = fingerprint(model)
@@ -112,9 +114,9 @@ def run_check(options: argparse.Namespace) -> int:
             f"{options.file} does not belong to {options.model}:\n"
             f"  built for  {profile.model.type} {profile.model.fingerprint[:16]}\n"
             f"  the model  {found[:16]}\n"
-            "Build a profile for these weights: deepimportance profile build"
+            f"Build a profile for these weights:\n{build_command(profile, settings)}"
         )
         return 1
-    check_code(profile, model, output_adapter(settings_from(options)), options.file)
+    check_code(profile, model, output_adapter(settings), options.file, settings)
     print(f"{options.file} belongs to {options.model} ({found[:16]})")
     return 0

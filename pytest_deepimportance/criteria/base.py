@@ -40,7 +40,13 @@ import torch
 from torch import nn
 
 from pytest_deepimportance.data.activations import ActivationBatch
-from pytest_deepimportance.errors import IdcError, RecordingError, SettingsError, did_you_mean
+from pytest_deepimportance.errors import (
+    IdcError,
+    RecordingError,
+    SettingsError,
+    did_you_mean,
+    place_of,
+)
 from pytest_deepimportance.results import CriterionRow
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.statistics.incidence import RowItems
@@ -246,7 +252,7 @@ def naming(name: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise RecordingError(
-            f"criterion {name} raised {type(error).__name__}: {error}",
+            f"criterion {name} raised {type(error).__name__}: {error} ({place_of(error)})",
             "Without it there is no number to show.",
             "Correct the criterion, or leave it out with --idc-criteria.",
         ) from error

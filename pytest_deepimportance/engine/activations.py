@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pytest_deepimportance.attribution.importance import Importance
-from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch, LayerValues
-from pytest_deepimportance.data.batches import ModelCall
-from pytest_deepimportance.data.digests import row_digests
+from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.engine.assemble import SessionState, TestState, assemble
+from pytest_deepimportance.engine.given import (
+    Layers,
+    as_batch,
+    as_classes,
+    as_values,
+    check_layers,
+    check_width,
+    row_count,
+    strangers,
+)
 from pytest_deepimportance.engine.states import measured, new_criteria
-from pytest_deepimportance.errors import BatchError, LayerError, ReferenceDataError, SettingsError
+from pytest_deepimportance.errors import ReferenceDataError, SettingsError
+from pytest_deepimportance.formatting import plural
 from pytest_deepimportance.profile.from_activations import profile_of_activations
 from pytest_deepimportance.results import Report, RunInfo
 from pytest_deepimportance.settings import from_keywords
@@ -26,7 +35,6 @@ from pytest_deepimportance.statistics.gathering import INVERSES
 from pytest_deepimportance.statistics.mahalanobis import MahalanobisDistances
 from pytest_deepimportance.statistics.traces import Traces
 
-Layers = Mapping[str, Any]
 _NAME = "activations"
 _KINDS = {"LSC": "LSA", "DSC": "DSA", "MDSC": "MDSA"}
 
@@ -65,9 +73,13 @@ def measure_activations(
         ReferenceDataError: There are too few usable reference rows.
     """
     chosen = from_keywords(criteria=criteria, **settings)
-    learned, left_out = _batch(reference, reference_predictions, reference_labels, "reference")
-    seen, unusable = _batch(inputs, input_predictions, input_labels, "inputs")
-    _check_layers(learned, seen)
+    learned, left_out = as_batch(reference, reference_predictions, reference_labels, "reference")
+    seen, unusable = as_batch(inputs, input_predictions, input_labels, "inputs")
+    check_layers(learned, seen)
+    apart = (
+        strangers(learned.predictions, seen.predictions, "predictions"),
+        strangers(learned.labels, seen.labels, "labels"),
+    )
     if importance is not None and not isinstance(importance, Importance):
         importance = Importance({name: np.asarray(s) for name, s in importance.items()})
     profile = profile_of_activations(learned, chosen, importance, left_out)
@@ -89,6 +101,7 @@ def measure_activations(
         tests=(test,),
         blocks={_NAME: {"main": state}},
         run=RunInfo(marked_collected=1, marked_ran=1),
+        notes=tuple(text for text in apart if text),
     )
     return assemble(profile, chosen, session)
 
@@ -117,8 +130,9 @@ def surprise_adequacy(
         inverse: MDSA: "ridge" or "pinv".
 
     Returns:
-        (N,) float64; NaN where there is none: a class absent from the reference, a covariance
-        without an inverse (LSA), a row with NaN or infinity.
+        (N,) float64; NaN where there is none: a class absent from the reference (a warning says so
+        where that holds of every input), a covariance without an inverse (LSA), a row with NaN or
+        infinity.
 
     Raises:
         SettingsError: The kind does not exist, or needs classes.
@@ -135,24 +149,25 @@ def surprise_adequacy(
             "DSA compares the distance to the own class with that to the others",
             fix="Give reference_predictions and input_predictions, (N,).",
         )
-    learned, left_out = _batch({"layer": reference}, reference_predictions, None, "reference")
+    own_rows = row_count(reference, "reference")
+    learned, left_out = as_batch({"layer": reference}, reference_predictions, None, "reference")
     if left_out:
         raise ReferenceDataError(
-            f"{left_out} reference rows hold NaN or infinity",
+            f"{left_out} of {plural(own_rows, 'reference row')} hold NaN or infinity",
             "They are no activations to compare with.",
             "Leave them out: reference[np.isfinite(reference).all(axis=1)], and their classes.",
         )
-    rows = _rows(inputs)
-    values = _values("layer", inputs, "inputs")
-    given = _classes(input_predictions, rows, "input_predictions")
+    rows = row_count(inputs, "inputs")
+    values = as_values(inputs, "inputs")
+    given = as_classes(input_predictions, rows, "input_predictions")
     own = learned.array("layer")
-    if values.values.shape[1] != own.shape[1]:
-        raise LayerError(
-            f"the inputs have {values.values.shape[1]} neurons, the reference {own.shape[1]}"
-        )
+    check_width("layer", own, values.values.numpy())
     single = reference_predictions is None or input_predictions is None
     classes = np.zeros(len(own), np.int64) if single else learned.predictions
     asked = np.zeros(rows, np.int64) if single else given
+    apart = strangers(classes, asked, "predictions")
+    if apart:
+        warnings.warn(f"surprise_adequacy: {apart}", stacklevel=2)
     finite = values.finite().numpy() & (asked != UNKNOWN)
     result = np.full(rows, np.nan)
     known = classes != UNKNOWN
@@ -170,82 +185,3 @@ def surprise_adequacy(
     else:
         result[finite] = DistanceRatios(traces).ratios(found, asked[finite])
     return result
-
-
-def _batch(layers: Layers, predictions: Any, labels: Any, what: str) -> tuple[ActivationBatch, int]:
-    """Return the finite rows, and how many are not."""
-    if not layers:
-        raise BatchError(f"{what}: no layer is given", fix='Give {"layer name": array (N, U), ...}')
-    rows = {name: _rows(array) for name, array in layers.items()}
-    count = next(iter(rows.values()))
-    if set(rows.values()) != {count}:
-        raise BatchError(
-            f"{what}: the layers have different numbers of rows: "
-            + ", ".join(f"{name} {number}" for name, number in rows.items()),
-            fix="Every layer needs one row per input, in the same order.",
-        )
-    values = {str(name): _values(name, array, what) for name, array in layers.items()}
-    tensors = {name: layer.values for name, layer in values.items()}
-    batch = ActivationBatch(
-        values,
-        row_digests(ModelCall((), tensors, None, count)),
-        _classes(predictions, count, f"{what}: predictions"),
-        _classes(labels, count, f"{what}: labels"),
-    )
-    finite = batch.finite()
-    return (batch, 0) if finite.all() else (batch.select(finite), int((~finite).sum()))
-
-
-def _rows(array: Any) -> int:
-    shape = getattr(array, "shape", None)
-    if not shape or len(shape) < 2:
-        raise BatchError(
-            f"activations of shape {tuple(shape) if shape is not None else type(array).__name__}",
-            fix="Give an array or tensor (N, U), or (N, C, H, W).",
-        )
-    return int(shape[0])
-
-
-def _values(name: str, array: Any, what: str) -> LayerValues:
-    tensor = array.detach().cpu() if isinstance(array, torch.Tensor) else _as_tensor(array)
-    if not tensor.is_floating_point():
-        raise BatchError(
-            f"{what}: layer {name!r} holds {tensor.dtype}, not activations",
-            fix="Give floating-point values.",
-        )
-    if tensor.dim() == 2:
-        return LayerValues(tensor if tensor.dtype == torch.float64 else tensor.float())
-    maps = tensor.double().flatten(2)
-    return LayerValues(maps.mean(2), maps.amin((1, 2)), maps.amax((1, 2)))
-
-
-def _as_tensor(array: Any) -> torch.Tensor:
-    """Return an array of any layout and byte order as a tensor."""
-    own = np.asarray(array)
-    return torch.from_numpy(np.require(own, own.dtype.newbyteorder("="), ["C", "W"]))
-
-
-def _classes(values: Any, rows: int, what: str) -> NDArray[np.int64]:
-    if values is None:
-        return np.full(rows, UNKNOWN, dtype=np.int64)
-    array = values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else values
-    array = np.asarray(array)
-    if array.shape != (rows,) or array.dtype.kind not in "iub":
-        raise BatchError(
-            f"{what}: {array.dtype} of shape {array.shape} for {rows} rows",
-            fix="Give one whole number per row, (N,), -1 where there is no class.",
-        )
-    return array.astype(np.int64)
-
-
-def _check_layers(reference: ActivationBatch, inputs: ActivationBatch) -> None:
-    widths = [
-        {name: layer.values.shape[1] for name, layer in batch.layers.items()}
-        for batch in (reference, inputs)
-    ]
-    if widths[0] != widths[1]:
-        raise LayerError(
-            f"the inputs have layers {widths[1]}, the reference has {widths[0]}",
-            "Neurons are compared one by one.",
-            "Record both from the same layers of the same model.",
-        )

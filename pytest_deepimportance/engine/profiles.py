@@ -19,6 +19,7 @@ from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.profile.accumulate import Progress
 from pytest_deepimportance.profile.build import build
 from pytest_deepimportance.profile.cache import cache_key, get_or_build
+from pytest_deepimportance.profile.command import build_command
 from pytest_deepimportance.profile.echo import answers_alike
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.provenance import ModelInfo
@@ -104,24 +105,32 @@ def load_profile(path: str | Path, model: nn.Module, settings: Settings) -> Prof
         ProfileError: Other weights, or a setting that contradicts the profile.
     """
     profile = Profile.load(path)
-    check_model(profile, fingerprint(eager(model)), str(path))
-    check_code(profile, eager(model), output_adapter(settings), str(path))
+    check_model(profile, fingerprint(eager(model)), str(path), settings)
+    check_code(profile, eager(model), output_adapter(settings), str(path), settings)
     profile.check_settings(settings)
     return profile
 
 
-def check_model(profile: Profile, model_fingerprint: str, path: str) -> None:
+def check_model(
+    profile: Profile, model_fingerprint: str, path: str, settings: Settings | None = None
+) -> None:
     """Refuse a profile of other weights, showing both fingerprints."""
     if profile.model.fingerprint != model_fingerprint:
         raise ProfileError(
             f"{path} was built for a {profile.model.type} with fingerprint "
             f"{profile.model.fingerprint[:8]}, but the model has {model_fingerprint[:8]}",
             "Clusters of one set of weights say nothing about another.",
-            "Build a profile for these weights: deepimportance profile build",
+            f"Build a profile for these weights:\n{_how(profile, settings)}",
         )
 
 
-def check_code(profile: Profile, model: nn.Module, output: Any, path: str) -> None:
+def check_code(
+    profile: Profile,
+    model: nn.Module,
+    output: Any,
+    path: str,
+    settings: Settings | None = None,
+) -> None:
     """Refuse a profile of a model with the same weights whose code gives other answers.
 
     Raises:
@@ -132,8 +141,15 @@ def check_code(profile: Profile, model: nn.Module, output: Any, path: str) -> No
             f"{path}: with these weights the profiled {profile.model.type} gave other answers",
             "The code of the model has changed since (its forward, a helper, a constant), so its "
             "neurons behave differently.",
-            "Build the profile again: deepimportance profile build",
+            f"Build the profile again:\n{_how(profile, settings)}",
         )
+
+
+def _how(profile: Profile, settings: Settings | None) -> str:
+    """Return how to build a profile: by a command, or without a session by the Python API."""
+    if settings is None:
+        return "build_profile(model, reference)"
+    return build_command(profile, settings)
 
 
 def build_profile(

@@ -11,9 +11,11 @@ from pytest_deepimportance.clustering.combinations import CombinationSpace
 from pytest_deepimportance.criteria.base import Criterion, naming
 from pytest_deepimportance.criteria.idc import ImportanceDrivenCoverage
 from pytest_deepimportance.data.activations import UNKNOWN
+from pytest_deepimportance.data.batches import describe
 from pytest_deepimportance.engine.null import options_of
 from pytest_deepimportance.engine.rows import DistinctInputs, distinct_inputs, evenness
 from pytest_deepimportance.engine.states import BlockState, new_criteria
+from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.results import ClassShare, CriterionRow, Gap, RandomSuite, SuiteResult
 from pytest_deepimportance.settings import Settings
@@ -51,7 +53,9 @@ def evaluate(
             found = tuple(_drawn_from(row, profile) for row in criterion.rows_at(inputs=per_space))
         else:
             with naming(criterion.name):
-                found = tuple(_checked(row, len(inputs)) for row in criterion.compute())
+                found = tuple(
+                    _checked(row, criterion.name, len(inputs)) for row in _computed(criterion)
+                )
             found = (_beside_random(found[0], profile, settings), *found[1:])
         rows.update({row.key: row for row in found})
     if not len(inputs):
@@ -79,10 +83,30 @@ def evaluate(
     )
 
 
-def _checked(row: CriterionRow, inputs: int) -> CriterionRow:
+def _computed(criterion: Criterion) -> tuple[CriterionRow, ...]:
+    """Return a criterion's rows; a user's own may return something else.
+
+    Raises:
+        RecordingError: It does.
+    """
+    rows = criterion.compute()
+    if not isinstance(rows, (tuple, list)) or not all(isinstance(r, CriterionRow) for r in rows):
+        raise RecordingError(
+            f"compute() of criterion {criterion.name} returned {describe(rows)}, not rows",
+            "Numbers are shown, gated and merged as rows.",
+            "Return a tuple: return (CriterionRow(self.name, self.unit, covered, total),)",
+        )
+    return tuple(rows)
+
+
+def _checked(row: CriterionRow, name: str, inputs: int) -> CriterionRow:
     """Return a row with its number of inputs; a user's own criterion may be wrong."""
     if row.unit == "ratio" and not 0 <= row.covered <= row.total:
-        raise ValueError(f"{row.key} covers {row.covered} of {row.total}")
+        raise RecordingError(
+            f"compute() of criterion {name} covers {row.covered} of {row.total} items",
+            "A ratio lies between 0 and 1.",
+            'Return 0 <= covered <= total, or unit "count" or "float" where there is no total.',
+        )
     return dataclasses.replace(row, inputs=inputs)
 
 

@@ -29,18 +29,20 @@ def prepare(session: pytest.Session, items: list[pytest.Item], settings: Setting
     """Activate recording for the marked items (DESIGN D1), or do nothing."""
     config = session.config
     check_suite_paths(settings, config.rootpath)
-    marked = assign_suites(items, settings)
+    own_criteria = bool(config.hook.pytest_idc_criteria.get_hookimpls())
+    marked = assign_suites(items, settings, own_criteria)
     if not marked or config.option.collectonly:
         return
     if not (settings.model or settings.profile or any(overrides_model(item) for item in marked)):
         return
     from pytest_deepimportance.glue.recording import Recording
-    from pytest_deepimportance.glue.thresholds import session_thresholds
+    from pytest_deepimportance.glue.thresholds import session_thresholds, suite_thresholds
 
     register_criteria(config)
     check_criteria(settings, marked)
-    session_thresholds(settings)
     suites = [item.stash[SUITE] for item in marked]
+    session_thresholds(settings)
+    suite_thresholds(suites)
     recording = Recording(config, with_criteria_of(suites, settings), suites)
     config.stash[RECORDING] = recording
     config.pluginmanager.register(recording, "idc_session")

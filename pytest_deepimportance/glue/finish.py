@@ -15,8 +15,8 @@ from pytest_deepimportance.glue.collection import RECORDING
 from pytest_deepimportance.glue.collector import Collector
 from pytest_deepimportance.glue.thresholds import session_thresholds, suite_thresholds
 from pytest_deepimportance.profile.model import Profile
-from pytest_deepimportance.reporting import json_report, terminal
-from pytest_deepimportance.results import GateOutcome, Report, RunInfo
+from pytest_deepimportance.reporting import base, json_report, terminal
+from pytest_deepimportance.results import Report, RunInfo
 
 _CACHED_COUNT = "idc/marked"
 
@@ -35,15 +35,18 @@ def finish(collector: Collector, session: pytest.Session, exitstatus: int) -> No
     try:
         reports = [_judged(report, collector) for report in collector.finish(run, own)]
     except IdcError as error:
-        collector.complaints.append(str(error))
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        _fail(session, [("idc::report", str(error))])
+        collector.complaints.append(f"nothing to show: {error.what}")
         return
     collector.reports = reports
     for report in reports:
         session.config.hook.pytest_idc_report(report=report)
     failed = [gate for report in reports for gate in report.gates if gate.status == "failed"]
     if failed and int(exitstatus) in (0, 1) and run.complete:
-        _fail(session, failed)
+        _fail(
+            session,
+            [(f"idc::{gate.suite}::{gate.threshold}", gate.message) for gate in failed],
+        )
     write_files(collector, reports)
 
 
@@ -89,24 +92,25 @@ def _judged(report: Report, collector: Collector) -> Report:
     known = {suite.name for suite in report.suites}
     own = [t for t in thresholds if t.origin != "marker" or t.suite in known]
     gates = gating.judge(report, own, partial=collector.settings.partial)
-    return dataclasses.replace(report, gates=gates)
+    remarks = tuple(base.notes(report, every=True))
+    return dataclasses.replace(report, gates=gates, remarks=remarks)
 
 
-def _fail(session: pytest.Session, failed: list[GateOutcome]) -> None:
+def _fail(session: pytest.Session, failed: list[tuple[str, str]]) -> None:
+    """Report failures of ours, as (node id, message), where those of tests are reported."""
     manager = session.config.pluginmanager
     silent = [manager.getplugin(name) for name in _NOT_TOLD]
     caller = manager.subset_hook_caller(
         "pytest_runtest_logreport", remove_plugins=[p for p in silent if p is not None]
     )
     reporter = manager.getplugin("terminalreporter")
-    for gate in failed:
-        nodeid = f"idc::{gate.suite}::{gate.threshold}"
+    for nodeid, message in failed:
         report = pytest.TestReport(
             nodeid=nodeid,
             location=("idc", None, nodeid),
             keywords={},
             outcome="failed",
-            longrepr=gate.message,
+            longrepr=message,
             when="call",
         )
         caller(report=report)

@@ -63,11 +63,17 @@ SUITE = pytest.StashKey[Suite]()
 """On every marked item: its suite."""
 
 
-def assign_suites(items: Sequence[pytest.Item], settings: Settings) -> list[pytest.Item]:
+def assign_suites(
+    items: Sequence[pytest.Item], settings: Settings, own_criteria: bool = False
+) -> list[pytest.Item]:
     """Put each marked item's suite on its stash and return the marked items.
 
     Marked are items with the marker, items whose path an `idc_suites` line names, and items that
     use the `idc` fixture.
+
+    Args:
+        own_criteria: Whether a conftest file brings criteria: thresholds may be about these, so
+            they are read later, when their names and units are known.
 
     Raises:
         pytest.UsageError: Bad marker arguments, or one suite name with two different settings; the
@@ -77,7 +83,7 @@ def assign_suites(items: Sequence[pytest.Item], settings: Settings) -> list[pyte
     seen: dict[str, tuple[Suite, str]] = {}
     marked = []
     for item in items:
-        suite = _suite_of(item, paths)
+        suite = _suite_of(item, paths, own_criteria)
         if suite is None:
             continue
         earlier = seen.get(suite.name)
@@ -124,10 +130,12 @@ def place(item: pytest.Item) -> str:
     return f"{path}:{line + 1 if line is not None else '?'}"
 
 
-def _suite_of(item: pytest.Item, paths: Sequence[tuple[str, str]]) -> Suite | None:
+def _suite_of(
+    item: pytest.Item, paths: Sequence[tuple[str, str]], own_criteria: bool
+) -> Suite | None:
     marker = item.get_closest_marker("idc_suite")
     if marker is not None:
-        return _from_marker(marker, item)
+        return _from_marker(marker, item, own_criteria)
     where = item.nodeid.partition("::")[0]
     for path, name in paths:
         if where == path or where.startswith(path.rstrip("/") + "/"):
@@ -159,7 +167,7 @@ def _suite_path(line: str) -> tuple[str, str]:
     return path.strip().removeprefix("./"), name.strip()
 
 
-def _from_marker(marker: pytest.Mark, item: pytest.Item) -> Suite:
+def _from_marker(marker: pytest.Mark, item: pytest.Item, own_criteria: bool) -> Suite:
     def refuse(message: str) -> pytest.UsageError:
         return pytest.UsageError(f"{place(item)}: idc_suite: {message}")
 
@@ -178,7 +186,7 @@ def _from_marker(marker: pytest.Mark, item: pytest.Item) -> Suite:
         reason=None if reason is None else str(reason),
     )
     try:
-        for text in suite.fail_under:
+        for text in () if own_criteria else suite.fail_under:
             parse_threshold(text, suite=suite.name)
     except GateError as error:
         raise refuse(str(error)) from None

@@ -14,6 +14,7 @@ from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.clustering.combinations import CombinationSpace
 from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch
 from pytest_deepimportance.errors import AttributionError, LayerError, ReferenceDataError
+from pytest_deepimportance.formatting import plural
 from pytest_deepimportance.models.sitemap import Reading, Site, SiteMap
 from pytest_deepimportance.profile.accumulate import Accumulated
 from pytest_deepimportance.profile.identity import content_fingerprint
@@ -47,7 +48,7 @@ def profile_of_activations(
     usable = len(reference) if importance is None else int(fitted.sum())
     if usable < settings.min_values:
         raise ReferenceDataError(
-            f"only {usable} reference rows can be used ({non_finite} not finite, "
+            f"only {plural(usable, 'reference row')} can be used ({non_finite} not finite, "
             f"{len(reference) - usable} not classified correctly); "
             f"at least {settings.min_values} are needed",
             "Ranges and clusters of so few values say nothing about how a neuron behaves.",

@@ -13,6 +13,7 @@ from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.clustering.combinations import CombinationSpace, choose_m
 from pytest_deepimportance.errors import ProfileError
 from pytest_deepimportance.models.sitemap import SiteMap
+from pytest_deepimportance.profile.command import build_command, without
 from pytest_deepimportance.profile.echo import Echo
 from pytest_deepimportance.profile.null import Null
 from pytest_deepimportance.provenance import (
@@ -128,8 +129,8 @@ class Profile:
                     f"the profile was built with {name} = {built!r}, "
                     f"but {name} = {asked!r} is asked for ({origin})",
                     "Numbers against another setting would not mean what their label says.",
-                    "Drop that setting, or build the profile again with it: "
-                    "deepimportance profile build",
+                    f"Drop {without(name, origin)}, or build the profile again with it:\n"
+                    f"{build_command(self, settings)}",
                 )
 
     def _same(self, name: str, asked: Any, built: Any) -> bool:

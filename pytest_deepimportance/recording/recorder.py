@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from pytest_deepimportance.errors import RecordingError
-from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.recording.adoption import Adoption
 from pytest_deepimportance.recording.blocks import Block
@@ -22,7 +21,7 @@ from pytest_deepimportance.recording.gradients import GradientWatch
 from pytest_deepimportance.recording.inert import InertHook
 from pytest_deepimportance.recording.slab import Slab
 from pytest_deepimportance.recording.watching import Watch
-from pytest_deepimportance.recording.weights import WeightSample, WeightsCheck
+from pytest_deepimportance.recording.weights import WeightSample, WeightsCheck, refuse_other
 
 _BACKWARD_TASK: Callable[[], int] = getattr(torch._C, "_current_graph_task_id", lambda: -1)
 """Number of the backward that runs in this thread, -1 outside of one."""
@@ -170,14 +169,7 @@ class Recorder:
                 "Forward passes are recorded by hooks on a torch.nn.Module.",
                 "Pass the module itself.",
             )
-        found = fingerprint(module)
-        if found != self.expected:
-            raise RecordingError(
-                f"this {type(module).__name__} has other weights than the profile's model "
-                f"(fingerprint {found[:8]}, the profile's is {self.expected[:8]})",
-                "What it does cannot be compared with the reference.",
-                "Load the profiled weights into it, or build a profile for it.",
-            )
+        refuse_other(module, self.expected, self._sample)
         if module is not self.model:
             self._adoption.adopt(module)
 
@@ -199,11 +191,8 @@ class Recorder:
             return "paused_passes", None
         module = watch.module
         if module is None or not self._matches(watch, module):
-            other = f"fingerprint {watch.weights.other}, the profile's is {self.expected[:8]}"
-            which = (
-                f"{'the watched' if module is self.model else 'another'} {type(module).__name__}"
-            )
-            return "other_weights_passes", f"passes of {which} with other weights ({other})"
+            which = "the watched" if module is self.model else "another"
+            return "other_weights_passes", watch.weights.cause(f"{which} {type(module).__name__}")
         return None
 
     def _matches(self, watch: Watch, module: nn.Module) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.models.fingerprint import fingerprint, weights_version
 
 _SAMPLED = 16
@@ -17,16 +18,41 @@ class WeightSample:
     """A few values of every weight: enough to see that a training step changed them."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._values = dict(_samples(model))
+        self._rows = dict(_samples(model))
+        self._values = {name: _bytes(row) for name, row in self._rows.items()}
 
     def differs(self, model: nn.Module) -> bool:
         """Whether `model` certainly has other weights; stops at the first difference."""
         seen = 0
-        for name, value in _samples(model):
-            if self._values.get(name) != value:
+        for name, row in _samples(model):
+            if self._values.get(name) != _bytes(row):
                 return True
             seen += 1
         return seen != len(self._values)
+
+    def precisions(self, model: nn.Module) -> tuple[str, str] | None:
+        """Return the precision of these weights and that of `model`, if nothing else differs.
+
+        As for a copy made by `.half()`, as far as the sample shows; None otherwise.
+        """
+        pairs = [(self._rows.get(name), row) for name, row in _samples(model)]
+        if len(pairs) != len(self._rows) or not all(_same_rounded(*pair) for pair in pairs):
+            return None
+        changed = [(own, row) for own, row in pairs if own is not None and own.dtype != row.dtype]
+        return (_name(changed[0][0]), _name(changed[0][1])) if changed else None
+
+
+def _same_rounded(own: Tensor | None, row: Tensor) -> bool:
+    """Whether one row is the other, rounded to its precision."""
+    if own is None or own.shape != row.shape:
+        return False
+    return torch.allclose(own.to(row.dtype), row, rtol=0, atol=0, equal_nan=True) or (
+        torch.allclose(row.to(own.dtype), own, rtol=0, atol=0, equal_nan=True)
+    )
+
+
+def _name(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 class WeightsCheck:
@@ -35,10 +61,13 @@ class WeightsCheck:
     Attributes:
         other: First eight digits of the first other fingerprint met, None so far. A training loop
             would give a new one at every step, so only the first is computed and named.
+        precisions: The profile's precision and that of the first other weights, where nothing else
+            differed.
     """
 
     def __init__(self, expected: str) -> None:
         self.other: str | None = None
+        self.precisions: tuple[str, str] | None = None
         self._expected = expected
         self._token: object = None
         self._matches = False
@@ -70,6 +99,17 @@ class WeightsCheck:
                 self._compare(model, sample)
         return self._matches
 
+    def cause(self, which: str) -> str:
+        """Say that passes of a module (`which`) are not recorded for want of equal weights."""
+        text = f"passes of {which} with other weights"
+        if self.precisions is None:
+            return f"{text} (fingerprint {self.other}, the profile's is {self._expected[:8]})"
+        own, met = self.precisions
+        return (
+            f"{text}: the profile's, but in {met} instead of {own}, so its values differ; run it "
+            f"in {own}, or build a profile of the model in {met}"
+        )
+
     def _compare(self, model: nn.Module, sample: WeightSample | None) -> None:
         if self.other is not None and sample is not None and sample.differs(model):
             self._matches = False
@@ -78,9 +118,39 @@ class WeightsCheck:
         self._matches = found == self._expected
         if not self._matches and self.other is None:
             self.other = found[:8]
+            self.precisions = None if sample is None else sample.precisions(model)
 
 
-def _samples(model: nn.Module) -> Iterator[tuple[str, bytes]]:
+def refuse_other(module: nn.Module, expected: str, sample: WeightSample | None) -> None:
+    """Refuse a module with other weights than the profile's.
+
+    Args:
+        expected: The profile's fingerprint.
+        sample: Of a module that has the profile's weights, if one was met.
+
+    Raises:
+        RecordingError: It has other weights.
+    """
+    found, name = fingerprint(module), type(module).__name__
+    if found == expected:
+        return
+    precisions = None if sample is None else sample.precisions(module)
+    if precisions is not None:
+        own, met = precisions
+        raise RecordingError(
+            f"this {name} is in {met}, the profile's model in {own}",
+            "Its values are rounded otherwise, so its neurons are not those of the profile.",
+            f"Watch it in {own}, or build a profile of the model in {met}.",
+        )
+    raise RecordingError(
+        f"this {name} has other weights than the profile's model "
+        f"(fingerprint {found[:8]}, the profile's is {expected[:8]})",
+        "What it does cannot be compared with the reference.",
+        "Load the profiled weights into it, or build a profile for it.",
+    )
+
+
+def _samples(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     for prefix, module in model.named_modules():
         for name, tensor in itertools.chain(module._parameters.items(), module._buffers.items()):
             # Buffers that are not persistent are caches, and no part of the fingerprint.
@@ -91,9 +161,13 @@ def _samples(model: nn.Module) -> Iterator[tuple[str, bytes]]:
                 yield f"{prefix}.{name}", _few(tensor)
 
 
-def _few(tensor: Tensor) -> bytes:
+def _few(tensor: Tensor) -> Tensor:
     with torch.no_grad():
         row = tensor.detach()
         row = row[(0,) * (row.dim() - 1)][:_SAMPLED] if row.dim() else row.reshape(1)
-        plain = row.cpu().contiguous().view(torch.uint8)
-        return plain.numpy().tobytes()
+        # A copy of its own: what the training step changes next is not to change the sample.
+        return row.cpu().clone(memory_format=torch.contiguous_format)
+
+
+def _bytes(row: Tensor) -> bytes:
+    return row.view(torch.uint8).numpy().tobytes()

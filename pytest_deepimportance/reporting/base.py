@@ -250,8 +250,11 @@ def run_labels(report: Report) -> list[tuple[str, str]]:
     return labels
 
 
-def notes(report: Report) -> list[str]:
-    """Return every remark that qualifies the numbers, the weightiest first, each once."""
+def notes(report: Report, *, every: bool = False) -> list[str]:
+    """Return the remarks that qualify the numbers, the weightiest first, each once.
+
+    Of those on criteria beside IDC a few, or `every` one.
+    """
     info, found = report.reference, []
     if info.augmented:
         found.append("the reference is augmented: the profile is one draw of it")
@@ -283,6 +286,6 @@ def notes(report: Report) -> list[str]:
     texts = found + [text for source in sources for text in source.notes]
     texts = [text for text in texts if text not in idle]
     if report.total.rows:
-        texts += remarks.sentences(report)
+        texts += remarks.sentences(report, every=every)
     texts += lowered
     return list(dict.fromkeys(clean(text).rstrip(".") for text in texts))

@@ -18,7 +18,7 @@ MARK = "*"
 """Stands beside a number that a remark qualifies."""
 
 MOST = 3
-"""Remarks at most."""
+"""Remarks on the screen at most."""
 
 _NOTABLE = Fraction(1, 10)
 """Part of the neurons or inputs from which on a cause is worth a remark."""
@@ -224,6 +224,6 @@ def below_random(report: Report) -> list[str]:
     return [f"less than random suites from {drawn}{known} cover: {', '.join(texts)}"]
 
 
-def sentences(report: Report) -> list[str]:
-    """Return the weightiest remarks as text."""
-    return [clean(remark.text) for remark in remarks(report)[:MOST]]
+def sentences(report: Report, *, every: bool = False) -> list[str]:
+    """Return the weightiest remarks as text, or `every` one."""
+    return [clean(remark.text) for remark in remarks(report)[: None if every else MOST]]

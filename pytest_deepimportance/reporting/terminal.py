@@ -22,6 +22,7 @@ _SUMMARY = {False: 1, True: 2}
 NARROWEST = 60
 _LONGEST_PARAGRAPH = 3
 _SHORT_MODEL, _LONG_MODEL = 24, 40
+_LONGEST_WORD = 24
 
 
 def render(
@@ -147,8 +148,9 @@ class _Printer:
     def _cut(self, text: Text, *, anyway: bool = False) -> Text:
         """Cut at the width, saying so."""
         if anyway or text.cell_len > self.width:
+            whole = text.plain
             text.truncate(self.width - 4, overflow="crop")
-            text.rstrip()
+            _end_with_a_word(text, whole)
             text.append(" ...")
         return text
 
@@ -159,6 +161,15 @@ class _Printer:
         with self._console.capture() as captured:
             self._console.print(text, end="", soft_wrap=True)
         return captured.get()
+
+
+def _end_with_a_word(text: Text, whole: str) -> None:
+    """Take off the part of a word that a cut left, unless the word is too long to miss."""
+    kept, next_ = text.plain, whole[len(text.plain) : len(text.plain) + 1]
+    part = len(kept) - len(kept.rpartition(" ")[0]) if " " in kept else len(kept)
+    if next_.strip() and not kept.endswith(" ") and part <= _LONGEST_WORD:
+        text.right_crop(part)
+    text.rstrip()
 
 
 def _after(text: Text, first: Text) -> Text:

@@ -222,7 +222,7 @@ def test_a_constant_reference_has_neither_likelihood_nor_distance() -> None:
         (SettingsError, "LSA, DSA or MDSA", {"kind": "KLSA"}),
         (SettingsError, "reference_predictions", {"kind": "DSA", "reference_predictions": None}),
         (SettingsError, "ridge", {"kind": "MDSA", "inverse": "exact"}),
-        (ReferenceDataError, "1 reference rows", {"reference": with_nan(REFERENCE, 1)["fc2"]}),
+        (ReferenceDataError, "1 of 200 reference rows", {"reference": with_nan(REFERENCE, 1)["fc2"]}),
         (LayerError, "4 neurons", {"inputs": SUITE["fc2"][:, :4]}),
         (BatchError, r"\(N, U\)", {"inputs": SUITE["fc2"][0]}),
         (BatchError, "int64", {"inputs": SUITE["fc2"].astype(int)}),

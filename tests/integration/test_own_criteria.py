@@ -142,6 +142,8 @@ def test_a_criterion_of_ones_own_that_raises_is_named(own: Project, code: str, f
     assert "at fault" in text_of(result)
     assert "INTERNALERROR" not in text_of(result)
     assert "POS" in text_of(result)
+    line = next(at for at, text in enumerate(TOY.splitlines(), 1) if code in text)
+    assert f"conftest.py:{line}, in " in text_of(result)
 
 
 def test_a_criterion_whose_needs_nothing_provides_is_left_out_and_it_is_said(own: Project) -> None:
@@ -276,3 +278,16 @@ def test_asking_for_what_needs_class_scores_is_an_error_that_says_why(
     assert result.ret not in (0, 1)
     assert "not a class score" in text_of(result)
     assert "idc_output" in text_of(result)
+
+
+def test_a_criterion_of_ones_own_is_gated_by_a_marker(own: Project) -> None:
+    for threshold, status in (("POS=0.5", "ok"), ("PSO=0.5", "")):
+        marker = f'idc_suite(fail_under="{threshold}")'
+        own.write("test_it.py", TEST.replace("idc_suite", marker))
+        result = own.run("--idc-criteria=POS")
+        if status:
+            assert own.report()["gates"][0]["status"] == status
+        else:
+            assert result.ret == pytest.ExitCode.USAGE_ERROR
+            assert "idc_suite 'default': threshold 'PSO=0.5'" in text_of(result)
+            assert "did you mean POS" in text_of(result)

@@ -223,3 +223,23 @@ def test_the_watched_model_itself_with_new_weights_is_called_that(project: Proje
     assert "passes of the watched Net with other weights" in text_of(project.run()).replace(
         "1 pass ", "1 passes "
     )
+
+
+@pytest.mark.parametrize("made", ["copy.deepcopy(idc_model).half()", "idc_model.half()"])
+def test_a_copy_in_another_precision_is_called_that(project: Project, made: str) -> None:
+    """It was called "another Net with other weights", by fingerprints that said nothing."""
+    project.write(
+        "test_it.py",
+        f"""
+        import copy
+        import pytest
+        from net import suite_points
+
+        @pytest.mark.idc_suite
+        def test_half(idc_model):
+            {made}(suite_points()[0].half())
+        """,
+    )
+    text = text_of(project.run())
+    assert "the profile's, but in float16 instead of float32, so its values differ" in text
+    assert project.report()["exclusions"]["other_weights_passes"] == 1

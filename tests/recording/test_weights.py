@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 
+import pytest
 import torch
 
 from pytest_deepimportance.models.fingerprint import fingerprint
@@ -93,3 +94,36 @@ def test_without_a_sample_the_whole_model_is_compared():
     check.look_again()
     assert check.matches(model, None)
     assert not WeightsCheck("0" * 64).matches(model, None)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
+def test_a_copy_in_another_precision_is_told_from_other_weights(dtype):
+    model = make(Moody)
+    sample, check = WeightSample(model), WeightsCheck(fingerprint(model))
+    name = str(dtype).removeprefix("torch.")
+    copied = copy.deepcopy(model).to(dtype)
+    assert sample.precisions(copied) == ("float32", name)
+    assert WeightSample(copied).precisions(model) == (name, "float32")
+    assert not check.matches(copied, sample)
+    assert f"in {name} instead of float32, so its values differ" in check.cause("another Moody")
+    with torch.no_grad():
+        copied.norm.running_mean += 1
+    assert sample.precisions(copied) is None
+
+
+def test_equal_and_other_weights_have_no_other_precision():
+    model = make(Moody)
+    sample = WeightSample(model)
+    assert sample.precisions(copy.deepcopy(model)) is None
+    assert sample.precisions(make()) is None
+    assert sample.precisions(make().double()) is None
+
+
+def test_a_sample_keeps_the_weights_of_its_moment():
+    model = make(Moody)
+    sample = WeightSample(model)
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.data += 1
+    assert sample.differs(model)
+    assert sample.precisions(model.double()) is None
