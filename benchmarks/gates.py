@@ -137,8 +137,8 @@ class Shares:
 
 def against(growth: RandomGrowth, name: str, value: Statistic) -> Gate:
     """Return the gate `random`: the 1st percentile of random suites from one kind of data."""
-    sizes = [size for size in SIZES if size <= growth.rows]
-    return Gate(name, value, {size: float(growth.expectation(size).low) for size in sizes})
+    found = {size: growth.expectation(size) for size in SIZES}
+    return Gate(name, value, {size: float(e.low) for size, e in found.items() if e.comparable})
 
 
 def gates_of(

@@ -10,7 +10,7 @@ from typing import Any
 from pytest_deepimportance.clustering.combinations import CombinationSpace
 from pytest_deepimportance.criteria.combination_state import CombinationState
 from pytest_deepimportance.results import CriterionRow, RandomSuite
-from pytest_deepimportance.statistics.expectation import random_suites
+from pytest_deepimportance.statistics.expectation import for_other_inputs, random_suites
 from pytest_deepimportance.statistics.prefix_counts import Exercised, PrefixCounts
 from pytest_deepimportance.statistics.rows import unique_rows
 
@@ -154,6 +154,9 @@ def _random(measures: Sequence[SpaceMeasure], inputs: int, reached: int) -> Rand
     expectation = random_suites(
         [(null.counts, part.inputs) for null, part in zip(drawn, measures, strict=True)]
     )
+    if held_out:
+        rows = sum(null.rows for null in nulls)
+        expectation = for_other_inputs(expectation, sum(p.inputs for p in measures), rows)
     # A held-out sample is too small to tell what can be reached: all that is covered counts.
     covered = sum(part.covered for part in measures) if held_out else reached
     return RandomSuite(

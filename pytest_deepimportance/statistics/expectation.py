@@ -7,6 +7,7 @@ number of covered combinations follow from q of single counts, of sums of two an
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -91,6 +92,32 @@ def random_suites(parts: Sequence[tuple[Counts, int]], without: int = 0) -> Expe
     )
     notes = [part.note for part in moments if part.note]
     return Expectation(mean, sd, low, high, not notes, "; ".join(notes))
+
+
+def for_other_inputs(found: Expectation, inputs: int, rows: int) -> Expectation:
+    """Return what to expect of a suite that was not drawn from the null rows themselves.
+
+    The mean stays (rarefaction is unbiased), but both samples vary: with f = N / R, subsets of the
+    same R rows vary less than independent samples by about the factor 1 - f in their variance, and
+    the null rows' own variation adds about f of it. Beyond half of the rows nothing is said.
+
+    Args:
+        inputs: N, distinct inputs of the suite.
+        rows: R, the null rows.
+    """
+    if not found.comparable or not inputs:
+        return found
+    if 2 * inputs > rows:
+        note = f"not comparable: {inputs:,} inputs, and only {rows:,} to draw from (twice as many "
+        return dataclasses.replace(found, comparable=False, note=note + "are needed)")
+    part = inputs / rows
+    wider = math.sqrt((1 + part) / (1 - part))
+    return dataclasses.replace(
+        found,
+        sd=found.sd * wider,
+        low=max(math.floor(found.expected - wider * (found.expected - found.low)), 0),
+        high=math.ceil(found.expected + wider * (found.high - found.expected)),
+    )
 
 
 def uncovered_probability(sizes: NDArray[np.int64], rows: int, inputs: int) -> Floats:

@@ -17,7 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_deepimportance.statistics.expectation import Expectation, mean_covered, random_suite
+from pytest_deepimportance.statistics.expectation import (
+    Expectation,
+    for_other_inputs,
+    mean_covered,
+    random_suite,
+)
 from pytest_deepimportance.statistics.incidence import Incidence
 
 Indices = NDArray[np.int64]
@@ -73,6 +78,10 @@ class RandomGrowth:
 
         Not comparable when there are more inputs than null inputs.
         """
+        return for_other_inputs(self.of_subsets(inputs), inputs, self.rows)
+
+    def of_subsets(self, inputs: int) -> Expectation:
+        """Return what subsets of the null inputs themselves cover; see `for_other_inputs`."""
         if not self.orders:
             counts = np.repeat(self.sizes, self.number)
             return random_suite(counts, inputs, self.rows - int(counts.sum()))

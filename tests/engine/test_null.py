@@ -13,7 +13,7 @@ from pytest_deepimportance.thresholds import parse_threshold
 from tests.profile.builders import Mlp, rows
 
 MODEL = Mlp().eval()
-REFERENCE, HELD_OUT, SUITE = rows(300, seed=1), rows(200, seed=2), rows(60, seed=3)
+REFERENCE, HELD_OUT, SUITE = rows(300, seed=1), rows(400, seed=2), rows(60, seed=3)
 DRAWN = {"IDC", "NC", "KMNC", "TKNC", "TKNP"}
 HELD_OUT_ONLY = {"NBC", "SNAC", "LSC", "DSC", "MDSC"}
 
@@ -38,7 +38,7 @@ def test_held_out_data_serve_the_criteria_that_measure_distance_too():
     found = report(null_data=HELD_OUT)
     assert drawn(found) == DRAWN | HELD_OUT_ONLY
     assert {row.random.source for row in found.criteria.values() if row.random} == {
-        "data in memory (200 rows)"
+        "data in memory (400 rows)"
     } or all(row.random.source for row in found.criteria.values() if row.random)
 
 
@@ -48,10 +48,10 @@ def test_the_expected_numbers_are_those_of_random_held_out_inputs():
     matrix = idc.item_matrix(MODEL, profile, HELD_OUT)
     generator = np.random.default_rng(5)
     for name in sorted(DRAWN | HELD_OUT_ONLY):
-        draws = [matrix.coverage(generator.permutation(200)[:60], name) for _ in range(400)]
+        draws = [matrix.coverage(generator.permutation(400)[:60], name) for _ in range(400)]
         suite = found.criteria[name].random
         assert suite.inputs == 60
-        assert suite.expected == pytest.approx(np.mean(draws), rel=0.05, abs=0.2), name
+        assert suite.expected == pytest.approx(np.mean(draws), rel=0.05, abs=0.5), name
         assert np.mean([suite.low <= drawn <= suite.high for drawn in draws]) > 0.9, name
 
 

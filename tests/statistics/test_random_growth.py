@@ -29,7 +29,7 @@ def growth(sets, orders=20, seed=0):
 def test_the_mean_is_that_of_all_subsets(sets, data):
     size = data.draw(st.integers(0, len(sets)))
     mean, _ = slow.mean_and_variance(slow.all_subsets(sets, size))
-    found = growth(sets).expectation(size)
+    found = growth(sets).of_subsets(size)
     assert found.expected == pytest.approx(float(mean), abs=1e-9)
     assert 0 <= found.low <= found.high <= len(set().union(*sets))
 
@@ -42,7 +42,7 @@ def test_without_overlap_the_spread_is_exact_also_with_inputs_that_cover_nothing
     mean, variance = slow.mean_and_variance(values)
     found = growth(sets)
     assert found.method == "closed form"
-    expectation = found.expectation(size)
+    expectation = found.of_subsets(size)
     assert expectation.expected == pytest.approx(float(mean), abs=1e-9)
     assert expectation.sd**2 == pytest.approx(float(variance), abs=1e-9)
     assert min(values) <= expectation.low <= expectation.high <= max(values)
@@ -56,11 +56,25 @@ def test_the_range_of_many_inputs_holds_98_of_100_random_subsets():
     assert found.method == "1000 seeded orders"
     for size in (3, 20, 57, 150):
         values = slow.random_subsets(sets, size, 3000, seed=size)
-        expectation = found.expectation(size)
+        expectation = found.of_subsets(size)
         assert expectation.expected == pytest.approx(np.mean(values), rel=0.01)
         assert expectation.sd == pytest.approx(np.std(values), rel=0.1)
         outside = [not expectation.low <= value <= expectation.high for value in values]
         assert np.mean(outside) < 0.04
+
+
+def test_the_range_holds_independent_samples_of_what_the_null_inputs_were_drawn_from():
+    generator = random.Random(3)
+
+    def drawn(count):
+        return [{int(generator.expovariate(0.03)) for _ in range(4)} for _ in range(count)]
+
+    outside = []
+    for _ in range(40):
+        found = growth(drawn(200), orders=50).expectation(90)
+        others = [len(set().union(*drawn(90))) for _ in range(20)]
+        outside += [not found.low <= covered <= found.high for covered in others]
+    assert 0.002 < np.mean(outside) < 0.05
 
 
 def test_the_seed_decides_and_nothing_else():
