@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, cast
 
+from pytest_deepimportance.companions import Companions, ThinIce
 from pytest_deepimportance.plaindata import rebuild
 from pytest_deepimportance.provenance import Exclusions as Exclusions
 from pytest_deepimportance.provenance import ModelInfo, ProfileInfo, ReferenceInfo
@@ -182,6 +183,8 @@ class SuiteResult:
         classes: Per-class shares and class balance.
         evenness: Pielou evenness of the suite's classes (by label, else prediction), or None.
         ladder: The same suite for every m.
+        companions: How sure and varied its predictions are; None where no class is predicted.
+        thin_ice: Its errors by rarity; None without labels, or without IDC over all classes.
     """
 
     name: str
@@ -197,6 +200,8 @@ class SuiteResult:
     ladder: tuple[LadderStep, ...] = ()
     failed_tests: int = 0
     evenness: float | None = None
+    companions: Companions | None = None
+    thin_ice: ThinIce | None = None
 
     @property
     def accuracy(self) -> float | None:

@@ -26,7 +26,8 @@ from pytest_deepimportance.errors import RecordingError, ReferenceDataError
 from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.models.restore import evaluating
 from pytest_deepimportance.profile.model import Profile
-from pytest_deepimportance.recording.blocks import Block, label_newest
+from pytest_deepimportance.recording.blocks import Block
+from pytest_deepimportance.recording.labelling import label_newest
 from pytest_deepimportance.recording.recorder import Recorder
 from pytest_deepimportance.results import Report, RunInfo
 from pytest_deepimportance.settings import Settings, from_keywords

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_deepimportance.criteria.base import Criterion, create, naming
+from pytest_deepimportance.clustering.combinations import CombinationSpace
+from pytest_deepimportance.criteria.base import Criterion, create, from_plain, naming, to_plain
 from pytest_deepimportance.criteria.bits import CHUNK
-from pytest_deepimportance.data.activations import ActivationBatch
+from pytest_deepimportance.criteria.idc import ImportanceDrivenCoverage
+from pytest_deepimportance.data.activations import ActivationBatch, joined_confidence
 from pytest_deepimportance.engine.chosen import measurable
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
@@ -19,6 +21,9 @@ from pytest_deepimportance.settings import Settings
 
 _CHUNK_VALUES = 1 << 22
 """Activations of a chunk at most; copies of them live until the chunk is done."""
+
+UNVISITED = np.uint8(255)
+"""In place of every cluster of a row without a combination."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,11 @@ class BlockState:
         criteria: Exported state of each criterion, builtins and bytes only.
         non_finite: Rows left out, by layer name.
         train_mode_passes: Passes of a model in training mode, measured in evaluation mode.
+        scored: Classes the model scores, 0 when not known.
+        confidence: How sure the model is of each counted row, (N, 3) float32, NaN where not known;
+            None where it is known of none.
+        codes: By name of a combination space of all classes, each counted row's combination, (N, M)
+            uint8, UNVISITED where its pass did not visit the layer; empty without IDC.
     """
 
     key: str
@@ -43,6 +53,9 @@ class BlockState:
     criteria: Mapping[str, Any]
     non_finite: Mapping[str, int]
     train_mode_passes: int = 0
+    scored: int = 0
+    confidence: NDArray[np.float32] | None = None
+    codes: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
 
     def to_wire(self) -> dict[str, Any]:
         """Return builtins and bytes only."""
@@ -56,6 +69,9 @@ class BlockState:
             "criteria": dict(self.criteria),
             "non_finite": dict(self.non_finite),
             "train_mode_passes": self.train_mode_passes,
+            "scored": self.scored,
+            "confidence": to_plain(self.confidence),
+            "codes": to_plain(self.codes),
         }
 
     @classmethod
@@ -71,6 +87,9 @@ class BlockState:
             criteria=data["criteria"],
             non_finite=data["non_finite"],
             train_mode_passes=data["train_mode_passes"],
+            scored=data["scored"],
+            confidence=from_plain(data["confidence"]),
+            codes=from_plain(data["codes"]),
         )
 
     def same_inputs(self, other: BlockState) -> bool:
@@ -98,6 +117,7 @@ def state_of(block: Block, criteria: Mapping[str, Criterion]) -> BlockState:
         passes=block.counted_passes,
         non_finite=block.non_finite,
         train_mode_passes=block.train_mode_passes,
+        scored=block.scored,
     )
 
 
@@ -110,6 +130,7 @@ def measured(
     passes: int = 1,
     non_finite: Mapping[str, int],
     train_mode_passes: int = 0,
+    scored: int = 0,
 ) -> BlockState:
     """Measure batches of finite rows as one block; see `BlockState`."""
     criteria = {name: criterion.fresh() for name, criterion in criteria.items()}
@@ -135,7 +156,31 @@ def measured(
         criteria={name: criterion.export() for name, criterion in criteria.items()},
         non_finite={layer: rows for layer, rows in non_finite.items() if rows},
         train_mode_passes=train_mode_passes,
+        scored=scored,
+        confidence=joined_confidence([b.confidence for b in batches], [len(b) for b in batches]),
+        codes=_codes(batches, criteria.get("IDC")),
     )
+
+
+def _codes(
+    batches: Sequence[ActivationBatch], idc: Criterion | None
+) -> dict[str, NDArray[np.uint8]]:
+    """Return each row's combination in every space of all classes, by name of the space."""
+    if not isinstance(idc, ImportanceDrivenCoverage):
+        return {}
+    return {
+        space.name: np.concatenate(
+            [np.empty((0, len(space.neurons)), np.uint8), *(_encoded(space, b) for b in batches)]
+        )
+        for space in idc.spaces
+        if space.class_index is None
+    }
+
+
+def _encoded(space: CombinationSpace, batch: ActivationBatch) -> NDArray[np.uint8]:
+    if space.visited(batch):
+        return space.encode(batch)
+    return np.full((len(batch), len(space.neurons)), UNVISITED)
 
 
 def _chunk_rows(batch: ActivationBatch) -> int:

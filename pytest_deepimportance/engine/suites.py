@@ -8,9 +8,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pytest_deepimportance.clustering.combinations import CombinationSpace
+from pytest_deepimportance.companions import ThinIce
 from pytest_deepimportance.criteria.base import Criterion, naming
 from pytest_deepimportance.criteria.idc import ImportanceDrivenCoverage
 from pytest_deepimportance.data.activations import UNKNOWN
+from pytest_deepimportance.engine.combinations import Combinations
+from pytest_deepimportance.engine.companions import companions
+from pytest_deepimportance.engine.rarity import thin_ice
 from pytest_deepimportance.engine.rows import DistinctInputs, distinct_inputs, evenness
 from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.profile.model import Profile
@@ -74,6 +78,8 @@ def evaluate(
         ladder=() if idc is None else idc.ladder(per_space),
         failed_tests=failed_tests,
         evenness=evenness(inputs.classes[0], _class_count(profile, inputs)),
+        companions=companions(inputs, profile.sites.output_activation),
+        thin_ice=_thin_ice(profile, states, inputs),
     )
 
 
@@ -151,6 +157,15 @@ def _headline_spaces(profile: Profile) -> list[CombinationSpace]:
     """Return the spaces the headline is made of: all classes together, else each class."""
     whole = [space for space in profile.spaces if space.class_index is None]
     return whole or list(profile.spaces)
+
+
+def _thin_ice(
+    profile: Profile, states: Sequence[BlockState], inputs: DistinctInputs
+) -> ThinIce | None:
+    combinations = Combinations.of(profile, states)
+    if combinations is None:
+        return None
+    return thin_ice(inputs, combinations.occurrences(inputs.chosen))
 
 
 def _class_count(profile: Profile, inputs: DistinctInputs) -> int:

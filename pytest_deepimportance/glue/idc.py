@@ -67,7 +67,7 @@ class Idc:
             return
         import numpy as np
 
-        from pytest_deepimportance.recording.blocks import label_newest
+        from pytest_deepimportance.recording.labelling import label_newest
 
         keys = [*self._recording.ledger.claimed_by(self._request.node), self._request.node.nodeid]
         blocks = [self._watch.blocks[key] for key in keys if key in self._watch.blocks]

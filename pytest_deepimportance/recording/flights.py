@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pytest_deepimportance.data.activations import UNKNOWN, LayerValues
 from pytest_deepimportance.data.batches import ModelCall, as_labels, as_tensor
+from pytest_deepimportance.data.confidence import confidence
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.outputs import class_scores
 from pytest_deepimportance.errors import BatchError
@@ -30,12 +31,18 @@ _LABEL_NAMES = ("labels", "label")
 
 @dataclass(frozen=True)
 class Measure:
-    """What is read in each pass, and how it is reduced."""
+    """What is read in each pass, and how it is reduced.
+
+    Attributes:
+        output: Turns the model's output into class scores, or None.
+        scale: What these scores are, see `data.confidence`.
+    """
 
     sites: tuple[Site, ...]
     reduce: str
     tap: str
     output: Callable[[Any], Any] | None
+    scale: str
 
 
 class Owner(Protocol):
@@ -75,6 +82,7 @@ class Flight:
         self._digests: NDArray[np.uint64] | None = None
         self._labels: NDArray[np.int64] | None = None
         self._predicted: Tensor | None = None
+        self._confidence: Tensor | None = None
         self._scored = 0
         self._output_taken = False
 
@@ -116,23 +124,24 @@ class Flight:
             self.fail(error)
 
     def take_output(self, output: Any, measure: Measure) -> None:
-        """Take the predicted classes out of the model's output."""
+        """Take the predicted classes, and how sure they are, out of the model's output."""
         if self._output_taken:
             return
         self._output_taken = True
         try:
             with torch.inference_mode(False), torch.no_grad():
-                self._predicted = self._classes(class_scores(output, measure.output))
+                self._take_scores(class_scores(output, measure.output), measure.scale)
         except Exception as error:
             self.unscored = describe_error(error)
 
-    def _classes(self, scores: Tensor | None) -> Tensor | None:
+    def _take_scores(self, scores: Tensor | None, scale: str) -> None:
         if scores is None or len(scores) != self._rows:
-            return None
+            return
         scores = scores.detach()
         self._scored = scores.shape[1]
         classes = scores.argmax(dim=1)
-        return torch.where(scores.isnan().any(dim=1), UNKNOWN, classes)
+        self._predicted = torch.where(scores.isnan().any(dim=1), UNKNOWN, classes)
+        self._confidence = confidence(scores, scale)
 
     def fail(self, error: Exception) -> None:
         """Note why the pass cannot be measured; the user's own pass goes on."""
@@ -145,8 +154,16 @@ class Flight:
         with torch.inference_mode(False), torch.no_grad():
             layers = {name: values.map(slab.keep) for name, values in self.layers.items()}
             predicted = None if self._predicted is None else slab.keep(self._predicted)
-        digests = slab.keep_array(self._digests)
-        return RecordedPass(layers, digests, predicted, self._labels, gradient, self._scored)
+            sure = None if self._confidence is None else slab.keep(self._confidence)
+        return RecordedPass(
+            layers,
+            slab.keep_array(self._digests),
+            predicted,
+            self._labels,
+            gradient,
+            self._scored,
+            sure,
+        )
 
 
 class Flights:

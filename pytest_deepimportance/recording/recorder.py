@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_deepimportance.data.confidence import scale_of
 from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.models.sitemap import SiteMap
@@ -69,7 +70,9 @@ class Recorder:
     ) -> None:
         self.model = model
         self.expected = model_fingerprint
-        self.measure = Measure(tuple(sites.find(name) for name in layers), reduce, tap, output)
+        read = tuple(sites.find(name) for name in layers)
+        scale = scale_of(sites.output_activation, output is not None)
+        self.measure = Measure(read, reduce, tap, output, scale)
         self.flights = Flights()
         self.totals = Counters()
         self._slab = Slab()

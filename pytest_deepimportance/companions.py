@@ -1,0 +1,80 @@
+"""What stands beside a suite's coverage, as plain frozen data: confidence, thin ice.
+
+None of these is coverage: they say what the suite's inputs look like to the model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Companions:
+    """How sure and how varied the model's predictions on a suite are.
+
+    Attributes:
+        inputs: Distinct inputs with a predicted class.
+        classes: Classes the model scores (k), 0 when not known.
+        predicted_classes: How many of them are predicted for some input.
+        impartiality: Output impartiality: Pielou evenness H / ln k of the predicted classes
+            (Harel-Canada et al., FSE 2020); None without a prediction or with one class.
+        confident_inputs: Distinct inputs that the three means below are over.
+        max_softmax: Mean of the largest probability.
+        entropy: Mean entropy of the probabilities, in nats.
+        entropy_normalised: The same divided by ln k, from 0 to 1.
+        gini: Mean Gini impurity 1 - sum p**2 (DeepGini, Feng et al., ISSTA 2020).
+        left_out: Why the means are None, or empty.
+    """
+
+    inputs: int
+    classes: int
+    predicted_classes: int
+    impartiality: float | None = None
+    confident_inputs: int = 0
+    max_softmax: float | None = None
+    entropy: float | None = None
+    entropy_normalised: float | None = None
+    gini: float | None = None
+    left_out: str = ""
+
+
+@dataclass(frozen=True)
+class RarityRow:
+    """The labelled inputs whose combination occurs so often in the reference.
+
+    Attributes:
+        least, most: Bounds of the number of reference rows, both included; None: no upper bound.
+        inputs: Distinct labelled inputs.
+        errors: Of these, predicted wrong.
+    """
+
+    least: int
+    most: int | None
+    inputs: int
+    errors: int
+
+    @property
+    def error_rate(self) -> float | None:
+        """Errors divided by inputs, None without inputs."""
+        return self.errors / self.inputs if self.inputs else None
+
+
+@dataclass(frozen=True)
+class ThinIce:
+    """Errors by how rare the behaviour is, beside what plain low confidence finds.
+
+    Attributes:
+        rows: From combinations the reference never shows to the most frequent ones.
+        inputs, errors: Distinct labelled inputs, and how many are predicted wrong.
+        rare_inputs, rare_errors: Those whose combination has under `rare_below` reference rows.
+        unsure_errors: Errors among as many inputs of the lowest largest probability (ties in the
+            order of their digests); None where the model's confidence is not known.
+    """
+
+    rows: tuple[RarityRow, ...]
+    inputs: int
+    errors: int
+    rare_below: int
+    rare_inputs: int
+    rare_errors: int
+    unsure_errors: int | None
