@@ -1,11 +1,14 @@
-"""What stands beside a suite's coverage, as plain frozen data: confidence, thin ice.
+"""What stands beside a suite's coverage, as plain frozen data: confidence, thin ice, leaks.
 
 None of these is coverage: they say what the suite's inputs look like to the model.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pytest_deepimportance.measurements import CriterionRow
 
 
 @dataclass(frozen=True)
@@ -78,3 +81,19 @@ class ThinIce:
     rare_inputs: int
     rare_errors: int
     unsure_errors: int | None
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """Test inputs that are in the reference too, byte for byte as the model gets them.
+
+    Attributes:
+        inputs, rows: Distinct inputs among them, and recorded rows.
+        checked: Distinct reference inputs that were compared with.
+        criteria: The suite's rows by key without these inputs; empty where there are none.
+    """
+
+    inputs: int
+    rows: int
+    checked: int
+    criteria: Mapping[str, CriterionRow] = field(default_factory=dict)

@@ -58,7 +58,8 @@ class Recording:
 
     def report(self) -> Report:
         """Return the report of everything recorded so far."""
-        state = state_of(self._block, new_criteria(self.profile, self._settings))
+        criteria = new_criteria(self.profile, self._settings)
+        state = state_of(self._block, criteria, self.profile.digests)
         cause = "" if len(state.digests) else self._recorder.cause_of_nothing(self._block)
         test = TestState(
             nodeid=_NAME,

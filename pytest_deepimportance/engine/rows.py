@@ -48,6 +48,18 @@ class DistinctInputs:
         """Number of labelled inputs predicted right."""
         return int(((self.labels != UNKNOWN) & (self.labels == self.predictions)).sum())
 
+    def select(self, which: NDArray[np.bool_]) -> DistinctInputs:
+        """Return some of the inputs, chosen by a mask (N,); `rows` is their number then."""
+        return DistinctInputs(
+            digests=self.digests[which],
+            labels=self.labels[which],
+            predictions=self.predictions[which],
+            rows=int(which.sum()),
+            chosen=self.chosen[which],
+            confidence=self.confidence[which],
+            scored=self.scored,
+        )
+
     def of_class(self, index: int) -> int:
         """Return the number of inputs whose true class is `index`."""
         return int((self.labels == index).sum())

@@ -14,6 +14,7 @@ from pytest_deepimportance.criteria.base import Criterion, create, from_plain, n
 from pytest_deepimportance.criteria.bits import CHUNK
 from pytest_deepimportance.criteria.idc import ImportanceDrivenCoverage
 from pytest_deepimportance.data.activations import ActivationBatch, joined_confidence
+from pytest_deepimportance.data.digests import among
 from pytest_deepimportance.engine.chosen import measurable
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
@@ -42,6 +43,8 @@ class BlockState:
             None where it is known of none.
         codes: By name of a combination space of all classes, each counted row's combination, (N, M)
             uint8, UNVISITED where its pass did not visit the layer; empty without IDC.
+        without_leaks: The criteria's states without the rows that are in the reference too; None
+            where there is no such row.
     """
 
     key: str
@@ -56,6 +59,7 @@ class BlockState:
     scored: int = 0
     confidence: NDArray[np.float32] | None = None
     codes: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    without_leaks: Mapping[str, Any] | None = None
 
     def to_wire(self) -> dict[str, Any]:
         """Return builtins and bytes only."""
@@ -72,6 +76,7 @@ class BlockState:
             "scored": self.scored,
             "confidence": to_plain(self.confidence),
             "codes": to_plain(self.codes),
+            "without_leaks": None if self.without_leaks is None else dict(self.without_leaks),
         }
 
     @classmethod
@@ -90,6 +95,7 @@ class BlockState:
             scored=data["scored"],
             confidence=from_plain(data["confidence"]),
             codes=from_plain(data["codes"]),
+            without_leaks=data["without_leaks"],
         )
 
     def same_inputs(self, other: BlockState) -> bool:
@@ -103,17 +109,21 @@ def new_criteria(profile: Profile, settings: Settings) -> dict[str, Criterion]:
     return {name: create(name, provided, settings) for name in measurable(profile, settings)}
 
 
-def state_of(block: Block, criteria: Mapping[str, Criterion]) -> BlockState:
+def state_of(
+    block: Block, criteria: Mapping[str, Criterion], reference: NDArray[np.uint64] | None = None
+) -> BlockState:
     """Measure what a block recorded.
 
     Args:
         criteria: By name; they stay as they are (`fresh` ones are made of them).
+        reference: Digests of the reference inputs, ascending; None where they are not known.
     """
     return measured(
         block.key,
         block.kind,
         block.batches(),
         criteria,
+        reference=reference,
         passes=block.counted_passes,
         non_finite=block.non_finite,
         train_mode_passes=block.train_mode_passes,
@@ -127,12 +137,51 @@ def measured(
     batches: Sequence[ActivationBatch],
     criteria: Mapping[str, Criterion],
     *,
+    reference: NDArray[np.uint64] | None = None,
     passes: int = 1,
     non_finite: Mapping[str, int],
     train_mode_passes: int = 0,
     scored: int = 0,
 ) -> BlockState:
-    """Measure batches of finite rows as one block; see `BlockState`."""
+    """Measure batches of finite rows as one block; see `BlockState` and `state_of`."""
+    states = _exported(batches, criteria)
+    return BlockState(
+        key=key,
+        kind=kind,
+        passes=passes,
+        digests=_joined([batch.digests for batch in batches], np.dtype(np.uint64)),
+        labels=_joined([batch.labels for batch in batches], np.dtype(np.int64)),
+        predictions=_joined([batch.predictions for batch in batches], np.dtype(np.int64)),
+        criteria=states,
+        non_finite={layer: rows for layer, rows in non_finite.items() if rows},
+        train_mode_passes=train_mode_passes,
+        scored=scored,
+        confidence=joined_confidence([b.confidence for b in batches], [len(b) for b in batches]),
+        codes=_codes(batches, criteria.get("IDC")),
+        without_leaks=None if reference is None else _without_leaks(batches, criteria, reference),
+    )
+
+
+def _without_leaks(
+    batches: Sequence[ActivationBatch],
+    criteria: Mapping[str, Criterion],
+    reference: NDArray[np.uint64],
+) -> dict[str, Any] | None:
+    leaked = [among(batch.digests, reference) for batch in batches]
+    if not any(rows.any() for rows in leaked):
+        return None
+    kept = [
+        batch.select(~rows) if rows.any() else batch
+        for batch, rows in zip(batches, leaked, strict=True)
+        if not rows.all()
+    ]
+    return _exported(kept, criteria)
+
+
+def _exported(
+    batches: Sequence[ActivationBatch], criteria: Mapping[str, Criterion]
+) -> dict[str, Any]:
+    """Return the state of each criterion after these batches."""
     criteria = {name: criterion.fresh() for name, criterion in criteria.items()}
     # What looks at every neuron gets chunks that fit into the cache, and what several criteria
     # derive from one is kept with it; few neurons, or distances, are best done for all rows.
@@ -146,20 +195,7 @@ def measured(
             for criterion in rest:
                 with naming(criterion.name):
                     criterion.update(chunk)
-    return BlockState(
-        key=key,
-        kind=kind,
-        passes=passes,
-        digests=_joined([batch.digests for batch in batches], np.dtype(np.uint64)),
-        labels=_joined([batch.labels for batch in batches], np.dtype(np.int64)),
-        predictions=_joined([batch.predictions for batch in batches], np.dtype(np.int64)),
-        criteria={name: criterion.export() for name, criterion in criteria.items()},
-        non_finite={layer: rows for layer, rows in non_finite.items() if rows},
-        train_mode_passes=train_mode_passes,
-        scored=scored,
-        confidence=joined_confidence([b.confidence for b in batches], [len(b) for b in batches]),
-        codes=_codes(batches, criteria.get("IDC")),
-    )
+    return {name: criterion.export() for name, criterion in criteria.items()}
 
 
 def _codes(

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pytest_deepimportance.clustering.combinations import CombinationSpace
-from pytest_deepimportance.companions import ThinIce
+from pytest_deepimportance.companions import Leaks, ThinIce
 from pytest_deepimportance.criteria.base import Criterion, naming
 from pytest_deepimportance.criteria.idc import ImportanceDrivenCoverage
 from pytest_deepimportance.data.activations import UNKNOWN
+from pytest_deepimportance.data.digests import among
 from pytest_deepimportance.engine.combinations import Combinations
 from pytest_deepimportance.engine.companions import companions
 from pytest_deepimportance.engine.rarity import thin_ice
@@ -47,18 +48,7 @@ def evaluate(
     """
     inputs = distinct_inputs(states)
     merged = merged_criteria(states, profile, settings, criteria)
-    per_space = inputs_per_space(profile, inputs)
-    rows = {}
-    for criterion in merged.values():
-        if isinstance(criterion, ImportanceDrivenCoverage):
-            found = criterion.rows_at(inputs=per_space)
-        else:
-            with naming(criterion.name):
-                found = tuple(_checked(row, len(inputs)) for row in criterion.compute())
-        rows.update({row.key: row for row in found})
-    if not len(inputs):
-        # A 0 that nobody measured must not read like one that tests earned.
-        rows = {key: dataclasses.replace(row, judged=False) for key, row in rows.items()}
+    rows = _rows(merged, profile, inputs)
     if passing is not None:
         rows = _with_only_failing(rows, merged_criteria(passing, profile, settings, criteria))
     idc = merged.get("IDC")
@@ -75,11 +65,56 @@ def evaluate(
         classes=() if idc is None else _classes(profile, idc, inputs),
         classes_from=inputs.classes[1] if len(inputs) else "",
         gaps=() if idc is None else _gaps(profile, idc),
-        ladder=() if idc is None else idc.ladder(per_space),
+        ladder=() if idc is None else idc.ladder(inputs_per_space(profile, inputs)),
         failed_tests=failed_tests,
         evenness=evenness(inputs.classes[0], _class_count(profile, inputs)),
         companions=companions(inputs, profile.sites.output_activation),
         thin_ice=_thin_ice(profile, states, inputs),
+        leaks=_leaks(profile, settings, states, inputs, criteria),
+    )
+
+
+def _rows(
+    merged: Mapping[str, Criterion], profile: Profile, inputs: DistinctInputs
+) -> dict[str, CriterionRow]:
+    """Return the rows of all criteria by key, measured on these inputs."""
+    rows: dict[str, CriterionRow] = {}
+    for criterion in merged.values():
+        if isinstance(criterion, ImportanceDrivenCoverage):
+            found = criterion.rows_at(inputs=inputs_per_space(profile, inputs))
+        else:
+            with naming(criterion.name):
+                found = tuple(_checked(row, len(inputs)) for row in criterion.compute())
+        rows.update({row.key: row for row in found})
+    if not len(inputs):
+        # A 0 that nobody measured must not read like one that tests earned.
+        rows = {key: dataclasses.replace(row, judged=False) for key, row in rows.items()}
+    return rows
+
+
+def _leaks(
+    profile: Profile,
+    settings: Settings,
+    states: Sequence[BlockState],
+    inputs: DistinctInputs,
+    criteria: Sequence[str] | None,
+) -> Leaks | None:
+    """Return which inputs are in the reference too, and the rows without them."""
+    if profile.digests is None:
+        return None
+    leaked = among(inputs.digests, profile.digests)
+    if not leaked.any():
+        return Leaks(0, 0, len(profile.digests))
+    clean = [
+        s if s.without_leaks is None else dataclasses.replace(s, criteria=s.without_leaks)
+        for s in states
+    ]
+    merged = merged_criteria(clean, profile, settings, criteria)
+    return Leaks(
+        inputs=int(leaked.sum()),
+        rows=sum(int(among(state.digests, profile.digests).sum()) for state in states),
+        checked=len(profile.digests),
+        criteria=_rows(merged, profile, inputs.select(~leaked)),
     )
 
 

@@ -51,7 +51,7 @@ class Watch:
 
     def state(self, key: str) -> BlockState:
         """Measure what a block recorded so far."""
-        return state_of(self.blocks[key], self.criteria)
+        return state_of(self.blocks[key], self.criteria, self.profile.digests)
 
     def point_to(self, target: tuple[str, str] | None) -> None:
         """Let the recorder write to the block of (key, kind), made when needed."""

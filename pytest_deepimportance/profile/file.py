@@ -27,9 +27,9 @@ from pytest_deepimportance.provenance import ModelInfo, ReferenceInfo
 from pytest_deepimportance.statistics.combination_counts import CombinationCounts
 from pytest_deepimportance.statistics.gathering import ReferenceStatistics
 
-FORMAT = 2
+FORMAT = 3
 """Version of the file. History: 1 = IDC spaces and combination counts; 2 = and the statistics that
-the baseline criteria need."""
+the baseline criteria need; 3 = and the digests of the reference inputs (not with no_samples)."""
 
 KIND = "deepimportance-profile"
 _LFS = b"version https://git-lfs"
@@ -50,6 +50,8 @@ def serialise(profile: Profile) -> bytes:
             arrays[f"space{number}/{field}"] = np.ascontiguousarray(getattr(counts, field))
     statistics, more = profile.statistics.to_parts()
     arrays |= {f"statistics/{name}": np.asarray(array, order="C") for name, array in more.items()}
+    if profile.digests is not None:
+        arrays["digests"] = np.ascontiguousarray(profile.digests)
     header = {
         "kind": KIND,
         "format": FORMAT,
@@ -251,6 +253,7 @@ def _assemble(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Profil
         notes=tuple(header["notes"]),
         fingerprint=header["fingerprint"],
         echo=rebuild(Echo, header["echo"]),
+        digests=arrays.get("digests"),
         statistics=ReferenceStatistics.from_parts(
             header["statistics"],
             {

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.clustering.combinations import CombinationSpace, choose_m
 from pytest_deepimportance.errors import ProfileError
@@ -43,6 +46,8 @@ class Profile:
         origin: "built", "cached" or the file it was loaded from (not part of the content).
         echo: What the model answers on made-up inputs, to notice that its code has changed.
         statistics: What the baseline criteria need from the reference.
+        digests: Content hashes of the distinct reference inputs, ascending, (D,) uint64, so that
+            test inputs among them are found; None where they are not kept.
     """
 
     model: ModelInfo
@@ -58,6 +63,7 @@ class Profile:
     origin: str = "built"
     echo: Echo | None = None
     statistics: ReferenceStatistics = field(default_factory=ReferenceStatistics)
+    digests: NDArray[np.uint64] | None = None
 
     def provided(self) -> dict[str, Any]:
         """Return by name everything that criteria may need."""

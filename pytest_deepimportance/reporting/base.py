@@ -11,7 +11,7 @@ from fractions import Fraction
 from pytest_deepimportance.formatting import clean, count, listed, percent, plural
 from pytest_deepimportance.provenance import SpaceRow
 from pytest_deepimportance.readings import headline, row_is_degenerate, why_not_judged
-from pytest_deepimportance.reporting import measured, remarks
+from pytest_deepimportance.reporting import leaks, measured, remarks
 from pytest_deepimportance.reporting.text import cell_len, shorten
 from pytest_deepimportance.results import (
     ClassShare,
@@ -230,7 +230,7 @@ def excluded(exclusions: Exclusions) -> str:
 
 
 def run_labels(report: Report) -> list[tuple[str, str]]:
-    """Return what limits the numbers as (label, sentence): partial, incomplete, degenerate."""
+    """Return what limits the numbers as (label, sentence): partial, incomplete, leak, ..."""
     run, labels = report.run, []
     if not run.complete:
         because = f": {clean(run.incomplete_because)}" if run.incomplete_because else ""
@@ -239,6 +239,9 @@ def run_labels(report: Report) -> list[tuple[str, str]]:
     if run.partial:
         whole = max(run.marked_collected, run.marked_ran + run.deselected)
         labels.append(("partial", f"{count(run.marked_ran)} of {plural(whole, 'marked test')} ran"))
+    leak = leaks.leak(report)
+    if leak:
+        labels.append(("leak", leak))
     if is_degenerate(report):
         labels.append(
             (
