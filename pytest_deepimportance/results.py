@@ -83,6 +83,9 @@ class SuiteResult:
         ladder: The same suite for every m.
         companions: How sure and varied its predictions are; None where no class is predicted.
         thin_ice: Its errors by rarity; None without labels, or without IDC over all classes.
+        failed_tests, xfailed_tests, skipped_tests: Marked tests that failed, that failed as their
+            `xfail` says, and that were skipped; the others passed.
+        only_failing_inputs: Distinct inputs that only tests of the first two kinds made.
         leaks: Its inputs that are in the reference too; None where the profile cannot tell.
     """
 
@@ -98,6 +101,9 @@ class SuiteResult:
     gaps: tuple[Gap, ...] = ()
     ladder: tuple[LadderStep, ...] = ()
     failed_tests: int = 0
+    xfailed_tests: int = 0
+    skipped_tests: int = 0
+    only_failing_inputs: int = 0
     evenness: float | None = None
     companions: Companions | None = None
     thin_ice: ThinIce | None = None

@@ -13,7 +13,8 @@ from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch, LayerValues
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.digests import row_digests
-from pytest_deepimportance.engine.assemble import SessionState, TestState, assemble
+from pytest_deepimportance.engine.assemble import assemble
+from pytest_deepimportance.engine.sessions import SessionState, TestState
 from pytest_deepimportance.engine.states import measured, new_criteria
 from pytest_deepimportance.errors import BatchError, LayerError, ReferenceDataError, SettingsError
 from pytest_deepimportance.profile.from_activations import profile_of_activations

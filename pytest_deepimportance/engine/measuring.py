@@ -12,7 +12,7 @@ from torch import nn, no_grad
 
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.engine.assemble import SessionState, TestState, assemble
+from pytest_deepimportance.engine.assemble import assemble
 from pytest_deepimportance.engine.chosen import asked_for
 from pytest_deepimportance.engine.profiles import (
     as_reference,
@@ -21,6 +21,7 @@ from pytest_deepimportance.engine.profiles import (
     eager,
     recorder_for,
 )
+from pytest_deepimportance.engine.sessions import SessionState, TestState
 from pytest_deepimportance.engine.states import new_criteria, state_of
 from pytest_deepimportance.errors import RecordingError, ReferenceDataError
 from pytest_deepimportance.models.fingerprint import fingerprint

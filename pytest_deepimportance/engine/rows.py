@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_deepimportance.data.activations import UNKNOWN, joined_confidence
+from pytest_deepimportance.data.digests import among
 from pytest_deepimportance.engine.states import BlockState
 
 
@@ -59,6 +60,10 @@ class DistinctInputs:
             confidence=self.confidence[which],
             scored=self.scored,
         )
+
+    def beyond(self, others: DistinctInputs) -> int:
+        """Return the number of inputs that are not among `others`."""
+        return int((~among(self.digests, others.digests)).sum())
 
     def of_class(self, index: int) -> int:
         """Return the number of inputs whose true class is `index`."""

@@ -32,8 +32,7 @@ def evaluate(
     profile: Profile,
     settings: Settings,
     *,
-    tests: int,
-    failed_tests: int = 0,
+    outcomes: Sequence[str],
     passing: Sequence[BlockState] | None = None,
     criteria: Sequence[str] | None = None,
 ) -> SuiteResult:
@@ -41,9 +40,9 @@ def evaluate(
 
     Args:
         states: Blocks that count.
-        tests, failed_tests: Marked tests of the suite, and how many of them failed.
-        passing: Blocks of the tests that did not fail, when these are fewer: what is covered
-            without them is then reported as covered only by failing tests.
+        outcomes: Of the suite's marked tests: "passed", "failed", "xfailed" or "skipped".
+        passing: Blocks of the tests that passed, when these are fewer: what is covered without them
+            is then reported as covered only by failing tests.
         criteria: Names of those to show; None for all that are measured.
     """
     inputs = distinct_inputs(states)
@@ -56,7 +55,7 @@ def evaluate(
         idc = None
     return SuiteResult(
         name=name,
-        tests=tests,
+        tests=len(outcomes),
         inputs=len(inputs),
         rows=inputs.rows,
         labelled=inputs.labelled,
@@ -66,7 +65,10 @@ def evaluate(
         classes_from=inputs.classes[1] if len(inputs) else "",
         gaps=() if idc is None else _gaps(profile, idc),
         ladder=() if idc is None else idc.ladder(inputs_per_space(profile, inputs)),
-        failed_tests=failed_tests,
+        failed_tests=outcomes.count("failed"),
+        xfailed_tests=outcomes.count("xfailed"),
+        skipped_tests=outcomes.count("skipped"),
+        only_failing_inputs=0 if passing is None else inputs.beyond(distinct_inputs(passing)),
         evenness=evenness(inputs.classes[0], _class_count(profile, inputs)),
         companions=companions(inputs, profile.sites.output_activation),
         thin_ice=_thin_ice(profile, states, inputs),

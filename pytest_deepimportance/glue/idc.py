@@ -104,5 +104,9 @@ class Idc:
             )
         states = self._recording.states_of_test(self._watch, self._request.node)
         return evaluate(
-            self._request.node.name, states, self._watch.profile, self._watch.settings, tests=1
+            self._request.node.name,
+            states,
+            self._watch.profile,
+            self._watch.settings,
+            outcomes=["passed"],
         )

@@ -271,6 +271,7 @@ class Recording:
                 for state in watch.unsent(states, item.nodeid)
             ],
             "passes": sum(state.passes for state in states),
+            "uncounted": 0 if counts else watch.counted_passes(item.nodeid),
             "inputs": inputs,
             "cause": "" if inputs else watch.cause_of_nothing(item.nodeid, claims),
         }

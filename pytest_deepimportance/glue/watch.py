@@ -95,6 +95,10 @@ class Watch:
         """Whether the block exists and holds at least one pass."""
         return key in self.blocks and bool(self.blocks[key].passes)
 
+    def counted_passes(self, key: str) -> int:
+        """Return the passes of a block, 0 where there is none."""
+        return self.blocks[key].counted_passes if key in self.blocks else 0
+
     def states(self, keys: Sequence[str]) -> list[BlockState]:
         """Return the states of the blocks that hold passes, recomputed only when they changed."""
         result = []
