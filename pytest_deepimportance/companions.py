@@ -1,4 +1,4 @@
-"""What stands beside a suite's coverage, as plain frozen data: confidence, thin ice, leaks.
+"""What stands beside a suite's coverage, as plain frozen data: confidence, leaks, slices.
 
 None of these is coverage: they say what the suite's inputs look like to the model.
 """
@@ -97,3 +97,38 @@ class Leaks:
     rows: int
     checked: int
     criteria: Mapping[str, CriterionRow] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SliceRow:
+    """One slice of a suite, or what two slices have in common.
+
+    Attributes:
+        tags: Name and value of the slice; two of them for a pair.
+        inputs: Distinct inputs.
+        labelled, correct: Of these, with a label, and predicted right.
+        covered, total: Combinations they cover, and all there are; None without IDC over all
+            classes.
+        exercised_rows, reference_rows: Reference rows that show one of these combinations, and all.
+    """
+
+    tags: Mapping[str, str]
+    inputs: int
+    labelled: int
+    correct: int
+    covered: int | None = None
+    total: int | None = None
+    exercised_rows: int | None = None
+    reference_rows: int | None = None
+
+    @property
+    def accuracy(self) -> float | None:
+        """Correct divided by labelled, None without labels."""
+        return self.correct / self.labelled if self.labelled else None
+
+    @property
+    def share(self) -> float | None:
+        """Share of the reference rows whose combination the slice exercises."""
+        if self.exercised_rows is None or not self.reference_rows:
+            return None
+        return self.exercised_rows / self.reference_rows

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from pytest_deepimportance.companions import Companions, Leaks, ThinIce
+from pytest_deepimportance.companions import Companions, Leaks, SliceRow, ThinIce
 from pytest_deepimportance.measurements import CriterionRow as CriterionRow
 from pytest_deepimportance.measurements import RandomSuite as RandomSuite
 from pytest_deepimportance.plaindata import rebuild
@@ -87,6 +87,7 @@ class SuiteResult:
             `xfail` says, and that were skipped; the others passed.
         only_failing_inputs: Distinct inputs that only tests of the first two kinds made.
         leaks: Its inputs that are in the reference too; None where the profile cannot tell.
+        slices: Its slices by the tags of tests and rows, and the pairs of these that occur.
     """
 
     name: str
@@ -108,6 +109,7 @@ class SuiteResult:
     companions: Companions | None = None
     thin_ice: ThinIce | None = None
     leaks: Leaks | None = None
+    slices: tuple[SliceRow, ...] = ()
 
     @property
     def accuracy(self) -> float | None:

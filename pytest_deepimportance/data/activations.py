@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pytest_deepimportance.data.tags import joined_tags
+
 UNKNOWN = -1
 """Label or prediction of a row that has none."""
 
@@ -71,6 +73,7 @@ class ActivationBatch:
         labels: True class of each row, (N,) int64, UNKNOWN where not given.
         confidence: How sure the model is of each row (see `data.confidence`), (N, 3) float32, NaN
             where not known; None where it is known of none.
+        tags: For each row the number of its tags (see `data.tags`), (N,) int32; None without any.
         memo: What was derived from these rows and is asked for again (by another criterion).
     """
 
@@ -79,6 +82,7 @@ class ActivationBatch:
     predictions: NDArray[np.int64]
     labels: NDArray[np.int64]
     confidence: NDArray[np.float32] | None = None
+    tags: NDArray[np.int32] | None = None
     memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __len__(self) -> int:
@@ -101,6 +105,7 @@ class ActivationBatch:
                 self.predictions[part],
                 self.labels[part],
                 None if self.confidence is None else self.confidence[part],
+                None if self.tags is None else self.tags[part],
             )
 
     def finite(self) -> NDArray[np.bool_]:
@@ -123,6 +128,7 @@ class ActivationBatch:
             self.predictions[rows],
             self.labels[rows],
             None if self.confidence is None else self.confidence[rows],
+            None if self.tags is None else self.tags[rows],
         )
 
     @staticmethod
@@ -130,12 +136,14 @@ class ActivationBatch:
         """Join batches that carry the same layers, row after row."""
         names = batches[0].layers
         layers = {name: _joined([batch.layers[name] for batch in batches]) for name in names}
+        rows = [len(batch) for batch in batches]
         return ActivationBatch(
             layers,
             np.concatenate([batch.digests for batch in batches]),
             np.concatenate([batch.predictions for batch in batches]),
             np.concatenate([batch.labels for batch in batches]),
-            joined_confidence([batch.confidence for batch in batches], [len(b) for b in batches]),
+            joined_confidence([batch.confidence for batch in batches], rows),
+            joined_tags([batch.tags for batch in batches], rows),
         )
 
 

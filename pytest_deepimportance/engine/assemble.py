@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from pytest_deepimportance import __version__
+from pytest_deepimportance.data.tags import Tags
 from pytest_deepimportance.engine.chosen import left_out
 from pytest_deepimportance.engine.exclusions import exclusions
 from pytest_deepimportance.engine.rows import contradictions
 from pytest_deepimportance.engine.sessions import SessionState, TestState, vouches
+from pytest_deepimportance.engine.slices import too_many_values
 from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.engine.suites import TOTAL, evaluate
 from pytest_deepimportance.formatting import plural
@@ -80,7 +82,13 @@ def _suite(
         outcomes=[test.outcome for test in tests],
         passing=_blocks_of(passing, state, doubtful) if fewer else None,
         criteria=state.criteria.get(name),
+        marked=_marked(counted),
     )
+
+
+def _marked(tests: Sequence[TestState]) -> list[tuple[str, Tags]]:
+    """Return each block that a test with slices of its own claims, with these."""
+    return [(key, test.slice) for test in tests if test.slice for _, key in test.claims]
 
 
 def _blocks_of(
@@ -139,6 +147,8 @@ def _notes(
             f"{plural(unsure, 'input')} labelled as different classes in different passes: the "
             "highest class counts"
         )
+    everything = [block for by_worker in state.blocks.values() for block in by_worker.values()]
+    notes += too_many_values(everything, _marked(state.tests))
     left_out = [name for name in names if name not in gated]
     if left_out and gated:
         notes.append(f"TOTAL leaves out {', '.join(left_out)} (gate=False)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from pytest_deepimportance.engine.states import UNVISITED, BlockState
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.statistics.prefix_counts import PrefixCounts
-from pytest_deepimportance.statistics.rows import places_in
+from pytest_deepimportance.statistics.rows import places_in, unique_rows
+
+
+class Measured(NamedTuple):
+    """Distinct combinations of some rows, and the reference rows that show one of these."""
+
+    covered: int
+    exercised_rows: int
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,11 @@ class Combinations:
             counts=profile.counts[space.name].prefix(space.m),
             total=space.total(),
         )
+
+    def measure(self, rows: Any) -> Measured:
+        """Return what some of the rows cover."""
+        codes = unique_rows(self.codes[rows][self.visited[rows]])
+        return Measured(len(codes), self.counts.exercise(codes).rows)
 
     def occurrences(self, rows: Any) -> NDArray[np.int64]:
         """Return how many reference rows show the combination of each of `rows`, -1: none, (n,)."""

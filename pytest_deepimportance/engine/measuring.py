@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.labelling import label_newest
 from pytest_deepimportance.recording.recorder import Recorder
+from pytest_deepimportance.recording.slices import Columns, Slices
 from pytest_deepimportance.results import Report, RunInfo
 from pytest_deepimportance.settings import Settings, from_keywords
 
@@ -56,6 +57,18 @@ class Recording:
             RecordingError: N does not end on a pass boundary.
         """
         label_newest([self._block], labels)
+
+    def slice(self, **values: Any) -> AbstractContextManager[None]:
+        """Return a context whose passes belong to slices: `with recording.slice(weather="fog"):`.
+
+        Raises:
+            RecordingError: Nothing is named, or a value is neither text nor a number.
+        """
+        return self.sliced(Slices.of_all(values))
+
+    def sliced(self, slices: Slices) -> AbstractContextManager[None]:
+        """Return a context whose passes belong to `slices`."""
+        return self._recorder.sliced(slices)
 
     def report(self) -> Report:
         """Return the report of everything recorded so far."""
@@ -113,12 +126,15 @@ def record(
         recorder.detach()
 
 
-def measure(model: nn.Module, reference: Any, inputs: Any, **settings: Any) -> Report:
+def measure(
+    model: nn.Module, reference: Any, inputs: Any, *, slices: Any = None, **settings: Any
+) -> Report:
     """Measure how well `inputs` exercise what `model` learned from `reference`.
 
     Args:
         reference: As for `build_profile`.
         inputs: Test data in the same forms, all of it; labels, when there, give the accuracy.
+        slices: By name one value for each input: `{"weather": ["fog", "sun", ...]}`.
 
     Raises:
         IdcError: A subclass that says what is wrong and what to do.
@@ -127,12 +143,15 @@ def measure(model: nn.Module, reference: Any, inputs: Any, **settings: Any) -> R
     profile = build_profile(model, reference, **settings)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     data = _opened(inputs, chosen)
+    columns = Columns(slices)
     with record(model, profile, **settings) as recording, evaluating(model), no_grad():
         for call in data.batches(chosen.batch_size):
             moved = call.to(device)
-            model(*moved.args, **moved.kwargs)
+            with recording.sliced(columns.next(call.rows)):
+                model(*moved.args, **moved.kwargs)
             if call.labels is not None and bool((call.labels != UNKNOWN).any()):
                 recording.labels(call.labels.cpu().numpy())
+    columns.check_used_up()
     report = recording.report()
     if not report.total.rows:
         raise RecordingError(

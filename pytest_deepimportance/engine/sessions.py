@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_deepimportance.data.tags import Tags
 from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.results import RunInfo
 
@@ -22,6 +23,7 @@ class TestState:
         cause: Why it recorded nothing, or empty.
         uncounted: Passes of its own that do not count, because it was skipped after making them.
         reruns: Passes of its earlier attempts.
+        slice: What its marker says of every input that it uses.
     """
 
     nodeid: str
@@ -34,6 +36,7 @@ class TestState:
     cause: str
     uncounted: int = 0
     reruns: int = 0
+    slice: Tags = ()
 
     __test__ = False
 

@@ -15,6 +15,7 @@ from pytest_deepimportance.criteria.bits import CHUNK
 from pytest_deepimportance.criteria.idc import ImportanceDrivenCoverage
 from pytest_deepimportance.data.activations import ActivationBatch, joined_confidence
 from pytest_deepimportance.data.digests import among
+from pytest_deepimportance.data.tags import joined_tags, tags_from_wire, tags_to_wire
 from pytest_deepimportance.engine.chosen import measurable
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
@@ -43,6 +44,7 @@ class BlockState:
             None where it is known of none.
         codes: By name of a combination space of all classes, each counted row's combination, (N, M)
             uint8, UNVISITED where its pass did not visit the layer; empty without IDC.
+        tags: For each counted row the number of its tags (see `data.tags`), (N,) int32, or None.
         without_leaks: The criteria's states without the rows that are in the reference too; None
             where there is no such row.
     """
@@ -60,6 +62,7 @@ class BlockState:
     confidence: NDArray[np.float32] | None = None
     codes: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     without_leaks: Mapping[str, Any] | None = None
+    tags: NDArray[np.int32] | None = None
 
     def to_wire(self) -> dict[str, Any]:
         """Return builtins and bytes only."""
@@ -76,6 +79,7 @@ class BlockState:
             "scored": self.scored,
             "confidence": to_plain(self.confidence),
             "codes": to_plain(self.codes),
+            "tags": None if self.tags is None else tags_to_wire(self.tags),
             "without_leaks": None if self.without_leaks is None else dict(self.without_leaks),
         }
 
@@ -96,6 +100,7 @@ class BlockState:
             confidence=from_plain(data["confidence"]),
             codes=from_plain(data["codes"]),
             without_leaks=data["without_leaks"],
+            tags=None if data["tags"] is None else tags_from_wire(data["tags"]),
         )
 
     def same_inputs(self, other: BlockState) -> bool:
@@ -158,6 +163,7 @@ def measured(
         scored=scored,
         confidence=joined_confidence([b.confidence for b in batches], [len(b) for b in batches]),
         codes=_codes(batches, criteria.get("IDC")),
+        tags=joined_tags([b.tags for b in batches], [len(b) for b in batches]),
         without_leaks=None if reference is None else _without_leaks(batches, criteria, reference),
     )
 

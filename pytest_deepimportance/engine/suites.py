@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pytest_deepimportance.clustering.combinations import CombinationSpace
-from pytest_deepimportance.companions import Leaks, ThinIce
+from pytest_deepimportance.companions import Leaks
 from pytest_deepimportance.criteria.base import Criterion, naming
 from pytest_deepimportance.criteria.idc import ImportanceDrivenCoverage
 from pytest_deepimportance.data.activations import UNKNOWN
@@ -17,6 +17,7 @@ from pytest_deepimportance.engine.combinations import Combinations
 from pytest_deepimportance.engine.companions import companions
 from pytest_deepimportance.engine.rarity import thin_ice
 from pytest_deepimportance.engine.rows import DistinctInputs, distinct_inputs, evenness
+from pytest_deepimportance.engine.slices import Marked, slices
 from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.results import ClassShare, CriterionRow, Gap, SuiteResult
@@ -35,6 +36,7 @@ def evaluate(
     outcomes: Sequence[str],
     passing: Sequence[BlockState] | None = None,
     criteria: Sequence[str] | None = None,
+    marked: Marked = (),
 ) -> SuiteResult:
     """Measure a suite from the states of its blocks.
 
@@ -44,10 +46,12 @@ def evaluate(
         passing: Blocks of the tests that passed, when these are fewer: what is covered without them
             is then reported as covered only by failing tests.
         criteria: Names of those to show; None for all that are measured.
+        marked: Which blocks belong to slices that markers name.
     """
     inputs = distinct_inputs(states)
     merged = merged_criteria(states, profile, settings, criteria)
     rows = _rows(merged, profile, inputs)
+    combinations = Combinations.of(profile, states)
     if passing is not None:
         rows = _with_only_failing(rows, merged_criteria(passing, profile, settings, criteria))
     idc = merged.get("IDC")
@@ -71,8 +75,11 @@ def evaluate(
         only_failing_inputs=0 if passing is None else inputs.beyond(distinct_inputs(passing)),
         evenness=evenness(inputs.classes[0], _class_count(profile, inputs)),
         companions=companions(inputs, profile.sites.output_activation),
-        thin_ice=_thin_ice(profile, states, inputs),
+        thin_ice=None
+        if combinations is None
+        else thin_ice(inputs, combinations.occurrences(inputs.chosen)),
         leaks=_leaks(profile, settings, states, inputs, criteria),
+        slices=slices(states, marked, inputs, combinations),
     )
 
 
@@ -194,15 +201,6 @@ def _headline_spaces(profile: Profile) -> list[CombinationSpace]:
     """Return the spaces the headline is made of: all classes together, else each class."""
     whole = [space for space in profile.spaces if space.class_index is None]
     return whole or list(profile.spaces)
-
-
-def _thin_ice(
-    profile: Profile, states: Sequence[BlockState], inputs: DistinctInputs
-) -> ThinIce | None:
-    combinations = Combinations.of(profile, states)
-    if combinations is None:
-        return None
-    return thin_ice(inputs, combinations.occurrences(inputs.chosen))
 
 
 def _class_count(profile: Profile, inputs: DistinctInputs) -> int:

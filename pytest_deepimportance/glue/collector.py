@@ -109,6 +109,7 @@ class Collector:
             cause=entry["cause"],
             uncounted=entry["uncounted"],
             reruns=traffic.reruns[nodeid],
+            slice=tuple((name, value) for name, value in payload["slice"]),
         )
 
     def finish(self, run: RunInfo, profiles: Mapping[str, Profile]) -> list[Report]:

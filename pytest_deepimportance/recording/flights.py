@@ -25,6 +25,7 @@ from pytest_deepimportance.recording.gradients import GradientWatch, tensors_in
 from pytest_deepimportance.recording.neurons import padding_mask, reduce_to_neurons
 from pytest_deepimportance.recording.recorded import RecordedPass
 from pytest_deepimportance.recording.slab import Slab
+from pytest_deepimportance.recording.slices import NO_SLICES, Slices
 
 _LABEL_NAMES = ("labels", "label")
 
@@ -57,15 +58,17 @@ class Flight:
 
     Attributes:
         block: The block that was current when the call began.
+        slices: The slices that were current then.
         exclusion: Counter and cause when the pass is not to be recorded, else None.
         failure: Why the pass could not be measured, else None.
         collecting: Whether sites visited now belong to it.
         apart: Counters of passes measured by a second forward that this one belongs to.
     """
 
-    def __init__(self, owner: Owner, block: Block | None) -> None:
+    def __init__(self, owner: Owner, block: Block | None, slices: Slices = NO_SLICES) -> None:
         self.owner = owner
         self.block = block
+        self.slices = slices
         self.depth = 1
         self.abandoned = False
         self.exclusion: tuple[str, str | None] | None = None
@@ -85,6 +88,11 @@ class Flight:
         self._confidence: Tensor | None = None
         self._scored = 0
         self._output_taken = False
+
+    @property
+    def sliced(self) -> bool:
+        """Whether each of its rows has its own value of every slice that is given row by row."""
+        return self.slices.fits(self._rows)
 
     @property
     def raised(self) -> bool:
@@ -163,6 +171,7 @@ class Flight:
             gradient,
             self._scored,
             sure,
+            self.slices.of_rows(self._rows),
         )
 
 

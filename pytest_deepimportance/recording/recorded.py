@@ -25,6 +25,7 @@ class RecordedPass:
         classes: Classes the model scored, 0 when not known.
         confidence: How sure each prediction is, (N, 3) on any device, or None; read back when asked
             for, like `predicted`.
+        tags: For each row the number of its tags, (N,), or None.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class RecordedPass:
         gradient: GradientWatch | None = None,
         classes: int = 0,
         confidence: Tensor | None = None,
+        tags: NDArray[np.int32] | None = None,
     ) -> None:
         self.order = -1
         self.classes = classes
@@ -45,6 +47,7 @@ class RecordedPass:
         self._digests = digests
         self._predicted = predicted
         self._confidence = confidence
+        self._tags = tags
         self._labels = np.full(len(digests), UNKNOWN, np.int64) if labels is None else labels
         self._batch: ActivationBatch | None = None
 
@@ -61,7 +64,7 @@ class RecordedPass:
             sure = None if self._confidence is None else self._confidence.cpu().numpy()
             self._predicted = self._confidence = None
             self._batch = ActivationBatch(
-                self._layers, self._digests, predictions, self._labels, sure
+                self._layers, self._digests, predictions, self._labels, sure, self._tags
             )
         return self._batch
 

@@ -58,6 +58,7 @@ def payload(
         "suite": (suite or Suite()).to_wire(),
         "outcome": "passed",
         "reached_call": True,
+        "slice": [],
         "marked": [5, 1],
         "own": profile.fingerprint,
         "profiles": {profile.fingerprint: entry},
