@@ -115,7 +115,14 @@ class ProfileInfo:
 
 @dataclass(frozen=True)
 class Exclusions:
-    """Forward passes that were seen but not counted, and why."""
+    """Forward passes that were seen but not counted, and why.
+
+    Attributes:
+        raised_passes: Their forward raised an exception.
+        skipped_passes: Of tests that were skipped after they had made them.
+        rerun_passes: Of earlier attempts of tests that were run again.
+        unvouched_passes: Of tests that did not pass, with `idc_count = passed`.
+    """
 
     attack_passes: int = 0
     paused_passes: int = 0
@@ -126,6 +133,10 @@ class Exclusions:
     non_finite_rows: int = 0
     partial_model_calls: int = 0
     dropped_passes: int = 0
+    raised_passes: int = 0
+    skipped_passes: int = 0
+    rerun_passes: int = 0
+    unvouched_passes: int = 0
     details: tuple[str, ...] = ()
 
     @property

@@ -6,12 +6,12 @@ No torch here, and no arithmetic beyond ratios of stored integers: numbers are m
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any, cast
 
+from pytest_deepimportance.companions import Companions, Leaks, SliceRow, ThinIce
+from pytest_deepimportance.measurements import CriterionRow as CriterionRow
 from pytest_deepimportance.plaindata import rebuild
 from pytest_deepimportance.provenance import Exclusions as Exclusions
 from pytest_deepimportance.provenance import ModelInfo, ProfileInfo, ReferenceInfo
@@ -47,83 +47,6 @@ class ClassShare:
 
 
 @dataclass(frozen=True)
-class CriterionRow:
-    """One measured number.
-
-    Attributes:
-        criterion: Registry name, "IDC".
-        unit: "ratio", "count" or "float".
-        covered: Covered items; a number that is no integer for unit "float" only.
-        total: All items; exact. 0 for counts and floats, which have no total.
-        layer: Layer name, or None for the pooled row of several layers and for scope "global".
-        class_name: Class of a per-class row, else None.
-        inputs: Distinct inputs that this row was measured on.
-        judged: Whether the number says anything; False for one that is not finite too, which then
-            is 0 and stands as text under the detail `not_finite`.
-        details: Criterion-specific numbers (see docs/json-report.md).
-    """
-
-    criterion: str
-    unit: str
-    covered: int | float
-    total: int = 0
-    layer: str | None = None
-    class_name: str | None = None
-    class_index: int | None = None
-    inputs: int = 0
-    judged: bool = True
-    reach: int | None = None
-    covered_reached: int | None = None
-    exercised_rows: int | None = None
-    reference_rows: int | None = None
-    random: RandomSuite | None = None
-    only_failing: int = 0
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Keep NaN and infinity out: nobody who reads a row has to think of them."""
-        if isinstance(self.covered, float) and not math.isfinite(self.covered):
-            details = {**self.details, "not_finite": str(self.covered)}
-            for name, value in (("covered", 0.0), ("judged", False), ("details", details)):
-                object.__setattr__(self, name, value)
-
-    @property
-    def key(self) -> str:
-        """Name as thresholds spell it: `IDC`, `IDC@fc2`, `IDC:7`, `IDC@fc2:7`."""
-        layer = f"@{self.layer}" if self.layer is not None else ""
-        label = f":{self.class_name}" if self.class_name is not None else ""
-        return f"{self.criterion}{layer}{label}"
-
-    @property
-    def value(self) -> float:
-        """Covered divided by total (0 for an empty total); the count itself for counts."""
-        if self.unit != "ratio":
-            return float(self.covered)
-        return self.covered / self.total if self.total else 0.0
-
-    @property
-    def fraction(self) -> Fraction:
-        """The exact value that thresholds are compared with."""
-        if self.unit != "ratio":
-            return Fraction(self.covered)
-        return Fraction(Fraction(self.covered), self.total) if self.total else Fraction(0)
-
-    @property
-    def share(self) -> float | None:
-        """Share of the reference rows whose combination the suite exercises."""
-        if self.exercised_rows is None or not self.reference_rows:
-            return None
-        return self.exercised_rows / self.reference_rows
-
-    @property
-    def of_reached(self) -> float | None:
-        """Covered among reached divided by reached."""
-        if self.covered_reached is None or not self.reach:
-            return None
-        return self.covered_reached / self.reach
-
-
-@dataclass(frozen=True)
 class Gap:
     """Reference inputs that behave in a way no test exercises."""
 
@@ -147,6 +70,13 @@ class SuiteResult:
         classes: Per-class shares and class balance.
         evenness: Pielou evenness of the suite's classes (by label, else prediction), or None.
         ladder: The same suite for every m.
+        companions: How sure and varied its predictions are; None where no class is predicted.
+        thin_ice: Its errors by rarity; None without labels, or without IDC over all classes.
+        failed_tests, xfailed_tests, skipped_tests: Marked tests that failed, that failed as their
+            `xfail` says, and that were skipped; the others passed.
+        only_failing_inputs: Distinct inputs that only tests of the first two kinds made.
+        leaks: Its inputs that are in the reference too; None where the profile cannot tell.
+        slices: Its slices by the tags of tests and rows, and the pairs of these that occur.
     """
 
     name: str
@@ -161,7 +91,14 @@ class SuiteResult:
     gaps: tuple[Gap, ...] = ()
     ladder: tuple[LadderStep, ...] = ()
     failed_tests: int = 0
+    xfailed_tests: int = 0
+    skipped_tests: int = 0
+    only_failing_inputs: int = 0
     evenness: float | None = None
+    companions: Companions | None = None
+    thin_ice: ThinIce | None = None
+    leaks: Leaks | None = None
+    slices: tuple[SliceRow, ...] = ()
 
     def __post_init__(self) -> None:
         """Let the rows answer for a misspelt key."""

@@ -194,8 +194,9 @@ class Settings(CriterionSettings):
         metavar="SIZE", native=(str, int),
     )  # fmt: skip
     count: str = setting(
-        "all", choice("all", "passed"), "Which tests count for coverage", metavar="WHICH"
-    )
+        "all", choice("all", "passed"), "Which tests count for coverage: all, or those that passed "
+        "(a test that fails as its xfail says has not)", metavar="WHICH",
+    )  # fmt: skip
     partial: str = setting(
         "fail", choice("fail", "warn"), "When marked tests were deselected: let the gate fail the "
         "run, or only warn", metavar="HOW",

@@ -14,7 +14,7 @@ from pytest_deepimportance.settings import TABLE, Settings, from_keywords
 
 TEXT: dict[str, str] = {
     "model": "app.model:build", "factory": "app.model:build", "weights": "none",
-    "allow_pickle": "true", "reference": "app.data:train", "reference_samples": "500",
+    "allow_pickle": "true", "reference": "app.data:train", "reference_samples": "500", "null": "part=0.5", "random_orders": "20",
     "reference_id": "mine", "transform": "app.data:norm", "data_root": "app.data:root",
     "download": "true", "profile": "app:x", "no_samples": "true", "m": "4", "k": "3",
     "k_range": "2,5", "layer": "fc1", "scope": "all", "normalize": "none", "classes": "each",

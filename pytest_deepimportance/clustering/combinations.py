@@ -100,13 +100,22 @@ class CombinationSpace:
         return result
 
     def encode(self, batch: ActivationBatch) -> NDArray[np.uint8]:
-        """Return the cluster of each important neuron for each row, (N, M).
+        """Return the cluster of each important neuron for each row, (N, M); kept with the batch.
 
         Raises:
             LayerError: The batch lacks a layer or one of its neurons.
             IdcError: A needed value is NaN or infinite.
         """
-        return self.codes(self.values(batch))
+        kept = batch.memo.get(("codes", self.name))
+        if kept is not None and kept[0] is self.clusterings:
+            found: NDArray[np.uint8] = kept[1]
+            return found
+        return self.keep_codes(batch, self.codes(self.values(batch)))
+
+    def keep_codes(self, batch: ActivationBatch, codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Keep the codes of a batch for `encode`, and return them."""
+        batch.memo["codes", self.name] = (self.clusterings, codes)
+        return codes
 
     def codes(self, values: NDArray[np.float64]) -> NDArray[np.uint8]:
         """Return the clusters of `values`, (N, M): `Clustering.assign` for all columns at once."""

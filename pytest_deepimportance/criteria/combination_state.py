@@ -74,7 +74,8 @@ class CombinationState:
             self.unvisited.update(batch.digests.tolist())
             return
         values = self.space.values(batch)
-        self._add(unique_combinations(self.space.codes(values), self.space.ks)[0])
+        codes = self.space.keep_codes(batch, self.space.codes(values))
+        self._add(unique_combinations(codes, self.space.ks)[0])
         depth = self.space.boundary_depth(values)
         near = np.flatnonzero(depth)
         self._add_near(zip(batch.digests[near].tolist(), depth[near].tolist(), strict=True))

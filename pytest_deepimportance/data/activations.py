@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pytest_deepimportance.data.tags import joined_tags
+
 UNKNOWN = -1
 """Label or prediction of a row that has none."""
 
@@ -69,6 +71,9 @@ class ActivationBatch:
         digests: 64-bit content hash of each input row, (N,) uint64; equal inputs, equal digests.
         predictions: Predicted class of each row, (N,) int64, UNKNOWN where the output is no score.
         labels: True class of each row, (N,) int64, UNKNOWN where not given.
+        confidence: How sure the model is of each row (see `data.confidence`), (N, 3) float32, NaN
+            where not known; None where it is known of none.
+        tags: For each row the number of its tags (see `data.tags`), (N,) int32; None without any.
         memo: What was derived from these rows and is asked for again (by another criterion).
     """
 
@@ -76,6 +81,8 @@ class ActivationBatch:
     digests: NDArray[np.uint64]
     predictions: NDArray[np.int64]
     labels: NDArray[np.int64]
+    confidence: NDArray[np.float32] | None = None
+    tags: NDArray[np.int32] | None = None
     memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __len__(self) -> int:
@@ -97,6 +104,8 @@ class ActivationBatch:
                 self.digests[part],
                 self.predictions[part],
                 self.labels[part],
+                None if self.confidence is None else self.confidence[part],
+                None if self.tags is None else self.tags[part],
             )
 
     def finite(self) -> NDArray[np.bool_]:
@@ -114,7 +123,12 @@ class ActivationBatch:
             for name, layer in self.layers.items()
         }
         return ActivationBatch(
-            layers, self.digests[rows], self.predictions[rows], self.labels[rows]
+            layers,
+            self.digests[rows],
+            self.predictions[rows],
+            self.labels[rows],
+            None if self.confidence is None else self.confidence[rows],
+            None if self.tags is None else self.tags[rows],
         )
 
     @staticmethod
@@ -122,12 +136,30 @@ class ActivationBatch:
         """Join batches that carry the same layers, row after row."""
         names = batches[0].layers
         layers = {name: _joined([batch.layers[name] for batch in batches]) for name in names}
+        rows = [len(batch) for batch in batches]
         return ActivationBatch(
             layers,
             np.concatenate([batch.digests for batch in batches]),
             np.concatenate([batch.predictions for batch in batches]),
             np.concatenate([batch.labels for batch in batches]),
+            joined_confidence([batch.confidence for batch in batches], rows),
+            joined_tags([batch.tags for batch in batches], rows),
         )
+
+
+def joined_confidence(
+    parts: Sequence[NDArray[np.float32] | None], rows: Sequence[int]
+) -> NDArray[np.float32] | None:
+    """Join confidences of parts with so many `rows`, NaN where a part has none, (N, 3)."""
+    if all(part is None for part in parts):
+        return None
+    unknown = np.float32(np.nan)
+    return np.concatenate(
+        [
+            np.full((number, 3), unknown) if part is None else part
+            for part, number in zip(parts, rows, strict=True)
+        ]
+    )
 
 
 def as_array(values: Tensor) -> NDArray[np.floating]:

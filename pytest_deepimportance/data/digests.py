@@ -52,6 +52,14 @@ def row_digests(call: ModelCall) -> NDArray[np.uint64]:
     return total.view(np.uint64)
 
 
+def among(digests: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Return whether each digest is one of `known`, which are in ascending order, (N,)."""
+    if not len(known):
+        return np.zeros(len(digests), dtype=bool)
+    places = np.searchsorted(known, digests)
+    return np.asarray(known[np.minimum(places, len(known) - 1)] == digests)
+
+
 def _arguments(call: ModelCall) -> Iterator[tuple[str, Tensor | list[Tensor]]]:
     named = [(str(i), value) for i, value in enumerate(call.args)]
     named += sorted(call.kwargs.items())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.data.activations import UNKNOWN
-from pytest_deepimportance.engine.assemble import SessionState, TestState, assemble
+from pytest_deepimportance.engine.assemble import assemble
 from pytest_deepimportance.engine.given import (
     Layers,
     as_batch,
@@ -22,6 +22,7 @@ from pytest_deepimportance.engine.given import (
     row_count,
     strangers,
 )
+from pytest_deepimportance.engine.sessions import SessionState, TestState
 from pytest_deepimportance.engine.states import measured, new_criteria
 from pytest_deepimportance.errors import ReferenceDataError, SettingsError
 from pytest_deepimportance.formatting import plural

@@ -6,72 +6,27 @@ import dataclasses
 import datetime
 import os
 import platform
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from pytest_deepimportance import __version__
+from pytest_deepimportance.data.tags import Tags
 from pytest_deepimportance.engine.chosen import left_out
+from pytest_deepimportance.engine.exclusions import exclusions
 from pytest_deepimportance.engine.rows import contradictions
+from pytest_deepimportance.engine.sessions import SessionState, TestState, vouches
+from pytest_deepimportance.engine.slices import too_many_values
 from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.engine.suites import TOTAL, evaluate
 from pytest_deepimportance.formatting import plural
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.results import (
-    Exclusions,
     Report,
-    RunInfo,
     SettingRow,
     SuiteResult,
     TestRow,
 )
 from pytest_deepimportance.settings import TABLE, Settings
-
-
-@dataclass(frozen=True)
-class TestState:
-    """One marked test as its report told it.
-
-    Attributes:
-        outcome: "passed", "failed", "xfailed" or "skipped".
-        counts: Whether its passes count (it reached its call phase and was not skipped).
-        claims: (slot, block key) of every block it may count; a slot is one set-up of a fixture in
-            one process.
-        cause: Why it recorded nothing, or empty.
-    """
-
-    nodeid: str
-    suite: str
-    outcome: str
-    counts: bool
-    claims: tuple[tuple[str, str], ...]
-    passes: int
-    inputs: int
-    cause: str
-
-    __test__ = False
-
-
-@dataclass(frozen=True)
-class SessionState:
-    """Everything a session recorded for one profile.
-
-    Attributes:
-        blocks: By key, then by slot.
-        totals: Exclusion counters, one mapping per worker.
-        ungated: Suites left out of the total (gate=False).
-        criteria: Criteria to show for a suite, where its marker names them.
-    """
-
-    tests: tuple[TestState, ...]
-    blocks: Mapping[str, Mapping[str, BlockState]]
-    totals: tuple[Mapping[str, Any], ...] = ()
-    unmarked_tests: int = 0
-    ungated: frozenset[str] = frozenset()
-    criteria: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    run: RunInfo = field(default_factory=RunInfo)
-    notes: tuple[str, ...] = ()
 
 
 def assemble(profile: Profile, settings: Settings, state: SessionState) -> Report:
@@ -95,7 +50,7 @@ def assemble(profile: Profile, settings: Settings, state: SessionState) -> Repor
         suites=suites,
         total=total,
         tests=tuple(_test_row(test) for test in state.tests),
-        exclusions=_exclusions(state),
+        exclusions=exclusions(state, settings),
         run=state.run,
         settings=tuple(
             SettingRow(name, _text(getattr(settings, name)), settings.origins.get(name, "default"))
@@ -115,19 +70,25 @@ def _suite(
     doubtful: set[str],
 ) -> SuiteResult:
     tests = [test for test in state.tests if test.suite in members]
-    passing = [test for test in tests if test.outcome != "failed"]
+    passing = [test for test in tests if vouches(test)]
     counted = passing if settings.count == "passed" else tests
+    fewer = any(test.counts for test in counted if not vouches(test))
     states = _blocks_of(counted, state, doubtful)
     return evaluate(
         name,
         states,
         profile,
         settings,
-        tests=len(tests),
-        failed_tests=len(tests) - len(passing),
-        passing=_blocks_of(passing, state, doubtful) if len(passing) < len(counted) else None,
+        outcomes=[test.outcome for test in tests],
+        passing=_blocks_of(passing, state, doubtful) if fewer else None,
         criteria=state.criteria.get(name),
+        marked=_marked(counted),
     )
+
+
+def _marked(tests: Sequence[TestState]) -> list[tuple[str, Tags]]:
+    """Return each block that a test with slices of its own claims, with these."""
+    return [(key, test.slice) for test in tests if test.slice for _, key in test.claims]
 
 
 def _blocks_of(
@@ -164,50 +125,6 @@ def _test_row(test: TestState) -> TestRow:
     return TestRow(test.nodeid, test.suite, test.outcome, test.passes, test.inputs, test.cause)
 
 
-def _exclusions(state: SessionState) -> Exclusions:
-    summed: Counter[str] = Counter()
-    details: dict[str, None] = {}
-    for totals in state.totals:
-        for name, value in totals.items():
-            if name == "details":
-                details.update(dict.fromkeys(value))
-            else:
-                summed[name] += value
-    non_finite = _non_finite(state)
-    claimed = {key for test in state.tests if test.counts for _, key in test.claims}
-    unclaimed = sum(
-        block.passes
-        for key, by_worker in state.blocks.items()
-        if key not in claimed
-        for block in by_worker.values()
-    )
-    return Exclusions(
-        attack_passes=summed["attack_passes"],
-        paused_passes=summed["paused_passes"],
-        unmarked_passes=summed["unmarked_passes"],
-        unmarked_tests=state.unmarked_tests,
-        unclaimed_passes=summed["unclaimed_passes"] + unclaimed,
-        other_weights_passes=summed["other_weights_passes"],
-        non_finite_rows=sum(count for _, _, count in non_finite),
-        partial_model_calls=summed["partial_model_calls"],
-        dropped_passes=summed["dropped_passes"],
-        details=(
-            *sorted(details),
-            *(f"{count} rows with NaN or infinity in {layer}: {key}"
-              for key, layer, count in non_finite),
-        ),
-    )  # fmt: skip
-
-
-def _non_finite(state: SessionState) -> list[tuple[str, str, int]]:
-    """Return (block key, layer, rows) for every block with rows that are not finite."""
-    return [
-        (key, layer, count)
-        for key, by_worker in sorted(state.blocks.items())
-        for layer, count in sorted(next(iter(by_worker.values())).non_finite.items())
-    ]
-
-
 def _notes(
     state: SessionState, doubtful: set[str], gated: Sequence[str], names: Sequence[str]
 ) -> list[str]:
@@ -230,6 +147,8 @@ def _notes(
             f"{plural(unsure, 'input')} labelled as different classes in different passes: the "
             "highest class counts"
         )
+    everything = [block for by_worker in state.blocks.values() for block in by_worker.values()]
+    notes += too_many_values(everything, _marked(state.tests))
     left_out = [name for name in names if name not in gated]
     if left_out and gated:
         notes.append(f"TOTAL leaves out {', '.join(left_out)} (gate=False)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,19 +11,22 @@ import torch
 from torch import nn, no_grad
 
 from pytest_deepimportance.data.activations import UNKNOWN
-from pytest_deepimportance.engine.assemble import SessionState, TestState, assemble
+from pytest_deepimportance.engine.assemble import assemble
 from pytest_deepimportance.engine.chosen import asked_for
 from pytest_deepimportance.engine.item_matrix import ItemMatrix, matrix_of
 from pytest_deepimportance.engine.opening import eager, recorder_for
 from pytest_deepimportance.engine.passes import opened, recorded_batches
 from pytest_deepimportance.engine.profiles import build_profile, check_model
+from pytest_deepimportance.engine.sessions import SessionState, TestState
 from pytest_deepimportance.engine.states import new_criteria, state_of
 from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.models.restore import evaluating
 from pytest_deepimportance.profile.model import Profile
-from pytest_deepimportance.recording.blocks import Block, label_newest
+from pytest_deepimportance.recording.blocks import Block
+from pytest_deepimportance.recording.labelling import label_newest
 from pytest_deepimportance.recording.recorder import Recorder
+from pytest_deepimportance.recording.slices import Columns, Slices
 from pytest_deepimportance.results import Report, RunInfo
 from pytest_deepimportance.settings import Settings, from_keywords
 
@@ -51,9 +54,22 @@ class Recording:
         """
         label_newest([self._block], labels)
 
+    def slice(self, **values: Any) -> AbstractContextManager[None]:
+        """Return a context whose passes belong to slices: `with recording.slice(weather="fog"):`.
+
+        Raises:
+            RecordingError: Nothing is named, or a value is neither text nor a number.
+        """
+        return self.sliced(Slices.of_all(values))
+
+    def sliced(self, slices: Slices) -> AbstractContextManager[None]:
+        """Return a context whose passes belong to `slices`."""
+        return self._recorder.sliced(slices)
+
     def report(self) -> Report:
         """Return the report of everything recorded so far."""
-        state = state_of(self._block, new_criteria(self.profile, self._settings))
+        criteria = new_criteria(self.profile, self._settings)
+        state = state_of(self._block, criteria, self.profile.digests)
         cause = "" if len(state.digests) else self._recorder.cause_of_nothing(self._block)
         test = TestState(
             nodeid=_NAME,
@@ -107,7 +123,13 @@ def record(
 
 
 def measure(
-    model: nn.Module, reference: Any, inputs: Any, *, null_data: Any = None, **settings: Any
+    model: nn.Module,
+    reference: Any,
+    inputs: Any,
+    *,
+    null_data: Any = None,
+    slices: Any = None,
+    **settings: Any,
 ) -> Report:
     """Measure how well `inputs` exercise what `model` learned from `reference`.
 
@@ -115,6 +137,7 @@ def measure(
         reference: As for `build_profile`.
         inputs: Test data in the same forms, all of it; labels, when there, give the accuracy.
         null_data: As for `build_profile`.
+        slices: By name one value for each input: `{"weather": ["fog", "sun", ...]}`.
 
     Raises:
         IdcError: A subclass that says what is wrong and what to do.
@@ -123,12 +146,15 @@ def measure(
     profile = build_profile(model, reference, null_data=null_data, **settings)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     data = opened(inputs, chosen)
+    columns = Columns(slices)
     with record(model, profile, **settings) as recording, evaluating(model), no_grad():
         for call in data.batches(chosen.batch_size):
             moved = call.to(device)
-            model(*moved.args, **moved.kwargs)
+            with recording.sliced(columns.next(call.rows)):
+                model(*moved.args, **moved.kwargs)
             if call.labels is not None and bool((call.labels != UNKNOWN).any()):
                 recording.labels(call.labels.cpu().numpy())
+    columns.check_used_up()
     report = recording.report()
     if not report.total.rows:
         raise RecordingError(

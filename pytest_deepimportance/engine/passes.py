@@ -15,7 +15,8 @@ from pytest_deepimportance.engine.opening import as_reference, recorder_for
 from pytest_deepimportance.errors import RecordingError, ReferenceDataError
 from pytest_deepimportance.models.restore import evaluating
 from pytest_deepimportance.profile.model import Profile
-from pytest_deepimportance.recording.blocks import Block, label_newest
+from pytest_deepimportance.recording.blocks import Block
+from pytest_deepimportance.recording.labelling import label_newest
 from pytest_deepimportance.settings import Settings
 
 _GROUP = 1024

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_deepimportance.data.activations import UNKNOWN
+from pytest_deepimportance.data.activations import UNKNOWN, joined_confidence
+from pytest_deepimportance.data.digests import among
 from pytest_deepimportance.engine.states import BlockState
 
 
@@ -22,12 +23,18 @@ class DistinctInputs:
         labels: True class where any block knew it, else UNKNOWN, (N,).
         predictions: Predicted class, (N,).
         rows: Recorded rows before repeats were removed.
+        chosen: Which of these rows stands for each input, (N,).
+        confidence: How sure the model is, NaN where not known, (N, 3).
+        scored: Classes the model scores, 0 when not known.
     """
 
     digests: NDArray[np.uint64]
     labels: NDArray[np.int64]
     predictions: NDArray[np.int64]
     rows: int
+    chosen: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+    scored: int = 0
 
     def __len__(self) -> int:
         return len(self.digests)
@@ -41,6 +48,22 @@ class DistinctInputs:
     def correct(self) -> int:
         """Number of labelled inputs predicted right."""
         return int(((self.labels != UNKNOWN) & (self.labels == self.predictions)).sum())
+
+    def select(self, which: NDArray[np.bool_]) -> DistinctInputs:
+        """Return some of the inputs, chosen by a mask (N,); `rows` is their number then."""
+        return DistinctInputs(
+            digests=self.digests[which],
+            labels=self.labels[which],
+            predictions=self.predictions[which],
+            rows=int(which.sum()),
+            chosen=self.chosen[which],
+            confidence=self.confidence[which],
+            scored=self.scored,
+        )
+
+    def beyond(self, others: DistinctInputs) -> int:
+        """Return the number of inputs that are not among `others`."""
+        return int((~among(self.digests, others.digests)).sum())
 
     def of_class(self, index: int) -> int:
         """Return the number of inputs whose true class is `index`."""
@@ -58,7 +81,8 @@ def distinct_inputs(states: Sequence[BlockState]) -> DistinctInputs:
     """Join the rows of `states` and keep each input once."""
     if not states:
         nothing = np.empty(0, dtype=np.int64)
-        return DistinctInputs(nothing.astype(np.uint64), nothing, nothing, 0)
+        digests = nothing.astype(np.uint64)
+        return DistinctInputs(digests, nothing, nothing, 0, nothing, _unknown_confidence(0))
     digests = np.concatenate([state.digests for state in states])
     labels = np.concatenate([state.labels for state in states])
     predictions = np.concatenate([state.predictions for state in states])
@@ -66,7 +90,20 @@ def distinct_inputs(states: Sequence[BlockState]) -> DistinctInputs:
     order = np.lexsort((-labels, digests))
     unique, first = np.unique(digests[order], return_index=True)
     chosen = order[first]
-    return DistinctInputs(unique, labels[chosen], predictions[chosen], len(digests))
+    sure = joined_confidence([s.confidence for s in states], [len(s.digests) for s in states])
+    return DistinctInputs(
+        digests=unique,
+        labels=labels[chosen],
+        predictions=predictions[chosen],
+        rows=len(digests),
+        chosen=chosen,
+        confidence=_unknown_confidence(len(unique)) if sure is None else sure[chosen],
+        scored=max(state.scored for state in states),
+    )
+
+
+def _unknown_confidence(rows: int) -> NDArray[np.float32]:
+    return np.full((rows, 3), np.nan, dtype=np.float32)
 
 
 def contradictions(states: Sequence[BlockState]) -> int:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_deepimportance.criteria.base import Criterion, create, naming
+from pytest_deepimportance.clustering.combinations import CombinationSpace
+from pytest_deepimportance.criteria.base import Criterion, create, from_plain, naming, to_plain
 from pytest_deepimportance.criteria.bits import CHUNK
-from pytest_deepimportance.data.activations import ActivationBatch
+from pytest_deepimportance.criteria.idc import ImportanceDrivenCoverage
+from pytest_deepimportance.data.activations import ActivationBatch, joined_confidence
+from pytest_deepimportance.data.digests import among
+from pytest_deepimportance.data.tags import joined_tags, tags_from_wire, tags_to_wire
 from pytest_deepimportance.engine.chosen import measurable
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
@@ -19,6 +23,9 @@ from pytest_deepimportance.settings import Settings
 
 _CHUNK_VALUES = 1 << 22
 """Activations of a chunk at most; copies of them live until the chunk is done."""
+
+UNVISITED = np.uint8(255)
+"""In place of every cluster of a row without a combination."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,14 @@ class BlockState:
         criteria: Exported state of each criterion, builtins and bytes only.
         non_finite: Rows left out, by layer name.
         train_mode_passes: Passes of a model in training mode, measured in evaluation mode.
+        scored: Classes the model scores, 0 when not known.
+        confidence: How sure the model is of each counted row, (N, 3) float32, NaN where not known;
+            None where it is known of none.
+        codes: By name of a combination space of all classes, each counted row's combination, (N, M)
+            uint8, UNVISITED where its pass did not visit the layer; empty without IDC.
+        tags: For each counted row the number of its tags (see `data.tags`), (N,) int32, or None.
+        without_leaks: The criteria's states without the rows that are in the reference too; None
+            where there is no such row.
     """
 
     key: str
@@ -43,6 +58,11 @@ class BlockState:
     criteria: Mapping[str, Any]
     non_finite: Mapping[str, int]
     train_mode_passes: int = 0
+    scored: int = 0
+    confidence: NDArray[np.float32] | None = None
+    codes: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    without_leaks: Mapping[str, Any] | None = None
+    tags: NDArray[np.int32] | None = None
 
     def to_wire(self) -> dict[str, Any]:
         """Return builtins and bytes only."""
@@ -56,6 +76,11 @@ class BlockState:
             "criteria": dict(self.criteria),
             "non_finite": dict(self.non_finite),
             "train_mode_passes": self.train_mode_passes,
+            "scored": self.scored,
+            "confidence": to_plain(self.confidence),
+            "codes": to_plain(self.codes),
+            "tags": None if self.tags is None else tags_to_wire(self.tags),
+            "without_leaks": None if self.without_leaks is None else dict(self.without_leaks),
         }
 
     @classmethod
@@ -71,6 +96,11 @@ class BlockState:
             criteria=data["criteria"],
             non_finite=data["non_finite"],
             train_mode_passes=data["train_mode_passes"],
+            scored=data["scored"],
+            confidence=from_plain(data["confidence"]),
+            codes=from_plain(data["codes"]),
+            without_leaks=data["without_leaks"],
+            tags=None if data["tags"] is None else tags_from_wire(data["tags"]),
         )
 
     def same_inputs(self, other: BlockState) -> bool:
@@ -84,20 +114,25 @@ def new_criteria(profile: Profile, settings: Settings) -> dict[str, Criterion]:
     return {name: create(name, provided, settings) for name in measurable(profile, settings)}
 
 
-def state_of(block: Block, criteria: Mapping[str, Criterion]) -> BlockState:
+def state_of(
+    block: Block, criteria: Mapping[str, Criterion], reference: NDArray[np.uint64] | None = None
+) -> BlockState:
     """Measure what a block recorded.
 
     Args:
         criteria: By name; they stay as they are (`fresh` ones are made of them).
+        reference: Digests of the reference inputs, ascending; None where they are not known.
     """
     return measured(
         block.key,
         block.kind,
         block.batches(),
         criteria,
+        reference=reference,
         passes=block.counted_passes,
         non_finite=block.non_finite,
         train_mode_passes=block.train_mode_passes,
+        scored=block.scored,
     )
 
 
@@ -107,11 +142,52 @@ def measured(
     batches: Sequence[ActivationBatch],
     criteria: Mapping[str, Criterion],
     *,
+    reference: NDArray[np.uint64] | None = None,
     passes: int = 1,
     non_finite: Mapping[str, int],
     train_mode_passes: int = 0,
+    scored: int = 0,
 ) -> BlockState:
-    """Measure batches of finite rows as one block; see `BlockState`."""
+    """Measure batches of finite rows as one block; see `BlockState` and `state_of`."""
+    states = _exported(batches, criteria)
+    return BlockState(
+        key=key,
+        kind=kind,
+        passes=passes,
+        digests=_joined([batch.digests for batch in batches], np.dtype(np.uint64)),
+        labels=_joined([batch.labels for batch in batches], np.dtype(np.int64)),
+        predictions=_joined([batch.predictions for batch in batches], np.dtype(np.int64)),
+        criteria=states,
+        non_finite={layer: rows for layer, rows in non_finite.items() if rows},
+        train_mode_passes=train_mode_passes,
+        scored=scored,
+        confidence=joined_confidence([b.confidence for b in batches], [len(b) for b in batches]),
+        codes=_codes(batches, criteria.get("IDC")),
+        tags=joined_tags([b.tags for b in batches], [len(b) for b in batches]),
+        without_leaks=None if reference is None else _without_leaks(batches, criteria, reference),
+    )
+
+
+def _without_leaks(
+    batches: Sequence[ActivationBatch],
+    criteria: Mapping[str, Criterion],
+    reference: NDArray[np.uint64],
+) -> dict[str, Any] | None:
+    leaked = [among(batch.digests, reference) for batch in batches]
+    if not any(rows.any() for rows in leaked):
+        return None
+    kept = [
+        batch.select(~rows) if rows.any() else batch
+        for batch, rows in zip(batches, leaked, strict=True)
+        if not rows.all()
+    ]
+    return _exported(kept, criteria)
+
+
+def _exported(
+    batches: Sequence[ActivationBatch], criteria: Mapping[str, Criterion]
+) -> dict[str, Any]:
+    """Return the state of each criterion after these batches."""
     criteria = {name: criterion.fresh() for name, criterion in criteria.items()}
     # What looks at every neuron gets chunks that fit into the cache, and what several criteria
     # derive from one is kept with it; few neurons, or distances, are best done for all rows.
@@ -125,17 +201,28 @@ def measured(
             for criterion in rest:
                 with naming(criterion.name):
                     criterion.update(chunk)
-    return BlockState(
-        key=key,
-        kind=kind,
-        passes=passes,
-        digests=_joined([batch.digests for batch in batches], np.dtype(np.uint64)),
-        labels=_joined([batch.labels for batch in batches], np.dtype(np.int64)),
-        predictions=_joined([batch.predictions for batch in batches], np.dtype(np.int64)),
-        criteria={name: criterion.export() for name, criterion in criteria.items()},
-        non_finite={layer: rows for layer, rows in non_finite.items() if rows},
-        train_mode_passes=train_mode_passes,
-    )
+    return {name: criterion.export() for name, criterion in criteria.items()}
+
+
+def _codes(
+    batches: Sequence[ActivationBatch], idc: Criterion | None
+) -> dict[str, NDArray[np.uint8]]:
+    """Return each row's combination in every space of all classes, by name of the space."""
+    if not isinstance(idc, ImportanceDrivenCoverage):
+        return {}
+    return {
+        space.name: np.concatenate(
+            [np.empty((0, len(space.neurons)), np.uint8), *(_encoded(space, b) for b in batches)]
+        )
+        for space in idc.spaces
+        if space.class_index is None
+    }
+
+
+def _encoded(space: CombinationSpace, batch: ActivationBatch) -> NDArray[np.uint8]:
+    if space.visited(batch):
+        return space.encode(batch)
+    return np.full((len(batch), len(space.neurons)), UNVISITED)
 
 
 def _chunk_rows(batch: ActivationBatch) -> int:

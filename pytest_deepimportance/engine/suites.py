@@ -8,16 +8,22 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pytest_deepimportance.clustering.combinations import CombinationSpace
+from pytest_deepimportance.companions import Leaks
 from pytest_deepimportance.criteria.base import Criterion, naming
 from pytest_deepimportance.criteria.idc import ImportanceDrivenCoverage
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.batches import describe
-from pytest_deepimportance.engine.null import options_of
+from pytest_deepimportance.data.digests import among
+from pytest_deepimportance.engine.beside import beside_random
+from pytest_deepimportance.engine.combinations import Combinations
+from pytest_deepimportance.engine.companions import companions
+from pytest_deepimportance.engine.rarity import thin_ice
 from pytest_deepimportance.engine.rows import DistinctInputs, distinct_inputs, evenness
+from pytest_deepimportance.engine.slices import Marked, slices
 from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.profile.model import Profile
-from pytest_deepimportance.results import ClassShare, CriterionRow, Gap, RandomSuite, SuiteResult
+from pytest_deepimportance.results import ClassShare, CriterionRow, Gap, SuiteResult
 from pytest_deepimportance.settings import Settings
 
 TOTAL = "TOTAL"
@@ -30,37 +36,25 @@ def evaluate(
     profile: Profile,
     settings: Settings,
     *,
-    tests: int,
-    failed_tests: int = 0,
+    outcomes: Sequence[str],
     passing: Sequence[BlockState] | None = None,
     criteria: Sequence[str] | None = None,
+    marked: Marked = (),
 ) -> SuiteResult:
     """Measure a suite from the states of its blocks.
 
     Args:
         states: Blocks that count.
-        tests, failed_tests: Marked tests of the suite, and how many of them failed.
-        passing: Blocks of the tests that did not fail, when these are fewer: what is covered
-            without them is then reported as covered only by failing tests.
+        outcomes: Of the suite's marked tests: "passed", "failed", "xfailed" or "skipped".
+        passing: Blocks of the tests that passed, when these are fewer: what is covered without them
+            is then reported as covered only by failing tests.
         criteria: Names of those to show; None for all that are measured.
+        marked: Which blocks belong to slices that markers name.
     """
     inputs = distinct_inputs(states)
     merged = merged_criteria(states, profile, settings, criteria)
-    per_space = inputs_per_space(profile, inputs)
-    rows = {}
-    for criterion in merged.values():
-        if isinstance(criterion, ImportanceDrivenCoverage):
-            found = tuple(_drawn_from(row, profile) for row in criterion.rows_at(inputs=per_space))
-        else:
-            with naming(criterion.name):
-                found = tuple(
-                    _checked(row, criterion.name, len(inputs)) for row in _computed(criterion)
-                )
-            found = (_beside_random(found[0], profile, settings), *found[1:])
-        rows.update({row.key: row for row in found})
-    if not len(inputs):
-        # A 0 that nobody measured must not read like one that tests earned.
-        rows = {key: dataclasses.replace(row, judged=False) for key, row in rows.items()}
+    rows = _rows(merged, profile, settings, inputs)
+    combinations = Combinations.of(profile, states)
     if passing is not None:
         rows = _with_only_failing(rows, merged_criteria(passing, profile, settings, criteria))
     idc = merged.get("IDC")
@@ -68,7 +62,7 @@ def evaluate(
         idc = None
     return SuiteResult(
         name=name,
-        tests=tests,
+        tests=len(outcomes),
         inputs=len(inputs),
         rows=inputs.rows,
         labelled=inputs.labelled,
@@ -77,9 +71,65 @@ def evaluate(
         classes=() if idc is None else _classes(profile, idc, inputs),
         classes_from=inputs.classes[1] if len(inputs) else "",
         gaps=() if idc is None else _gaps(profile, idc),
-        ladder=() if idc is None else idc.ladder(per_space),
-        failed_tests=failed_tests,
+        ladder=() if idc is None else idc.ladder(inputs_per_space(profile, inputs)),
+        failed_tests=outcomes.count("failed"),
+        xfailed_tests=outcomes.count("xfailed"),
+        skipped_tests=outcomes.count("skipped"),
+        only_failing_inputs=0 if passing is None else inputs.beyond(distinct_inputs(passing)),
         evenness=evenness(inputs.classes[0], _class_count(profile, inputs)),
+        companions=companions(inputs, profile.sites.output_activation),
+        thin_ice=None
+        if combinations is None
+        else thin_ice(inputs, combinations.occurrences(inputs.chosen)),
+        leaks=_leaks(profile, settings, states, inputs, criteria),
+        slices=slices(states, marked, inputs, combinations),
+    )
+
+
+def _rows(
+    merged: Mapping[str, Criterion], profile: Profile, settings: Settings, inputs: DistinctInputs
+) -> dict[str, CriterionRow]:
+    """Return the rows of all criteria by key, measured on these inputs."""
+    rows: dict[str, CriterionRow] = {}
+    for criterion in merged.values():
+        if isinstance(criterion, ImportanceDrivenCoverage):
+            found = criterion.rows_at(inputs=inputs_per_space(profile, inputs))
+        else:
+            with naming(criterion.name):
+                found = tuple(
+                    _checked(row, criterion.name, len(inputs)) for row in _computed(criterion)
+                )
+        found = beside_random(found, profile, settings)
+        rows.update({row.key: row for row in found})
+    if not len(inputs):
+        # A 0 that nobody measured must not read like one that tests earned.
+        rows = {key: dataclasses.replace(row, judged=False) for key, row in rows.items()}
+    return rows
+
+
+def _leaks(
+    profile: Profile,
+    settings: Settings,
+    states: Sequence[BlockState],
+    inputs: DistinctInputs,
+    criteria: Sequence[str] | None,
+) -> Leaks | None:
+    """Return which inputs are in the reference too, and the rows without them."""
+    if profile.digests is None:
+        return None
+    leaked = among(inputs.digests, profile.digests)
+    if not leaked.any():
+        return Leaks(0, 0, len(profile.digests))
+    clean = [
+        s if s.without_leaks is None else dataclasses.replace(s, criteria=s.without_leaks)
+        for s in states
+    ]
+    merged = merged_criteria(clean, profile, settings, criteria)
+    return Leaks(
+        inputs=int(leaked.sum()),
+        rows=sum(int(among(state.digests, profile.digests).sum()) for state in states),
+        checked=len(profile.digests),
+        criteria=_rows(merged, profile, settings, inputs.select(~leaked)),
     )
 
 
@@ -108,37 +158,6 @@ def _checked(row: CriterionRow, name: str, inputs: int) -> CriterionRow:
             'Return 0 <= covered <= total, or unit "count" or "float" where there is no total.',
         )
     return dataclasses.replace(row, inputs=inputs)
-
-
-def _drawn_from(row: CriterionRow, profile: Profile) -> CriterionRow:
-    """Say on an IDC row which data its random suites come from."""
-    if row.random is None or not profile.null.counts:
-        return row
-    random = dataclasses.replace(row.random, source=profile.null.source)
-    return dataclasses.replace(row, random=random)
-
-
-def _beside_random(row: CriterionRow, profile: Profile, settings: Settings) -> CriterionRow:
-    """Return a criterion's headline row with what random inputs of the null data cover."""
-    growth = profile.null.growth.get(row.criterion)
-    if growth is None or not row.inputs or not row.judged:
-        return row
-    if growth.options != options_of(row.criterion, settings):
-        return row  # the profile's random suites were made with other settings
-    found = growth.expectation(row.inputs)
-    random = RandomSuite(
-        inputs=row.inputs,
-        expected=found.expected,
-        sd=found.sd,
-        low=found.low,
-        high=found.high,
-        comparable=found.comparable,
-        covered=int(row.covered),
-        note=found.note,
-        method=growth.method,
-        source=profile.null.source,
-    )
-    return dataclasses.replace(row, random=random)
 
 
 def merged_criteria(

@@ -6,13 +6,15 @@ xdist. It merges blocks by key, so that a fixture set up in two workers counts o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from pytest_deepimportance.engine.assemble import SessionState, TestState, assemble
+from pytest_deepimportance.engine.assemble import assemble
+from pytest_deepimportance.engine.sessions import SessionState, TestState
 from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.glue.collection import register_criteria
 from pytest_deepimportance.glue.markers import Suite, with_criteria_of
@@ -30,6 +32,7 @@ class ProfileTraffic:
     tests: dict[str, TestState] = field(default_factory=dict)
     blocks: dict[str, dict[str, BlockState]] = field(default_factory=dict)
     totals: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    reruns: Counter[str] = field(default_factory=Counter)
 
 
 class Collector:
@@ -49,7 +52,7 @@ class Collector:
         self.complaints: list[str] = []
 
     def add(self, report: pytest.TestReport, payload: Mapping[str, Any]) -> None:
-        """Take one report's payload; an attempt that is rerun carries nothing."""
+        """Take one report's payload; of an attempt that is rerun only the number of passes."""
         worker = payload["worker"]
         self.unmarked_tests[worker] = payload["unmarked_tests"]
         for fingerprint, totals in payload["totals"].items():
@@ -59,6 +62,9 @@ class Collector:
         for fingerprint, entry in payload["profiles"].items():
             self._take_profile(fingerprint, entry.get("profile"))
         if str(report.outcome) == "rerun":  # pytest-rerunfailures' own word
+            for fingerprint, entry in payload["profiles"].items():
+                own = [b["passes"] for b in entry["blocks"] if b["key"] == report.nodeid]
+                self._traffic(fingerprint).reruns[report.nodeid] += sum(own)
             return
         suite = Suite.from_wire(payload["suite"])
         self.suites[suite.name] = suite
@@ -101,6 +107,9 @@ class Collector:
             passes=entry["passes"],
             inputs=entry["inputs"],
             cause=entry["cause"],
+            uncounted=entry["uncounted"],
+            reruns=traffic.reruns[nodeid],
+            slice=tuple((name, value) for name, value in payload["slice"]),
         )
 
     def finish(self, run: RunInfo, profiles: Mapping[str, Profile]) -> list[Report]:

@@ -34,21 +34,24 @@ class Idc:
         found: Watch | None = self._request.node.stash.get(WATCH, None)
         return found
 
-    def __call__(self, batch: Any, labels: Any = None) -> Any:
+    def __call__(self, batch: Any, labels: Any = None, slices: Any = None) -> Any:
         """Run the model on a batch and return its output.
 
         Args:
             batch: Anything the reference may hold: a tensor, (x, y), a mapping of arguments.
             labels: True classes, (N,); when not given, those that come with the batch.
+            slices: By name one value for each row: `{"weather": ["fog", "sun", ...]}`.
 
         Raises:
             BatchError: The batch has a form that is not understood.
+            RecordingError: A slice has another number of values; the model is not run then.
         """
         from pytest_deepimportance.data.batches import as_call
 
         adapted = self._request.config.hook.pytest_idc_batch(batch=batch)
         call = as_call(batch if adapted is None else adapted)
-        output = self.model(*call.args, **call.kwargs)
+        with self._sliced_rows(slices, call.rows):
+            output = self.model(*call.args, **call.kwargs)
         given = labels if labels is not None else call.labels
         if given is not None:
             self.labels(given)
@@ -67,12 +70,33 @@ class Idc:
             return
         import numpy as np
 
-        from pytest_deepimportance.recording.blocks import label_newest
+        from pytest_deepimportance.recording.labelling import label_newest
 
         keys = [*self._recording.ledger.claimed_by(self._request.node), self._request.node.nodeid]
         blocks = [self._watch.blocks[key] for key in keys if key in self._watch.blocks]
         values = labels.detach().cpu().numpy() if hasattr(labels, "detach") else np.asarray(labels)
         label_newest(blocks, values)
+
+    def slice(self, **values: Any) -> AbstractContextManager[None]:
+        """Return a context whose passes belong to slices: `with idc.slice(weather="fog"):`.
+
+        Slices inside slices add up; the inner one decides where both name the same.
+
+        Raises:
+            RecordingError: Nothing is named, or a value is neither text nor a number.
+        """
+        from pytest_deepimportance.recording.slices import Slices
+
+        slices = Slices.of_all(values)
+        return nullcontext() if self._watch is None else self._watch.recorder.sliced(slices)
+
+    def _sliced_rows(self, columns: Any, rows: int) -> AbstractContextManager[None]:
+        if columns is None:
+            return nullcontext()
+        from pytest_deepimportance.recording.slices import Slices
+
+        slices = Slices.of_each(columns, rows)
+        return nullcontext() if self._watch is None else self._watch.recorder.sliced(slices)
 
     def paused(self) -> AbstractContextManager[None]:
         """Return a context in which forward passes are counted as paused, not recorded."""
@@ -104,5 +128,9 @@ class Idc:
             )
         states = self._recording.states_of_test(self._watch, self._request.node)
         return evaluate(
-            self._request.node.name, states, self._watch.profile, self._watch.settings, tests=1
+            self._request.node.name,
+            states,
+            self._watch.profile,
+            self._watch.settings,
+            outcomes=["passed"],
         )

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from pytest_deepimportance.errors import GateError, did_you_mean
+from pytest_deepimportance.data.tags import Tags, as_tags
+from pytest_deepimportance.errors import GateError, RecordingError, did_you_mean
 from pytest_deepimportance.glue.keys import fixtures_of
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.thresholds import MEASURED, parse_threshold
 
-_ARGUMENTS = ("name", "criteria", "fail_under", "gate", "reason")
+_ARGUMENTS = ("name", "criteria", "fail_under", "gate", "reason", "slice")
 DEFAULT_SUITE = "default"
 
 
@@ -61,6 +62,9 @@ class Suite:
 
 SUITE = pytest.StashKey[Suite]()
 """On every marked item: its suite."""
+
+SLICE = pytest.StashKey[Tags]()
+"""On a marked item whose marker names slices: these. Tests of one suite may differ in them."""
 
 
 def assign_suites(
@@ -188,7 +192,9 @@ def _from_marker(marker: pytest.Mark, item: pytest.Item, own_criteria: bool) -> 
     try:
         for text in () if own_criteria else suite.fail_under:
             parse_threshold(text, suite=suite.name)
-    except GateError as error:
+        if "slice" in arguments:
+            item.stash[SLICE] = as_tags(arguments["slice"])
+    except (GateError, RecordingError) as error:
         raise refuse(str(error)) from None
     return suite
 

@@ -17,7 +17,7 @@ import pytest
 from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.errors import IdcError
 from pytest_deepimportance.glue.blocks import FixtureLedger
-from pytest_deepimportance.glue.markers import SUITE, Suite
+from pytest_deepimportance.glue.markers import SLICE, SUITE, Suite
 from pytest_deepimportance.glue.progress import uncaptured
 from pytest_deepimportance.glue.thresholds import sentences_before_tests
 from pytest_deepimportance.glue.watch import Watch
@@ -241,6 +241,7 @@ class Recording:
             "suite": item.stash[SUITE].to_wire(),
             "outcome": "xfailed" if _is_xfail(report) else report.outcome,
             "reached_call": counts,
+            "slice": [list(tag) for tag in item.stash.get(SLICE, ())],
             "marked": [self.marked_collected, self.marked_deselected],
             "own": own.profile.fingerprint if own is not None else None,
             "profiles": profiles,
@@ -271,6 +272,7 @@ class Recording:
                 for state in watch.unsent(states, item.nodeid)
             ],
             "passes": sum(state.passes for state in states),
+            "uncounted": 0 if counts else watch.counted_passes(item.nodeid),
             "inputs": inputs,
             "cause": "" if inputs else watch.cause_of_nothing(item.nodeid, claims),
         }

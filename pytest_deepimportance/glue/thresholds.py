@@ -8,7 +8,8 @@ import pytest
 
 from pytest_deepimportance import gating
 from pytest_deepimportance.criteria.base import get, names
-from pytest_deepimportance.engine.assemble import SessionState, assemble
+from pytest_deepimportance.engine.assemble import assemble
+from pytest_deepimportance.engine.sessions import SessionState
 from pytest_deepimportance.errors import GateError, IdcError
 from pytest_deepimportance.glue.markers import Suite
 from pytest_deepimportance.profile.model import Profile

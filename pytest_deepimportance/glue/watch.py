@@ -51,7 +51,7 @@ class Watch:
 
     def state(self, key: str) -> BlockState:
         """Measure what a block recorded so far."""
-        return state_of(self.blocks[key], self.criteria)
+        return state_of(self.blocks[key], self.criteria, self.profile.digests)
 
     def point_to(self, target: tuple[str, str] | None) -> None:
         """Let the recorder write to the block of (key, kind), made when needed."""
@@ -94,6 +94,10 @@ class Watch:
     def has_passes(self, key: str) -> bool:
         """Whether the block exists and holds at least one pass."""
         return key in self.blocks and bool(self.blocks[key].passes)
+
+    def counted_passes(self, key: str) -> int:
+        """Return the passes of a block, 0 where there is none."""
+        return self.blocks[key].counted_passes if key in self.blocks else 0
 
     def states(self, keys: Sequence[str]) -> list[BlockState]:
         """Return the states of the blocks that hold passes, recomputed only when they changed."""

@@ -36,6 +36,7 @@ class Accumulated:
         relevance: By layer, signed relevance summed over the fitted rows, float64 (U,).
         class_relevance: By class index, the same for the fitted rows with that true label.
         digest: Order-free content digest (sum of row digests, modulo 2**64).
+        digests: Content hash of each distinct row read, ascending; None where they are not kept.
         conservation: How faithful the relevance was.
         statistics: What the baseline criteria need.
     """
@@ -53,6 +54,7 @@ class Accumulated:
     conservation: Conservation
     labelled: bool
     statistics: ReferenceStatistics
+    digests: NDArray[np.uint64] | None = None
     attribution_notes: tuple[str, ...] = ()
     seconds: float = 0.0
 
@@ -66,6 +68,7 @@ class Accumulator:
         correct_only: Fit on correctly classified rows only (on all when labels are missing).
         per_class: Also keep relevance by true label.
         gathering: Takes what the baseline criteria need.
+        keep_digests: Keep the content hash of each row.
     """
 
     layers: Sequence[str]
@@ -73,6 +76,7 @@ class Accumulator:
     per_class: bool
     budget: int
     gathering: Gathering
+    keep_digests: bool = True
     spools: dict[str, Spool] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,6 +90,7 @@ class Accumulator:
         }  # fmt: skip
         self._conservation = Conservation()
         self._rows = self._non_finite = self._digest = 0
+        self._digests: list[NDArray[np.uint64]] = []
         self._labelled = False
         self.started = time.perf_counter()
 
@@ -93,6 +98,8 @@ class Accumulator:
         """Add one batch."""
         acts = batch.activations
         self._digest = (self._digest + int(np.sum(acts.digests, dtype=np.uint64))) & MASK64
+        if self.keep_digests:
+            self._digests.append(acts.digests)
         usable = acts.finite()
         index = np.arange(self._rows, self._rows + len(acts), dtype=np.int64)
         self._rows += len(acts)
@@ -156,6 +163,7 @@ class Accumulator:
             conservation=self._conservation,
             labelled=self._labelled,
             statistics=self.gathering.finish(),
+            digests=np.unique(np.concatenate(self._digests)) if self._digests else None,
             attribution_notes=notes,
             seconds=time.perf_counter() - self.started,
         )

@@ -101,6 +101,7 @@ def build(
         per_class=settings.classes != "all",
         budget=settings.memory // 4,
         gathering=Gathering(neurons, surprise, settings),
+        keep_digests=not settings.no_samples,
     )
     try:
         found = stream(
@@ -195,6 +196,7 @@ def _assemble(
         counts=counts,
         notes=(*notes, *found.statistics.notes),
         statistics=found.statistics,
+        digests=found.digests,
     )
     return dataclasses.replace(profile, fingerprint=content_fingerprint(profile))
 
@@ -265,6 +267,8 @@ def _notes(found: Accumulated, settings: Settings, importance: Importance) -> li
         )
     if found.non_finite:
         notes.append(f"{found.non_finite} reference inputs left out: NaN or infinity in them")
+    if settings.no_samples:
+        notes.append("the leak check drops out: idc_no_samples keeps no hash of reference inputs")
     balance = importance.balance
     if balance is not None and balance > LARGEST_IMBALANCE:
         notes.append(

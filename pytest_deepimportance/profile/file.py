@@ -30,7 +30,8 @@ from pytest_deepimportance.statistics.gathering import ReferenceStatistics
 
 FORMAT = 3
 """Version of the file. History: 1 = IDC spaces and combination counts; 2 = and the statistics that
-the baseline criteria need; 3 = and what random inputs cover."""
+the baseline criteria need; 3 = and what random inputs cover, and the digests of the reference
+inputs (not with no_samples)."""
 
 KIND = "deepimportance-profile"
 _LFS = b"version https://git-lfs"
@@ -52,6 +53,8 @@ def serialise(profile: Profile) -> bytes:
     arrays |= {f"statistics/{name}": np.asarray(array, order="C") for name, array in more.items()}
     null, more = profile.null.to_parts()
     arrays |= {f"null/{name}": np.asarray(array, order="C") for name, array in more.items()}
+    if profile.digests is not None:
+        arrays["digests"] = np.ascontiguousarray(profile.digests)
     header = {
         "kind": KIND,
         "format": FORMAT,
@@ -254,6 +257,7 @@ def _assemble(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Profil
         notes=tuple(header["notes"]),
         fingerprint=header["fingerprint"],
         echo=rebuild(Echo, header["echo"]),
+        digests=arrays.get("digests"),
         statistics=ReferenceStatistics.from_parts(
             header["statistics"], _of_room(arrays, "statistics/")
         ),

@@ -11,7 +11,7 @@ from pytest_deepimportance.profile.model import Profile
 
 
 def content_fingerprint(profile: Profile) -> str:
-    """Return a hash of all that decides a result: weights, settings, neurons, clusters, counts."""
+    """Return a hash of all that decides a result, from weights and settings to reference inputs."""
     digest = hashlib.sha256()
     digest.update(profile.model.fingerprint.encode())
     digest.update(json.dumps(profile.settings, sort_keys=True).encode())
@@ -22,6 +22,8 @@ def content_fingerprint(profile: Profile) -> str:
         counts = profile.counts[space.name]
         for array in (counts.codes, counts.classes, counts.counts, counts.fit_counts):
             digest.update(np.ascontiguousarray(array).tobytes())
+    if profile.digests is not None:
+        digest.update(np.ascontiguousarray(profile.digests).tobytes())
     plain, arrays = profile.statistics.to_parts()
     digest.update(json.dumps(plain, sort_keys=True).encode())
     for name in sorted(arrays):

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.clustering.combinations import CombinationSpace, choose_m
 from pytest_deepimportance.errors import ProfileError
@@ -46,6 +49,8 @@ class Profile:
         echo: What the model answers on made-up inputs, to notice that its code has changed.
         statistics: What the baseline criteria need from the reference.
         null: What random inputs cover.
+        digests: Content hashes of the distinct reference inputs, ascending, (D,) uint64, so that
+            test inputs among them are found; None where they are not kept.
     """
 
     model: ModelInfo
@@ -62,6 +67,7 @@ class Profile:
     echo: Echo | None = None
     statistics: ReferenceStatistics = field(default_factory=ReferenceStatistics)
     null: Null = field(default_factory=Null)
+    digests: NDArray[np.uint64] | None = None
 
     def provided(self) -> dict[str, Any]:
         """Return by name everything that criteria may need."""

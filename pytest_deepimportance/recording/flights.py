@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pytest_deepimportance.data.activations import UNKNOWN, LayerValues
 from pytest_deepimportance.data.batches import ModelCall, as_labels, as_tensor
+from pytest_deepimportance.data.confidence import confidence
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.outputs import class_scores
 from pytest_deepimportance.errors import BatchError
@@ -24,18 +25,25 @@ from pytest_deepimportance.recording.gradients import GradientWatch, tensors_in
 from pytest_deepimportance.recording.neurons import padding_mask, reduce_to_neurons
 from pytest_deepimportance.recording.recorded import RecordedPass
 from pytest_deepimportance.recording.slab import Slab
+from pytest_deepimportance.recording.slices import NO_SLICES, Slices
 
 _LABEL_NAMES = ("labels", "label")
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What is read in each pass, and how it is reduced."""
+    """What is read in each pass, and how it is reduced.
+
+    Attributes:
+        output: Turns the model's output into class scores, or None.
+        scale: What these scores are, see `data.confidence`.
+    """
 
     sites: tuple[Site, ...]
     reduce: str
     tap: str
     output: Callable[[Any], Any] | None
+    scale: str
 
 
 class Owner(Protocol):
@@ -50,15 +58,17 @@ class Flight:
 
     Attributes:
         block: The block that was current when the call began.
+        slices: The slices that were current then.
         exclusion: Counter and cause when the pass is not to be recorded, else None.
         failure: Why the pass could not be measured, else None.
         collecting: Whether sites visited now belong to it.
         apart: Counters of passes measured by a second forward that this one belongs to.
     """
 
-    def __init__(self, owner: Owner, block: Block | None) -> None:
+    def __init__(self, owner: Owner, block: Block | None, slices: Slices = NO_SLICES) -> None:
         self.owner = owner
         self.block = block
+        self.slices = slices
         self.depth = 1
         self.abandoned = False
         self.exclusion: tuple[str, str | None] | None = None
@@ -75,8 +85,14 @@ class Flight:
         self._digests: NDArray[np.uint64] | None = None
         self._labels: NDArray[np.int64] | None = None
         self._predicted: Tensor | None = None
+        self._confidence: Tensor | None = None
         self._scored = 0
         self._output_taken = False
+
+    @property
+    def sliced(self) -> bool:
+        """Whether each of its rows has its own value of every slice that is given row by row."""
+        return self.slices.fits(self._rows)
 
     @property
     def raised(self) -> bool:
@@ -116,23 +132,24 @@ class Flight:
             self.fail(error)
 
     def take_output(self, output: Any, measure: Measure) -> None:
-        """Take the predicted classes out of the model's output."""
+        """Take the predicted classes, and how sure they are, out of the model's output."""
         if self._output_taken:
             return
         self._output_taken = True
         try:
             with torch.inference_mode(False), torch.no_grad():
-                self._predicted = self._classes(class_scores(output, measure.output))
+                self._take_scores(class_scores(output, measure.output), measure.scale)
         except Exception as error:
             self.unscored = describe_error(error)
 
-    def _classes(self, scores: Tensor | None) -> Tensor | None:
+    def _take_scores(self, scores: Tensor | None, scale: str) -> None:
         if scores is None or len(scores) != self._rows:
-            return None
+            return
         scores = scores.detach()
         self._scored = scores.shape[1]
         classes = scores.argmax(dim=1)
-        return torch.where(scores.isnan().any(dim=1), UNKNOWN, classes)
+        self._predicted = torch.where(scores.isnan().any(dim=1), UNKNOWN, classes)
+        self._confidence = confidence(scores, scale)
 
     def fail(self, error: Exception) -> None:
         """Note why the pass cannot be measured; the user's own pass goes on."""
@@ -145,8 +162,17 @@ class Flight:
         with torch.inference_mode(False), torch.no_grad():
             layers = {name: values.map(slab.keep) for name, values in self.layers.items()}
             predicted = None if self._predicted is None else slab.keep(self._predicted)
-        digests = slab.keep_array(self._digests)
-        return RecordedPass(layers, digests, predicted, self._labels, gradient, self._scored)
+            sure = None if self._confidence is None else slab.keep(self._confidence)
+        return RecordedPass(
+            layers,
+            slab.keep_array(self._digests),
+            predicted,
+            self._labels,
+            gradient,
+            self._scored,
+            sure,
+            self.slices.of_rows(self._rows),
+        )
 
 
 class Flights:

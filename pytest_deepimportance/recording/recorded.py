@@ -23,6 +23,9 @@ class RecordedPass:
         labels: True classes that came with the call, (N,), or None.
         gradient: What saw whether a gradient flowed back to the input.
         classes: Classes the model scored, 0 when not known.
+        confidence: How sure each prediction is, (N, 3) on any device, or None; read back when asked
+            for, like `predicted`.
+        tags: For each row the number of its tags, (N,), or None.
     """
 
     def __init__(
@@ -33,6 +36,8 @@ class RecordedPass:
         labels: NDArray[np.int64] | None = None,
         gradient: GradientWatch | None = None,
         classes: int = 0,
+        confidence: Tensor | None = None,
+        tags: NDArray[np.int32] | None = None,
     ) -> None:
         self.order = -1
         self.classes = classes
@@ -41,6 +46,8 @@ class RecordedPass:
         self._layers = layers
         self._digests = digests
         self._predicted = predicted
+        self._confidence = confidence
+        self._tags = tags
         self._labels = np.full(len(digests), UNKNOWN, np.int64) if labels is None else labels
         self._batch: ActivationBatch | None = None
 
@@ -54,8 +61,11 @@ class RecordedPass:
             predictions = np.full(len(self), UNKNOWN, np.int64)
             if self._predicted is not None:
                 predictions = self._predicted.cpu().numpy().astype(np.int64)
-            self._predicted = None
-            self._batch = ActivationBatch(self._layers, self._digests, predictions, self._labels)
+            sure = None if self._confidence is None else self._confidence.cpu().numpy()
+            self._predicted = self._confidence = None
+            self._batch = ActivationBatch(
+                self._layers, self._digests, predictions, self._labels, sure, self._tags
+            )
         return self._batch
 
     @property

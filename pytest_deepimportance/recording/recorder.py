@@ -10,16 +10,18 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_deepimportance.data.confidence import scale_of
 from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.recording.adoption import Adoption
 from pytest_deepimportance.recording.blocks import Block
+from pytest_deepimportance.recording.callcounter import CallCounter
 from pytest_deepimportance.recording.causes import cause_of_nothing
 from pytest_deepimportance.recording.counters import Counters
 from pytest_deepimportance.recording.flights import Flight, Flights, Measure
 from pytest_deepimportance.recording.gradients import GradientWatch
-from pytest_deepimportance.recording.inert import InertHook
 from pytest_deepimportance.recording.slab import Slab
+from pytest_deepimportance.recording.slices import NO_SLICES, Slices
 from pytest_deepimportance.recording.watching import Watch
 from pytest_deepimportance.recording.weights import WeightSample, WeightsCheck, refuse_other
 
@@ -48,6 +50,7 @@ class Recorder:
 
     Attributes:
         totals: Everything left out since the start, whatever the block.
+        slices: The slices that passes beginning now belong to.
         counted: Completed calls seen while only counting (`attach_counter`).
 
     Raises:
@@ -68,12 +71,15 @@ class Recorder:
     ) -> None:
         self.model = model
         self.expected = model_fingerprint
-        self.measure = Measure(tuple(sites.find(name) for name in layers), reduce, tap, output)
+        read = tuple(sites.find(name) for name in layers)
+        scale = scale_of(sites.output_activation, output is not None)
+        self.measure = Measure(read, reduce, tap, output, scale)
         self.flights = Flights()
         self.totals = Counters()
         self._slab = Slab()
         self._block: Block | None = None
         self._paused = 0
+        self.slices = NO_SLICES
         self._lock = threading.RLock()
         self._sample = WeightSample(model) if verified else None
         self._primary = Watch(self, model, WeightsCheck(model_fingerprint))
@@ -111,7 +117,7 @@ class Recorder:
     def attach_counter(self) -> None:
         """Put on one hook that counts the model's calls: an unmarked test begins."""
         self.detach()
-        self._counter = self.model.register_forward_hook(_CallCounter(self.totals))
+        self._counter = self.model.register_forward_hook(CallCounter(self.totals))
 
     def detach(self) -> None:
         """Take every hook off; passes still running in other threads are dropped and counted."""
@@ -155,6 +161,15 @@ class Recorder:
         finally:
             with self._lock:
                 self._paused -= 1
+
+    @contextmanager
+    def sliced(self, slices: Slices) -> Generator[None, None, None]:
+        """Let passes that begin inside, in any thread, belong to these slices too."""
+        outer, self.slices = self.slices, self.slices.within(slices)
+        try:
+            yield
+        finally:
+            self.slices = outer
 
     def watch(self, module: nn.Module) -> None:
         """Record another module with the profile's weights, of whatever class.
@@ -240,6 +255,8 @@ class Recorder:
             self._count(block, name, None)
         for name, rows in flight.skipped.items():
             self._note(block, f"passes gave layer {name} another number of rows, such as {rows}")
+        if not flight.sliced:
+            self._note(block, "passes have another number of rows than their slices")
         if flight.unscored is not None:
             self._note(block, f"passes gave no class: {flight.unscored}")
         if recorded.gradient is not None:
@@ -273,17 +290,6 @@ _IN_COMPILED = (
     "or more passes ran inside code compiled by torch.compile or torch.export, where hooks do not "
     "fire (to be recorded, compile the model itself: torch.compile(model) or model.compile())"
 )
-
-
-class _CallCounter(InertHook):
-    """Forward hook that only counts."""
-
-    def __init__(self, totals: Counters) -> None:
-        self._totals = totals
-
-    def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
-        if not torch.compiler.is_compiling():
-            self._totals.add("unmarked_passes")
 
 
 def _other_rows(flight: Flight) -> str:

@@ -19,6 +19,7 @@ from pytest_deepimportance.recording.flights import Flight, Flights, Measure
 from pytest_deepimportance.recording.gradients import detached, tensors_in
 from pytest_deepimportance.recording.inert import InertHook
 from pytest_deepimportance.recording.reader import SiteReader
+from pytest_deepimportance.recording.slices import Slices
 from pytest_deepimportance.recording.weights import WeightsCheck
 
 
@@ -27,6 +28,7 @@ class Hub(Protocol):
 
     flights: Flights
     measure: Measure
+    slices: Slices
 
     @property
     def block(self) -> Block | None:
@@ -129,7 +131,7 @@ class Watch:
             return
         if _measuring_apart():
             return
-        flight = Flight(self, self.hub.block)
+        flight = Flight(self, self.hub.block, self.hub.slices)
         self.hub.flights.open(flight)
         try:
             flight.exclusion = self.hub.exclusion(self)

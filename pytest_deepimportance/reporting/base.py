@@ -11,7 +11,7 @@ from fractions import Fraction
 from pytest_deepimportance.formatting import clean, count, listed, percent, plural
 from pytest_deepimportance.provenance import SpaceRow
 from pytest_deepimportance.readings import headline, row_is_degenerate, why_not_judged
-from pytest_deepimportance.reporting import measured, remarks
+from pytest_deepimportance.reporting import leaks, measured, remarks, verdicts
 from pytest_deepimportance.reporting.text import cell_len, shorten
 from pytest_deepimportance.results import (
     ClassShare,
@@ -36,6 +36,10 @@ _EXCLUDED = (
     ("other_weights_passes", "pass with other weights", "passes with other weights"),
     ("partial_model_calls", "call of a part of the model", "calls of a part of the model"),
     ("dropped_passes", "pass outside any test", "passes outside any test"),
+    ("raised_passes", "pass that raised", "passes that raised"),
+    ("skipped_passes", "pass of a skipped test", "passes of skipped tests"),
+    ("rerun_passes", "pass of an earlier attempt", "passes of earlier attempts"),
+    ("unvouched_passes", "pass of a test that did not pass", "passes of tests that did not pass"),
     ("non_finite_rows", "row with NaN or infinity", "rows with NaN or infinity"),
 )  # fmt: skip
 
@@ -230,7 +234,7 @@ def excluded(exclusions: Exclusions) -> str:
 
 
 def run_labels(report: Report) -> list[tuple[str, str]]:
-    """Return what limits the numbers as (label, sentence): partial, incomplete, degenerate."""
+    """Return what limits the numbers as (label, sentence): partial, incomplete, leak, ..."""
     run, labels = report.run, []
     if not run.complete:
         because = f": {clean(run.incomplete_because)}" if run.incomplete_because else ""
@@ -239,6 +243,9 @@ def run_labels(report: Report) -> list[tuple[str, str]]:
     if run.partial:
         whole = max(run.marked_collected, run.marked_ran + run.deselected)
         labels.append(("partial", f"{count(run.marked_ran)} of {plural(whole, 'marked test')} ran"))
+    leak = leaks.leak(report)
+    if leak:
+        labels.append(("leak", leak))
     if is_degenerate(report):
         labels.append(
             (
@@ -264,9 +271,7 @@ def notes(report: Report, *, every: bool = False) -> list[str]:
         )
     if not info.labelled and measured.has_idc(report):
         found.append("the reference has no labels: classes are predictions")
-    only = sum(row.only_failing for row in [headline(report.total)] if row is not None)
-    if only:
-        found.append(f"{plural(only, 'combination')} covered by failing tests only")
+    found += [text for text in [verdicts.only_failing(report)] if text]
     per_class = [row for row in idc_rows(report.total) if row.class_name is not None]
     if report.total.rows and per_class and not any(row.judged for row in per_class):
         found.append(f"no class is judged: {why_not_judged(per_class)}")

@@ -8,8 +8,9 @@ from fractions import Fraction
 from pytest_deepimportance.formatting import clean, count, percent, plural, significant
 from pytest_deepimportance.gating import silent_tests
 from pytest_deepimportance.readings import headline
-from pytest_deepimportance.reporting import base, criteria_lines, measured
+from pytest_deepimportance.reporting import base, beside, criteria_lines, measured
 from pytest_deepimportance.reporting.findings import MARGIN, advice, missing, weakest
+from pytest_deepimportance.reporting.slices import slices
 from pytest_deepimportance.reporting.table import criteria_shown, suite_rows, table
 from pytest_deepimportance.reporting.text import Paragraph, Section, cell_len, shorten
 from pytest_deepimportance.results import Report
@@ -42,6 +43,9 @@ def sections(report: Report, width: int, *, verbose: bool = False) -> list[Secti
             parts.append(criteria_lines.details(report, width))
         else:
             parts.append(criteria_lines.also(report, width, criteria_shown(report, width)))
+        parts.append(beside.outputs(report.total, verbose=verbose))
+        parts.append(beside.thin_ice(report.total, verbose=verbose))
+        parts.append(slices(report, verbose=verbose))
     gates = _gates(report, apart=True)
     parts.append(gates)
     if unmet and report.total.rows:

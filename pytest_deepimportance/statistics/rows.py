@@ -29,13 +29,25 @@ def unique_rows(columns: NDArray[Any]) -> NDArray[Any]:
 
 def found_in(rows: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
     """Return for each row of (N, C) whether it occurs among `others`, (N,)."""
-    both = np.concatenate([rows, others])
-    order = sorted_order(both)
-    starts = group_starts(both[order])
-    group = np.zeros(len(both), dtype=np.int64)
-    group[starts[1:]] = 1
-    of_row = np.empty(len(both), dtype=np.int64)
-    of_row[order] = np.cumsum(group)
-    hit = np.zeros(len(starts), dtype=bool)
-    hit[of_row[len(rows) :]] = True
-    return np.asarray(hit[of_row[: len(rows)]])
+    groups = _groups_of(np.concatenate([rows, others]))
+    hit = np.zeros(len(groups), dtype=bool)
+    hit[groups[len(rows) :]] = True
+    return np.asarray(hit[groups[: len(rows)]])
+
+
+def places_in(rows: NDArray[Any], others: NDArray[Any]) -> NDArray[np.int64]:
+    """Return for each of `others`, (n, C), its place among the distinct `rows`, -1: none, (n,)."""
+    groups = _groups_of(np.concatenate([rows, others]))
+    place = np.full(len(groups), -1, dtype=np.int64)
+    place[groups[: len(rows)]] = np.arange(len(rows))
+    return np.asarray(place[groups[len(rows) :]])
+
+
+def _groups_of(columns: NDArray[Any]) -> NDArray[np.int64]:
+    """Return a number for each row of (N, C) from 0: equal rows, equal numbers, (N,)."""
+    order = sorted_order(columns)
+    first = np.zeros(len(columns), dtype=np.int64)
+    first[group_starts(columns[order])[1:]] = 1
+    result = np.empty(len(columns), dtype=np.int64)
+    result[order] = np.cumsum(first)
+    return result

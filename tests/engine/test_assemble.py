@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pytest_deepimportance.engine.assemble import SessionState, assemble
+from pytest_deepimportance.engine.assemble import assemble
+from pytest_deepimportance.engine.sessions import SessionState
 from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.results import Report, RunInfo
@@ -126,8 +127,12 @@ def test_count_passed_leaves_failed_tests_out(profile: Profile) -> None:
          for start, key in enumerate(["a", "b", "c", "d", FIXTURE])],
     )  # fmt: skip
     everything, passed = report(profile, state), report(profile, state, count="passed")
-    assert (everything.total.rows, passed.total.rows) == (40, 30)
-    assert everything.total.failed_tests == passed.total.failed_tests == 1
+    assert (everything.total.rows, passed.total.rows) == (40, 20)
+    for total in (everything.total, passed.total):
+        assert (total.tests, total.failed_tests) == (4, 1)
+        assert (total.xfailed_tests, total.skipped_tests) == (1, 1)
+    assert everything.exclusions.unvouched_passes == 0
+    assert passed.exclusions.unvouched_passes == 2
     row = everything.criteria["IDC"]
     assert row.covered - row.only_failing == passed.criteria["IDC"].covered
     assert passed.criteria["IDC"].only_failing == 0
@@ -136,7 +141,8 @@ def test_count_passed_leaves_failed_tests_out(profile: Profile) -> None:
 def test_exclusions_of_all_workers_are_added_up(profile: Profile) -> None:
     bad = dataclasses.replace(block(profile, "a", 0, 5), non_finite={"fc2": 3, "fc1": 1})
     names = ("attack_passes", "paused_passes", "unmarked_passes", "unclaimed_passes",
-             "other_weights_passes", "partial_model_calls", "dropped_passes")  # fmt: skip
+             "other_weights_passes", "partial_model_calls", "dropped_passes",
+             "raised_passes")  # fmt: skip
     totals = tuple(
         {**{name: number * 10 + worker for number, name in enumerate(names, 1)},
          "details": ["the same", f"of {worker}"]}

@@ -8,7 +8,8 @@ import torch
 
 from pytest_deepimportance.engine.states import BlockState, new_criteria, state_of
 from pytest_deepimportance.profile.model import Profile
-from pytest_deepimportance.recording.blocks import Block, label_newest
+from pytest_deepimportance.recording.blocks import Block
+from pytest_deepimportance.recording.labelling import label_newest
 from pytest_deepimportance.recording.recorder import Recorder
 from tests.engine.builders import SETTINGS
 from tests.profile.builders import Mlp, profile_of, rows

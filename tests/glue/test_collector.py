@@ -47,6 +47,7 @@ def payload(
         "passes": len(states),
         "inputs": sum(len(state.digests) for state in states),
         "cause": "",
+        "uncounted": 0,
     }
     if worker != "main":
         entry["profile"] = rest.pop("sent", None)
@@ -57,6 +58,7 @@ def payload(
         "suite": (suite or Suite()).to_wire(),
         "outcome": "passed",
         "reached_call": True,
+        "slice": [],
         "marked": [5, 1],
         "own": profile.fingerprint,
         "profiles": {profile.fingerprint: entry},
@@ -107,6 +109,7 @@ def test_an_attempt_that_is_rerun_carries_nothing_but_the_profile(profile: Profi
     found.add(report_of("a"), payload(profile, "a", ("a", 0, 5), worker="gw0"))
     (report,) = found.finish(RunInfo(), {})
     assert (report.total.inputs, report.total.tests) == (5, 1)
+    assert report.exclusions.rerun_passes == 1
 
 
 def test_the_newest_state_of_a_block_counts(profile: Profile) -> None:

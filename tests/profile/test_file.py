@@ -121,7 +121,7 @@ def header_of(data: bytes) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "hint"),
     [
-        ({"format": 1}, "format 1, this version reads 2"),
+        ({"format": 1}, "format 1, this version reads 3"),
         ({"format": None}, "format None"),
         ({"kind": "another"}, "not a profile"),
         ({"spaces": []}, "damaged"),

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from pytest_deepimportance.data.activations import LayerValues
 from pytest_deepimportance.errors import RecordingError
-from pytest_deepimportance.recording.blocks import Block, label_newest
+from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.gradients import GradientWatch
+from pytest_deepimportance.recording.labelling import label_newest
 from pytest_deepimportance.recording.recorded import RecordedPass
 
 

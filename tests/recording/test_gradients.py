@@ -156,7 +156,7 @@ def test_attack_steps_in_training_mode_are_attack_steps():
 
 
 def test_a_labelled_test_labels_the_pass_that_counts():
-    from pytest_deepimportance.recording.blocks import label_newest
+    from pytest_deepimportance.recording.labelling import label_newest
 
     model = make()
     with recording(model) as (_, block):

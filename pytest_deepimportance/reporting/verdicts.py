@@ -1,0 +1,22 @@
+"""What only failing tests cover, in words."""
+
+from __future__ import annotations
+
+from pytest_deepimportance.formatting import count, plural
+from pytest_deepimportance.readings import headline
+from pytest_deepimportance.reporting import measured
+from pytest_deepimportance.results import Report
+from pytest_deepimportance.thresholds import IDC
+
+
+def only_failing(report: Report) -> str:
+    """Say how many items of each criterion no passing test covers; empty where there are none."""
+    names = [IDC, *measured.criteria(report)]
+    rows = [row for name in names if (row := headline(report.total, name)) is not None]
+    found = {row.criterion: row.only_failing for row in rows if row.only_failing}
+    own = found.pop(IDC, 0)
+    others = ", ".join(f"{measured.shown_name(name)} {count(n)}" for name, n in found.items())
+    if own:
+        text = f"{plural(own, 'combination')} covered by failing tests only"
+        return text + (f" (also {others})" if others else "")
+    return f"items covered by failing tests only: {others}" if others else ""
