@@ -11,6 +11,8 @@ from pytest_deepimportance.errors import IdcError
 
 EXAMPLES = """examples:
   deepimportance layers lenet.pth --factory app.model:LeNet
+  deepimportance measure lenet.pth --factory app.model:LeNet \\
+      --reference app.data:train --inputs app.data:test
   deepimportance profile build lenet.pth --factory app.model:LeNet \\
       --reference app.data:train -o lenet.idc
   deepimportance profile show lenet.idc
@@ -20,12 +22,13 @@ EXAMPLES = """examples:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
-    from pytest_deepimportance.cli import layers, profile
+    from pytest_deepimportance.cli import layers, measure, profile
     from pytest_deepimportance.cli.arguments import usage_of
 
     top = argparse.ArgumentParser(
         prog="deepimportance",
-        description="Test adequacy for neural networks: look at a model, build a profile.",
+        description="Test adequacy for neural networks: look at a model, measure "
+        "test data, build a profile.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -33,12 +36,13 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(run=usage_of(top))
     commands = top.add_subparsers(metavar="COMMAND")
     layers.add_parser(commands)
+    measure.add_parser(commands)
     profile.add_parser(commands)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0 is success, 1 a check that failed, 2 a mistake in what was asked."""
+    """Run the command; 0 is success, 1 a check that failed, 2 a mistake or an unmet threshold."""
     options = parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     try:

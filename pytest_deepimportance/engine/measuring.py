@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import nn, no_grad
 
 from pytest_deepimportance.data.activations import UNKNOWN
+from pytest_deepimportance.data.batches import ModelCall, describe
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.engine.assemble import SessionState, TestState, assemble
 from pytest_deepimportance.engine.chosen import asked_for
@@ -25,6 +26,7 @@ from pytest_deepimportance.engine.states import new_criteria, state_of
 from pytest_deepimportance.errors import RecordingError, ReferenceDataError
 from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.models.restore import evaluating
+from pytest_deepimportance.profile.accumulate import Progress
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block, label_newest
 from pytest_deepimportance.recording.recorder import Recorder
@@ -122,14 +124,9 @@ def measure(model: nn.Module, reference: Any, inputs: Any, **settings: Any) -> R
     """
     chosen = from_keywords(**settings)
     profile = build_profile(model, reference, **settings)
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
     data = _opened(inputs, chosen)
-    with record(model, profile, **settings) as recording, evaluating(model), no_grad():
-        for call in data.batches(chosen.batch_size):
-            moved = call.to(device)
-            model(*moved.args, **moved.kwargs)
-            if call.labels is not None and bool((call.labels != UNKNOWN).any()):
-                recording.labels(call.labels.cpu().numpy())
+    with record(model, profile, **settings) as recording:
+        feed(model, data, chosen.batch_size, recording.labels)
     report = recording.report()
     if not report.total.rows:
         raise RecordingError(
@@ -138,6 +135,48 @@ def measure(model: nn.Module, reference: Any, inputs: Any, **settings: Any) -> R
             "Check that each element of the inputs is a whole batch, with one row per input.",
         )
     return report
+
+
+def feed(
+    model: nn.Module,
+    data: Reference,
+    batch_size: int,
+    label: Callable[[Any], None],
+    progress: Progress | None = None,
+) -> None:
+    """Run `data` through the model as it is, in evaluation mode and without gradients.
+
+    Args:
+        label: Called after each pass whose rows have classes, with these, (N,).
+        progress: Called with the rows done and the rows in all (None while unknown).
+
+    Raises:
+        RecordingError: The model's forward raised, or a label is no class of the model.
+    """
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    done = 0
+    with evaluating(model), no_grad():
+        for call in data.batches(batch_size):
+            moved = call.to(device)
+            try:
+                model(*moved.args, **moved.kwargs)
+            except Exception as error:  # whatever the user's forward raises
+                raise _forward_raised(data, call, error) from error
+            if call.labels is not None and bool((call.labels != UNKNOWN).any()):
+                label(call.labels.cpu().numpy())
+            done += call.rows
+            if progress is not None:
+                progress(done, data.rows)
+
+
+def _forward_raised(data: Reference, call: ModelCall, error: Exception) -> RecordingError:
+    shown = [describe(value) for value in call.args]
+    shown += [f"{name}={describe(value)}" for name, value in call.kwargs.items()]
+    return RecordingError(
+        f"the model's forward raised {type(error).__name__}: {error}\n"
+        f"on inputs of {data.descriptor}: {', '.join(shown)}",
+        fix="Inputs must be prepared as the reference is: the same shape, type and scale.",
+    )
 
 
 def _opened(inputs: Any, settings: Settings) -> Reference:
