@@ -24,11 +24,9 @@ MEASURING = [s.name for s in TABLE.values() if s.cli and s.name not in _OF_PYTES
 """Settings of a measurement, in table order."""
 
 
-def add_model(parser: argparse.ArgumentParser, without: tuple[str, ...] = ()) -> None:
-    """Add the model and every setting of a measurement but those in `without`."""
-    parser.add_argument("model", metavar="MODEL", help="as for --idc-model")
-    names = [name for name in (*LOADING, *MEASURING) if name not in without]
-    add_settings(parser, dict.fromkeys(names))
+def add_settings_of_measuring(parser: argparse.ArgumentParser) -> None:
+    """Add every setting of a measurement."""
+    add_settings(parser, dict.fromkeys((*LOADING, *MEASURING)))
 
 
 def progress_bar(title: str) -> AbstractContextManager[Callable[[int, int | None], None] | None]:

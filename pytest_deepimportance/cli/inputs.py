@@ -18,10 +18,10 @@ _NAMED = re.compile(r"([^=/\\:]+)=(.+)", re.DOTALL)
 _RESERVED = "TOTAL"
 
 
-def add_inputs(parser: argparse.ArgumentParser) -> None:
+def add_inputs(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add `--inputs` and `--input-samples`."""
     parser.add_argument(
-        "--inputs", action="append", required=True, metavar="[NAME=]SPEC",
+        "--inputs", action="append", required=required, metavar="[NAME=]SPEC",
         help="test data, written as a reference is: pkg.mod:callable, file.py:callable, DIR, "
         "FILE.npz, FILE.safetensors or torchvision:NAME:split; repeat it for several suites",
     )  # fmt: skip

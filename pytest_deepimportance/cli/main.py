@@ -13,6 +13,7 @@ EXAMPLES = """examples:
   deepimportance layers lenet.pth --factory app.model:LeNet
   deepimportance measure lenet.pth --factory app.model:LeNet \\
       --reference app.data:train --inputs app.data:test
+  deepimportance calibrate idc.json --write
   deepimportance profile build lenet.pth --factory app.model:LeNet \\
       --reference app.data:train -o lenet.idc
   deepimportance profile show lenet.idc
@@ -22,13 +23,13 @@ EXAMPLES = """examples:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
-    from pytest_deepimportance.cli import layers, measure, profile
+    from pytest_deepimportance.cli import calibrate, layers, measure, profile
     from pytest_deepimportance.cli.arguments import usage_of
 
     top = argparse.ArgumentParser(
         prog="deepimportance",
         description="Test adequacy for neural networks: look at a model, measure "
-        "test data, build a profile.",
+        "test data, find thresholds, build a profile.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -37,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(metavar="COMMAND")
     layers.add_parser(commands)
     measure.add_parser(commands)
+    calibrate.add_parser(commands)
     profile.add_parser(commands)
     return top
 

@@ -11,7 +11,12 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from pytest_deepimportance import gating
-from pytest_deepimportance.cli.against import add_model, against, check_source, progress_bar
+from pytest_deepimportance.cli.against import (
+    add_settings_of_measuring,
+    against,
+    check_source,
+    progress_bar,
+)
 from pytest_deepimportance.cli.arguments import settings_from
 from pytest_deepimportance.cli.inputs import add_inputs, open_inputs, suites_of
 from pytest_deepimportance.errors import GateError, did_you_mean
@@ -35,9 +40,10 @@ def add_parser(commands: Any) -> None:
         description="Measure what inputs exercise of what a model learned. Exit status 0; 2 when a "
         "threshold of --fail-under is not met.",
     )
+    parser.add_argument("model", metavar="MODEL", help="as for --idc-model")
     add_inputs(parser)
     add_loudness(parser)
-    add_model(parser)
+    add_settings_of_measuring(parser)
     parser.set_defaults(run=run)
 
 
@@ -55,7 +61,7 @@ def add_loudness(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, print the screen, write the files asked for."""
-    from pytest_deepimportance.reporting import json_report, terminal
+    from pytest_deepimportance.reporting import terminal
 
     report = measured(options, settings_from(options))
     lines = terminal.render(
@@ -65,9 +71,16 @@ def run(options: argparse.Namespace) -> int:
         verbosity=options.loudness,
     )
     print("\n".join(lines))
+    write_files(options, report)
+    return BELOW if any(gate.status == "failed" for gate in report.gates) else 0
+
+
+def write_files(options: argparse.Namespace, report: Report) -> None:
+    """Write the report files asked for, and say so."""
+    from pytest_deepimportance.reporting import json_report
+
     for path in json_files(options.report or (), "--report"):
         print(f"written    {json_report.write([report], path)}")
-    return BELOW if any(gate.status == "failed" for gate in report.gates) else 0
 
 
 def measured(options: argparse.Namespace, settings: Settings) -> Report:
