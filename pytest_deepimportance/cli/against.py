@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +24,12 @@ MEASURING = [s.name for s in TABLE.values() if s.cli and s.name not in _OF_PYTES
 """Settings of a measurement, in table order."""
 
 
-def add_settings_of_measuring(parser: argparse.ArgumentParser) -> None:
-    """Add every setting of a measurement."""
-    add_settings(parser, dict.fromkeys((*LOADING, *MEASURING)))
+def add_settings_of_measuring(
+    parser: argparse.ArgumentParser, without: Collection[str] = ()
+) -> None:
+    """Add every setting of a measurement but those in `without`."""
+    names = dict.fromkeys((*LOADING, *MEASURING))
+    add_settings(parser, [name for name in names if name not in without])
 
 
 def progress_bar(title: str) -> AbstractContextManager[Callable[[int, int | None], None] | None]:

@@ -16,6 +16,8 @@ EXAMPLES = """examples:
   deepimportance calibrate idc.json --write
   deepimportance profile build lenet.pth --factory app.model:LeNet \\
       --reference app.data:train -o lenet.idc
+  deepimportance drift app.data:last_week lenet.pth --factory app.model:LeNet \\
+      --profile lenet.idc
   deepimportance profile show lenet.idc
   deepimportance profile check lenet.idc lenet.pth --factory app.model:LeNet
 """
@@ -23,7 +25,7 @@ EXAMPLES = """examples:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
-    from pytest_deepimportance.cli import calibrate, layers, measure, profile
+    from pytest_deepimportance.cli import calibrate, drift, layers, measure, profile
     from pytest_deepimportance.cli.arguments import usage_of
 
     top = argparse.ArgumentParser(
@@ -39,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     layers.add_parser(commands)
     measure.add_parser(commands)
     calibrate.add_parser(commands)
+    drift.add_parser(commands)
     profile.add_parser(commands)
     return top
 
