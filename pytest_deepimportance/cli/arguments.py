@@ -27,9 +27,11 @@ def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
             if setting.is_flag:
                 group.add_argument(flag, dest=name, action="store_true", default=None, help=shown)
             else:
+                action = "append" if setting.many else "store"
                 group.add_argument(
-                    flag, dest=name, default=None, metavar=setting.metavar, help=shown
-                )
+                    flag, dest=name, action=action, default=None, metavar=setting.metavar,
+                    help=shown,
+                )  # fmt: skip
 
 
 def usage_of(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:

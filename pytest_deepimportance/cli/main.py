@@ -11,21 +11,28 @@ from pytest_deepimportance.errors import IdcError
 
 EXAMPLES = """examples:
   deepimportance layers lenet.pth --factory app.model:LeNet
+  deepimportance measure lenet.pth --factory app.model:LeNet \\
+      --reference app.data:train --inputs app.data:test
+  deepimportance calibrate idc.json --write
   deepimportance profile build lenet.pth --factory app.model:LeNet \\
       --reference app.data:train -o lenet.idc
+  deepimportance drift app.data:last_week lenet.pth --factory app.model:LeNet \\
+      --profile lenet.idc
   deepimportance profile show lenet.idc
   deepimportance profile check lenet.idc lenet.pth --factory app.model:LeNet
+  deepimportance selfcheck
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
-    from pytest_deepimportance.cli import layers, profile
+    from pytest_deepimportance.cli import calibrate, drift, layers, measure, profile, selfcheck
     from pytest_deepimportance.cli.arguments import usage_of
 
     top = argparse.ArgumentParser(
         prog="deepimportance",
-        description="Test adequacy for neural networks: look at a model, build a profile.",
+        description="Test adequacy for neural networks: look at a model, measure "
+        "test data, find thresholds, build a profile.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -33,12 +40,16 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(run=usage_of(top))
     commands = top.add_subparsers(metavar="COMMAND")
     layers.add_parser(commands)
+    measure.add_parser(commands)
+    calibrate.add_parser(commands)
+    drift.add_parser(commands)
     profile.add_parser(commands)
+    selfcheck.add_parser(commands)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0 is success, 1 a check that failed, 2 a mistake in what was asked."""
+    """Run the command; 0 is success, 1 a check that failed, 2 a mistake or an unmet threshold."""
     options = parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     try:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from pytest_deepimportance.cli.against import check_reference, learned
 from pytest_deepimportance.cli.arguments import (
     LOADING,
     add_settings,
@@ -15,7 +14,6 @@ from pytest_deepimportance.cli.arguments import (
     settings_from,
     usage_of,
 )
-from pytest_deepimportance.errors import ReferenceDataError
 from pytest_deepimportance.settings import TABLE
 
 _BUILD = [
@@ -52,30 +50,14 @@ def add_parser(commands: Any) -> None:
 
 def run_build(options: argparse.Namespace) -> int:
     """Build a profile and write it."""
-    from pytest_deepimportance.data.references_by_spec import load_reference
-    from pytest_deepimportance.engine.profiles import describe_model, obtain_profile
     from pytest_deepimportance.profile.command import run_command
     from pytest_deepimportance.profile.file import check_target
-    from pytest_deepimportance.reporting.progress import bar
 
     settings = settings_from(options)
-    if settings.reference is None:
-        raise ReferenceDataError(
-            "no reference data given", fix="Add --reference pkg.mod:callable, DIR or FILE.npz"
-        )
+    check_reference(settings)
     path = Path(options.output_file)
     check_target(path)
-    loaded = load(options)
-    info = describe_model(loaded.module, options.model, loaded.notes)
-    terminal = sys.stderr.isatty()
-    with bar("learning from the reference", sys.stderr) if terminal else nullcontext() as progress:
-        profile = obtain_profile(
-            loaded.module,
-            load_reference(settings.reference, settings),
-            settings,
-            model_info=info,
-            progress=progress,
-        ).with_m(settings.m)
+    profile = learned(options, settings, load(options))
     profile.save(path)
     _show(profile)
     print(f"written    {path} ({path.stat().st_size:,} bytes)")

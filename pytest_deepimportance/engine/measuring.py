@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import torch
 from torch import nn, no_grad
 
 from pytest_deepimportance.data.activations import UNKNOWN
+from pytest_deepimportance.data.batches import ModelCall, describe
+from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.engine.assemble import assemble
 from pytest_deepimportance.engine.chosen import asked_for
 from pytest_deepimportance.engine.item_matrix import ItemMatrix, matrix_of
@@ -22,6 +24,7 @@ from pytest_deepimportance.engine.states import new_criteria, state_of
 from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.models.restore import evaluating
+from pytest_deepimportance.profile.accumulate import Progress
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.labelling import label_newest
@@ -144,16 +147,16 @@ def measure(
     """
     chosen = from_keywords(**settings)
     profile = build_profile(model, reference, null_data=null_data, **settings)
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
     data = opened(inputs, chosen)
     columns = Columns(slices)
-    with record(model, profile, **settings) as recording, evaluating(model), no_grad():
-        for call in data.batches(chosen.batch_size):
-            moved = call.to(device)
-            with recording.sliced(columns.next(call.rows)):
-                model(*moved.args, **moved.kwargs)
-            if call.labels is not None and bool((call.labels != UNKNOWN).any()):
-                recording.labels(call.labels.cpu().numpy())
+    with record(model, profile, **settings) as recording:
+        feed(
+            model,
+            data,
+            chosen.batch_size,
+            recording.labels,
+            around=lambda rows: recording.sliced(columns.next(rows)),
+        )
     columns.check_used_up()
     report = recording.report()
     if not report.total.rows:
@@ -163,6 +166,51 @@ def measure(
             "Check that each element of the inputs is a whole batch, with one row per input.",
         )
     return report
+
+
+def feed(
+    model: nn.Module,
+    data: Reference,
+    batch_size: int,
+    label: Callable[[Any], None],
+    progress: Progress | None = None,
+    around: Callable[[int], AbstractContextManager[Any]] | None = None,
+) -> None:
+    """Run `data` through the model as it is, in evaluation mode and without gradients.
+
+    Args:
+        label: Called after each pass whose rows have classes, with these, (N,).
+        progress: Called with the rows done and the rows in all (None while unknown).
+        around: Called with the rows of each pass; the pass runs inside what it returns.
+
+    Raises:
+        RecordingError: The model's forward raised, or a label is no class of the model.
+    """
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    done = 0
+    with evaluating(model), no_grad():
+        for call in data.batches(batch_size):
+            moved = call.to(device)
+            try:
+                with nullcontext() if around is None else around(call.rows):
+                    model(*moved.args, **moved.kwargs)
+            except Exception as error:  # whatever the user's forward raises
+                raise _forward_raised(data, call, error) from error
+            if call.labels is not None and bool((call.labels != UNKNOWN).any()):
+                label(call.labels.cpu().numpy())
+            done += call.rows
+            if progress is not None:
+                progress(done, data.rows)
+
+
+def _forward_raised(data: Reference, call: ModelCall, error: Exception) -> RecordingError:
+    shown = [describe(value) for value in call.args]
+    shown += [f"{name}={describe(value)}" for name, value in call.kwargs.items()]
+    return RecordingError(
+        f"the model's forward raised {type(error).__name__}: {error}\n"
+        f"on inputs of {data.descriptor}: {', '.join(shown)}",
+        fix="Inputs must be prepared as the reference is: the same shape, type and scale.",
+    )
 
 
 def item_matrix(

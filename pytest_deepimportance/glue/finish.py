@@ -16,9 +16,11 @@ from pytest_deepimportance.glue.collector import Collector
 from pytest_deepimportance.glue.thresholds import session_thresholds, suite_thresholds
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.reporting import base, json_report, terminal
+from pytest_deepimportance.reporting.gate_hint import GREETING
 from pytest_deepimportance.results import Report, RunInfo
 
 _CACHED_COUNT = "idc/marked"
+_CACHED_HINT = "idc/gate-hint"
 
 _NOT_TOLD = ("session", "lfplugin", "stepwiseplugin", "dsession", "terminalreporter")
 """Plugins that must not hear of the gate's report: they would take it for a test that failed and
@@ -154,8 +156,26 @@ def summarise(collector: Collector, reporter: Any) -> None:
         width=reporter._tw.fullwidth,
         color=reporter._tw.hasmarkup and "NO_COLOR" not in os.environ,
         verbosity=collector.config.option.verbose,
+        hint=_wants_hint(collector),
     )
+    _remember_hint(collector, lines)
     lines += [f"idc: {complaint}" for complaint in collector.complaints]
     reporter.ensure_newline()
     for line in lines:
         reporter.write_line(line)
+
+
+def _wants_hint(collector: Collector) -> bool:
+    """Whether nobody set a threshold, and nobody was told yet how to find one."""
+    if len(collector.reports) != 1 or collector.settings.fail_under:
+        return False
+    if any(suite.fail_under for suite in collector.suites.values()):
+        return False
+    cache = getattr(collector.config, "cache", None)
+    return cache is None or not cache.get(_CACHED_HINT, False)
+
+
+def _remember_hint(collector: Collector, lines: list[str]) -> None:
+    cache = getattr(collector.config, "cache", None)
+    if cache is not None and any(line.startswith(GREETING) for line in lines):
+        cache.set(_CACHED_HINT, True)

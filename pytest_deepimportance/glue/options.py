@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from pytest_deepimportance.errors import SettingsError, did_you_mean
+from pytest_deepimportance.errors import GateError, ReportError, SettingsError, did_you_mean
+from pytest_deepimportance.reporting.destinations import json_files
 from pytest_deepimportance.setting import Setting
 from pytest_deepimportance.settings import TABLE, Settings, resolve
 
@@ -135,7 +136,6 @@ def check_early(settings: Settings, own_criteria: bool = False) -> None:
             they are read after collection, when their names and units are known.
     """
     if settings.fail_under and not own_criteria:
-        from pytest_deepimportance.errors import GateError
         from pytest_deepimportance.thresholds import parse_threshold
 
         try:
@@ -143,9 +143,7 @@ def check_early(settings: Settings, own_criteria: bool = False) -> None:
                 parse_threshold(text, settings.origins["fail_under"])
         except GateError as error:
             raise pytest.UsageError(str(error)) from None
-    for wanted in settings.report:
-        kind, colon, path = wanted.partition(":")
-        if kind != "json" or not colon or not path:
-            raise pytest.UsageError(
-                f"--idc-report={wanted}: write json:PATH, such as json:idc.json"
-            )
+    try:
+        json_files(settings.report, "--idc-report")
+    except ReportError as error:
+        raise pytest.UsageError(str(error)) from None

@@ -113,7 +113,7 @@ def missing(report: Report, unmet: Sequence[GateOutcome]) -> Section:
     if about_idc:
         suite = _with_details(report, about_idc)
         details = _classes_left_out(suite) + ([_gaps(suite)] if suite.gaps else [])
-        texts = [_lead(suite), *details] if details else []
+        texts = [_lead(report, suite), *details] if details else []
         leads = int(bool(texts))  # the first line alone says nothing
     texts += shortfalls(report, unmet)
     lines = [Paragraph.of(" " * MARGIN + text, indent=MARGIN) for text in texts]
@@ -127,7 +127,7 @@ def _with_details(report: Report, unmet: Sequence[GateOutcome]) -> SuiteResult:
     return suite if suite.classes or suite.gaps else report.total
 
 
-def _lead(suite: SuiteResult) -> str:
+def _lead(report: Report, suite: SuiteResult) -> str:
     untested = base.untested_classes(suite)
     what = "they skip learned behaviour"
     if untested:
@@ -135,8 +135,13 @@ def _lead(suite: SuiteResult) -> str:
     if suite.failed_tests:
         return f"{plural(suite.failed_tests, 'test')} failed, and {what}:"
     accuracy = Fraction(suite.correct, suite.labelled) if suite.labelled else None
-    high = f" and accuracy is {percent(accuracy, unit=' %')}" if accuracy is not None else ""
-    return f"The tests pass{high}, but {what}:"
+    shown = percent(accuracy, unit=" %")
+    if report.run.marked_ran:
+        high = f" and accuracy is {shown}" if accuracy is not None else ""
+        return f"The tests pass{high}, but {what}:"
+    if accuracy is not None:
+        return f"Accuracy is {shown}, but {what}:"
+    return f"{what[0].upper()}{what[1:]}:"
 
 
 def _classes_left_out(suite: SuiteResult) -> list[str]:
@@ -171,7 +176,8 @@ def advice(report: Report, unmet: Sequence[GateOutcome]) -> Section:
     asked = next((row.value for row in report.settings if row.name == "report"), "")
     if "json:" not in asked:
         what = "class, gap" if measured.has_idc(report) else "layer, number"
-        texts.append(f"pytest --idc-report=json:idc.json   every {what} and setting")
+        option = "pytest --idc-report" if report.run.marked_ran else "--report"
+        texts.append(f"{option}=json:idc.json   every {what} and setting")
     label = "What to do   "
     lines = [
         Paragraph(((label if at == 0 else " " * len(label), "bold"), (text, "")), len(label))

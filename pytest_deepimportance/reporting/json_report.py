@@ -40,8 +40,16 @@ def write(reports: Sequence[Report], path: str | Path) -> Path:
     Raises:
         ReportError: The file cannot be written there.
     """
+    return write_text(dump(reports), path)
+
+
+def write_text(text: str, path: str | Path) -> Path:
+    """Write `text` to `path` in one step, making its folder.
+
+    Raises:
+        ReportError: The file cannot be written there.
+    """
     target = Path(path)
-    text = dump(reports)
     partial = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pytest_deepimportance.reporting import base
+from pytest_deepimportance.reporting.gate_hint import gate_hint
 from pytest_deepimportance.reporting.screen import limits, sections, total_line, verdict_lines
 from pytest_deepimportance.reporting.text import Paragraph, cell_len, shorten
 from pytest_deepimportance.results import Report
@@ -26,7 +27,12 @@ _LONGEST_WORD = 24
 
 
 def render(
-    reports: Sequence[Report], *, width: int = 80, color: bool = False, verbosity: int = 0
+    reports: Sequence[Report],
+    *,
+    width: int = 80,
+    color: bool = False,
+    verbosity: int = 0,
+    hint: bool = False,
 ) -> list[str]:
     """Return the lines of the screen, one block per report.
 
@@ -50,6 +56,8 @@ def render(
             lines += _fitted(report, printer)
         else:
             lines += _Layout(report, printer, verbose=True).lines()
+        if hint:
+            lines += [line for item in gate_hint(report) for line in printer.lines(item)]
     return lines
 
 

@@ -101,12 +101,12 @@ class PrefixCounts:
     @cached_property
     def class_rows(self) -> dict[int, int]:
         """Rows of each known class, ascending."""
-        return self._by_class(np.ones(len(self.counts), dtype=bool))
+        return self.rows_by_class(np.ones(len(self.counts), dtype=bool))
 
     def exercise(self, codes: Codes) -> Exercised:
         """Return what a suite with these combinations, (S, m), exercises."""
         hit = found_in(self.codes, codes)
-        rows = self._by_class(hit)
+        rows = self.rows_by_class(hit)
         classes = {c: (rows.get(c, 0), total) for c, total in self.class_rows.items()}
         return Exercised(hit, int(self.counts[hit].sum()), self.rows, classes)
 
@@ -133,7 +133,8 @@ class PrefixCounts:
             first_index=int(self.first_index[index]),
         )
 
-    def _by_class(self, combinations: NDArray[np.bool_]) -> dict[int, int]:
+    def rows_by_class(self, combinations: NDArray[np.bool_]) -> dict[int, int]:
+        """Return the rows of each known class that have one of the chosen combinations, (H,)."""
         chosen = combinations[self.group_of] & (self.group_classes >= 0)
         rows = np.bincount(self.group_classes[chosen], weights=self.group_counts[chosen])
         return {int(c): int(rows[c]) for c in np.flatnonzero(rows)}

@@ -1,0 +1,95 @@
+"""Inputs to measure, as the command line names them: `SPEC` or `NAME=SPEC`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_deepimportance.errors import ReferenceDataError, SettingsError
+
+if TYPE_CHECKING:
+    from pytest_deepimportance.data.reference import Reference
+    from pytest_deepimportance.settings import Settings
+
+_NAMED = re.compile(r"([^=/\\:]+)=(.+)", re.DOTALL)
+_RESERVED = "TOTAL"
+
+
+def add_inputs(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add `--inputs` and `--input-samples`."""
+    parser.add_argument(
+        "--inputs", action="append", required=required, metavar="[NAME=]SPEC",
+        help="test data, written as a reference is: pkg.mod:callable, file.py:callable, DIR, "
+        "FILE.npz, FILE.safetensors or torchvision:NAME:split; repeat it for several suites",
+    )  # fmt: skip
+    add_samples(parser)
+
+
+def add_samples(parser: argparse.ArgumentParser) -> None:
+    """Add `--input-samples`."""
+    parser.add_argument(
+        "--input-samples", default="all", metavar="N",
+        help="rows of each suite to measure: all (default) or N, drawn with --seed in proportion "
+        "to the classes",
+    )  # fmt: skip
+
+
+def suites_of(given: Sequence[str]) -> dict[str, str]:
+    """Return specification by suite name; a name not given is made from the specification.
+
+    Raises:
+        SettingsError: A name occurs twice, or is one that reports use themselves.
+    """
+    suites: dict[str, str] = {}
+    for text in given:
+        found = None if Path(text).exists() else _NAMED.fullmatch(text)
+        name, spec = (found[1].strip(), found[2].strip()) if found else (_name_of(text), text)
+        if name == _RESERVED:
+            raise SettingsError(
+                f"--inputs {text}: {name} is the name of all suites together",
+                fix=f"Choose another name: --inputs NAME={spec}",
+            )
+        if name in suites:
+            raise SettingsError(
+                f"two --inputs are called {name!r}: {suites[name]} and {spec}",
+                fix=f"Give each a name of its own: --inputs {name}2={spec}",
+            )
+        suites[name] = spec
+    return suites
+
+
+def _name_of(spec: str) -> str:
+    """Return "load_test" of app.data:load_test, "clean" of data/clean.npz."""
+    last = re.split(r"[:/\\]", spec.rstrip("/\\: "))[-1]
+    return Path(last).stem or "inputs"
+
+
+def open_inputs(name: str, spec: str, options: argparse.Namespace, settings: Settings) -> Reference:
+    """Open the inputs that `spec` names, as a reference is opened, but all of their rows.
+
+    Raises:
+        ReferenceDataError: The specification names nothing that can be measured.
+    """
+    from pytest_deepimportance.data.references_by_spec import load_reference
+
+    samples: Any = options.input_samples
+    try:
+        own = settings.replace("command line", reference_samples=samples)
+    except SettingsError:
+        raise SettingsError(
+            f"--input-samples {samples} is neither a number from 1 nor all",
+            fix="Write --input-samples 1000, or leave it out to measure every row.",
+        ) from None
+    try:
+        return load_reference(spec, own)
+    except ReferenceDataError as error:
+        raise ReferenceDataError(
+            f"inputs {name}: {error.what}", error.why, _inputs_wording(error.fix)
+        ) from error
+
+
+def _inputs_wording(fix: str) -> str:
+    return fix.replace("A reference is one of", "Inputs are one of")

@@ -1,0 +1,49 @@
+"""Every command on a docs page is one the program accepts, and every option in a table exists."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from pytest_deepimportance.cli.main import parser
+from pytest_deepimportance.settings import TABLE
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = ("coming-from-the-research-code.md",)
+
+
+def text_of(page: str) -> str:
+    return (DOCS / page).read_text(encoding="utf-8")
+
+
+def commands(page: str) -> list[str]:
+    return re.findall(r"^(?:\$ )?deepimportance (.+)$", text_of(page), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_are_accepted(page: str) -> None:
+    assert commands(page)
+    for command in commands(page):
+        assert callable(parser().parse_args(shlex.split(command)).run)
+
+
+def test_the_options_of_the_old_programs_are_mapped_to_ones_that_exist() -> None:
+    own = {"--" + name.replace("_", "-") for name in TABLE} | {"--input-samples", "--inputs"}
+    page = text_of("coming-from-the-research-code.md")
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    assert len(rows) > 25
+    for row in rows:
+        used = re.findall(r"(--[a-z0-9-]+)", row[2])
+        assert set(used) <= own, row
+        for option in re.findall(r"(--[a-z0-9-]+ [^`|]*?)`", row[2]):
+            given = ["measure", "m", "--inputs", "x", *shlex.split(option)]
+            assert parser().parse_args(given).model == "m", row
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\((?!http)([^)#]+)\)", text_of(page)):
+        assert (DOCS / link).exists(), link
