@@ -135,9 +135,15 @@ class Shares:
         return seen
 
 
-def against(growth: RandomGrowth, name: str, value: Statistic) -> Gate:
-    """Return the gate `random`: the 1st percentile of random suites from one kind of data."""
-    found = {size: growth.expectation(size) for size in SIZES}
+def against(growth: RandomGrowth, name: str, value: Statistic, *, subsets: bool = False) -> Gate:
+    """Return the gate `random`: the 1st percentile of random suites from one kind of data.
+
+    Args:
+        subsets: Of subsets of the data themselves, which is how reports compare IDC with the
+            reference; otherwise of other samples of the same kind.
+    """
+    expect = growth.of_subsets if subsets else growth.expectation
+    found = {size: expect(size) for size in SIZES}
     return Gate(name, value, {size: float(e.low) for size, e in found.items() if e.comparable})
 
 
@@ -161,7 +167,8 @@ def gates_of(
         for kind in ("reference", "held out"):
             growth = RandomGrowth.of(own[kind].of("IDC"), ORDERS, 0)
             value = shares.reached if kind == "reference" else pool.coverage
-            gates.append(against(growth, f"IDC_{m} random, {kind}", value))
+            name = f"IDC_{m} random, {kind}"
+            gates.append(against(growth, name, value, subsets=kind == "reference"))
         gates.append(Gate(f"IDC_{m} of reached / effect", shares.reached))
         gates.append(Gate(f"share, m = {m}", shares.all))
         gates.append(Gate(f"lowest class share, m = {m}", lambda r, s=shares: min(s.by_class(r))))
