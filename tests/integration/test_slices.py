@@ -81,8 +81,8 @@ def test_slices_are_what_the_slow_twin_counts(project: Project, workers: tuple[s
         counts = (row["inputs"], row["labelled"], row["correct"])
         assert counts == (len(members), len(labelled), len(right)), key
     text = result.stdout.str()
-    assert "one input only, which says little: sensor=2" in text
-    assert "more slices and pairs (in the JSON report)" in text
+    assert "more (in the JSON report); one input only: sensor=2" in text
+    assert "weather=fog      35" in text
     b = next(suite for suite in project.report()["suites"] if suite["name"] == "b")
     assert {key for key in by_key(b["slices"])} == {
         frozenset({("weather", "sun")}),
