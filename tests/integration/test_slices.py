@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -200,3 +201,13 @@ def test_measure_and_record_have_slices_too() -> None:
             model(inputs[:10])
         model(inputs)
     assert [row.inputs for row in recording.report().total.slices] == [10]
+
+
+def test_the_page_shows_what_its_tests_print(project: Project) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "beside-coverage.md").read_text(encoding="utf-8")
+    code = page.partition("<!-- slices -->\n```python\n")[2].partition("```")[0]
+    shown = page.partition("<!-- slices screen -->\n```\n")[2].partition("```")[0].splitlines()
+    project.write("test_net.py", code)
+    lines = project.run("-v").stdout.lines
+    start = lines.index(shown[0])
+    assert lines[start : start + len(shown)] == shown
