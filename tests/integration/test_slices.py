@@ -157,6 +157,31 @@ def test_a_column_of_another_length_fails_the_test_before_the_model_runs(project
     assert project.report()["total"]["rows"] == 0
 
 
+def test_a_skipped_test_puts_nothing_into_its_slice(project: Project) -> None:
+    project.write(
+        "test_net.py",
+        """
+        import pytest
+        from net import suite_points
+
+        @pytest.fixture(scope="module")
+        def shared(idc_model):
+            idc_model(suite_points()[0])
+
+        @pytest.mark.idc_suite
+        def test_all(shared):
+            pass
+
+        @pytest.mark.idc_suite(slice={"weather": "fog"})
+        def test_skips(shared):
+            pytest.skip("no fog today")
+        """,
+    )
+    project.run()
+    assert project.report()["total"]["inputs"] == 60
+    assert project.report()["total"]["slices"] == []
+
+
 def test_an_identifier_is_no_slice(project: Project) -> None:
     project.write(
         "test_net.py",
