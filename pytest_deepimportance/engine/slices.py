@@ -62,8 +62,11 @@ def too_many_values(states: Sequence[BlockState], marked: Marked) -> list[str]:
 def _tagged(states: Sequence[BlockState], marked: Marked) -> dict[int, list[NDArray[np.uint64]]]:
     """Return the digests of the rows with each number of tags."""
     found: dict[int, list[NDArray[np.uint64]]] = {}
+    of_block: dict[str, set[Tags]] = {}
+    for key, tags in marked:
+        of_block.setdefault(key, set()).add(tags)
     for state in states:
-        outer = {tags for key, tags in marked if key == state.key}
+        outer = of_block.get(state.key, set())
         if state.tags is None and not outer:
             continue
         own = np.zeros(len(state.digests), np.int32) if state.tags is None else state.tags
