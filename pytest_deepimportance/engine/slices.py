@@ -67,11 +67,13 @@ def _tagged(states: Sequence[BlockState], marked: Marked) -> dict[int, list[NDAr
         of_block.setdefault(key, set()).add(tags)
     for state in states:
         outer = of_block.get(state.key, set())
-        if state.tags is None and not outer:
+        if not len(state.digests) or (state.tags is None and not outer):
             continue
         own = np.zeros(len(state.digests), np.int32) if state.tags is None else state.tags
-        for number in np.unique(own).tolist():
-            rows = state.digests[own == number]
+        order = np.argsort(own, kind="stable")
+        numbers, starts = np.unique(own[order], return_index=True)
+        groups = np.split(state.digests[order], starts[1:])
+        for number, rows in zip(numbers.tolist(), groups, strict=True):
             # What a row says of itself decides where the marker says something else.
             both = {number_of(_merged(tags, tags_of(number))) for tags in outer} or {number}
             for each in both - {UNTAGGED}:

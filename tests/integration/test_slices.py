@@ -182,6 +182,24 @@ def test_a_skipped_test_puts_nothing_into_its_slice(project: Project) -> None:
     assert project.report()["total"]["slices"] == []
 
 
+def test_a_slice_of_rows_that_are_not_finite_is_none(project: Project) -> None:
+    project.write(
+        "test_net.py",
+        """
+        import pytest
+        from net import suite_points
+
+        @pytest.mark.idc_suite(slice={"weather": "fog"})
+        def test_nan(idc):
+            idc(suite_points()[0] * float("nan"))
+        """,
+    )
+    project.run()
+    report = project.report()
+    assert report["exclusions"]["non_finite_rows"] == 60
+    assert report["total"]["slices"] == []
+
+
 def test_an_identifier_is_no_slice(project: Project) -> None:
     project.write(
         "test_net.py",
