@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from pytest_deepimportance.glue.idc import Idc
 
 MARKER = (
-    "idc_suite(name='default', *, criteria=None, fail_under=None, gate=True, reason=None): "
-    "record the forward passes of this test in the named suite (Importance-Driven Coverage)."
+    "idc_suite(name='default', *, criteria=None, fail_under=None, gate=True, reason=None, "
+    "slice=None): record the forward passes of this test in the named suite "
+    "(Importance-Driven Coverage)."
 )
 
 

@@ -88,7 +88,8 @@ def _suite(
 
 def _marked(tests: Sequence[TestState]) -> list[tuple[str, Tags]]:
     """Return each block that a test with slices of its own claims, with these."""
-    return [(key, test.slice) for test in tests if test.slice for _, key in test.claims]
+    sliced = [test for test in tests if test.slice and test.counts]
+    return [(key, test.slice) for test in sliced for _, key in test.claims]
 
 
 def _blocks_of(

@@ -62,13 +62,18 @@ def too_many_values(states: Sequence[BlockState], marked: Marked) -> list[str]:
 def _tagged(states: Sequence[BlockState], marked: Marked) -> dict[int, list[NDArray[np.uint64]]]:
     """Return the digests of the rows with each number of tags."""
     found: dict[int, list[NDArray[np.uint64]]] = {}
+    of_block: dict[str, set[Tags]] = {}
+    for key, tags in marked:
+        of_block.setdefault(key, set()).add(tags)
     for state in states:
-        outer = {tags for key, tags in marked if key == state.key}
-        if state.tags is None and not outer:
+        outer = of_block.get(state.key, set())
+        if not len(state.digests) or (state.tags is None and not outer):
             continue
         own = np.zeros(len(state.digests), np.int32) if state.tags is None else state.tags
-        for number in np.unique(own).tolist():
-            rows = state.digests[own == number]
+        order = np.argsort(own, kind="stable")
+        numbers, starts = np.unique(own[order], return_index=True)
+        groups = np.split(state.digests[order], starts[1:])
+        for number, rows in zip(numbers.tolist(), groups, strict=True):
             # What a row says of itself decides where the marker says something else.
             both = {number_of(_merged(tags, tags_of(number))) for tags in outer} or {number}
             for each in both - {UNTAGGED}:

@@ -57,12 +57,15 @@ def thin_ice(suite: SuiteResult, *, verbose: bool) -> Section:
 
 
 def _in_short(found: ThinIce) -> str:
+    if not found.rare_inputs:
+        rare = f"none has a rare combination (under {found.rare_below} reference inputs)"
+        return f"wrong: {_of(found.errors, found.inputs)}; {rare}"
     others = _of(found.errors - found.rare_errors, found.inputs - found.rare_inputs)
     text = (
         f"wrong: {_of(found.rare_errors, found.rare_inputs)} with a rare combination "
         f"(under {found.rare_below} reference inputs), {others} others"
     )
-    if found.unsure_errors is None or not found.rare_inputs:
+    if found.unsure_errors is None:
         return text
     return f"{text}, {count(found.unsure_errors)} of the {count(found.rare_inputs)} least confident"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from pytest_deepimportance.companions import SliceRow
-from pytest_deepimportance.formatting import clean, count, listed, percent, plural
+from pytest_deepimportance.formatting import clean, count, listed, percent
 from pytest_deepimportance.reporting.text import Paragraph, Section, cell_len, pad, shorten
 from pytest_deepimportance.results import Report
 
@@ -25,23 +25,24 @@ def slices(report: Report, *, verbose: bool) -> Section:
 
     def build(number: int) -> list[Paragraph]:
         number = len(rows) if len(rows) - number == 1 else number  # "1 more" takes a line too
-        lines = _table(rows[:number])
-        if number < len(rows):
-            rest = plural(len(rows) - number, "more slice or pair", "more slices and pairs")
-            lines.append(Paragraph.of(f"... and {rest} (in the JSON report)", "dim"))
-        if alone:
-            text = f"one input only, which says little: {listed(alone, 3)}"
-            lines.append(Paragraph.of(text, "yellow"))
-        return lines
+        rest = len(rows) - number
+        more = [f"... and {count(rest)} more (in the JSON report)"] if rest else []
+        little = [f"one input only: {listed(alone, 1)}"] if alone else []
+        last = "; ".join([*more, *little])
+        return [*_table(rows[:number]), *([Paragraph.of(last, "dim")] if last else [])]
 
-    return Section(build, most, min(most, 2), rank=6, apart=True, last=min(most, 1))
+    return Section(build, most, min(most, 2), rank=5, apart=True, last=min(most, 1))
 
 
-def _order(row: SliceRow) -> tuple[int, float, float, str]:
-    """Single slices first; the lowest share first, then the lowest accuracy."""
+def _order(row: SliceRow) -> tuple[int, bool, float, float, str]:
+    """Single slices before pairs, the lowest accuracy first, then the lowest share.
+
+    A share grows with the number of inputs, so a single input would always be the weakest: it comes
+    last.
+    """
     share = 1.0 if row.share is None else row.share
     accuracy = 1.0 if row.accuracy is None else row.accuracy
-    return len(row.tags), share, accuracy, _name(row)
+    return len(row.tags), row.inputs == 1, accuracy, share, _name(row)
 
 
 def _name(row: SliceRow) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,8 +82,8 @@ def test_slices_are_what_the_slow_twin_counts(project: Project, workers: tuple[s
         counts = (row["inputs"], row["labelled"], row["correct"])
         assert counts == (len(members), len(labelled), len(right)), key
     text = result.stdout.str()
-    assert "one input only, which says little: sensor=2" in text
-    assert "more slices and pairs (in the JSON report)" in text
+    assert "more (in the JSON report); one input only: sensor=2" in text
+    assert "weather=fog      35" in text
     b = next(suite for suite in project.report()["suites"] if suite["name"] == "b")
     assert {key for key in by_key(b["slices"])} == {
         frozenset({("weather", "sun")}),
@@ -156,6 +157,49 @@ def test_a_column_of_another_length_fails_the_test_before_the_model_runs(project
     assert project.report()["total"]["rows"] == 0
 
 
+def test_a_skipped_test_puts_nothing_into_its_slice(project: Project) -> None:
+    project.write(
+        "test_net.py",
+        """
+        import pytest
+        from net import suite_points
+
+        @pytest.fixture(scope="module")
+        def shared(idc_model):
+            idc_model(suite_points()[0])
+
+        @pytest.mark.idc_suite
+        def test_all(shared):
+            pass
+
+        @pytest.mark.idc_suite(slice={"weather": "fog"})
+        def test_skips(shared):
+            pytest.skip("no fog today")
+        """,
+    )
+    project.run()
+    assert project.report()["total"]["inputs"] == 60
+    assert project.report()["total"]["slices"] == []
+
+
+def test_a_slice_of_rows_that_are_not_finite_is_none(project: Project) -> None:
+    project.write(
+        "test_net.py",
+        """
+        import pytest
+        from net import suite_points
+
+        @pytest.mark.idc_suite(slice={"weather": "fog"})
+        def test_nan(idc):
+            idc(suite_points()[0] * float("nan"))
+        """,
+    )
+    project.run()
+    report = project.report()
+    assert report["exclusions"]["non_finite_rows"] == 60
+    assert report["total"]["slices"] == []
+
+
 def test_an_identifier_is_no_slice(project: Project) -> None:
     project.write(
         "test_net.py",
@@ -200,3 +244,13 @@ def test_measure_and_record_have_slices_too() -> None:
             model(inputs[:10])
         model(inputs)
     assert [row.inputs for row in recording.report().total.slices] == [10]
+
+
+def test_the_page_shows_what_its_tests_print(project: Project) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "beside-coverage.md").read_text(encoding="utf-8")
+    code = page.partition("<!-- slices -->\n```python\n")[2].partition("```")[0]
+    shown = page.partition("<!-- slices screen -->\n```\n")[2].partition("```")[0].splitlines()
+    project.write("test_net.py", code)
+    lines = project.run("-v").stdout.lines
+    start = lines.index(shown[0])
+    assert lines[start : start + len(shown)] == shown
