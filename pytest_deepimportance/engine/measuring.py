@@ -26,7 +26,6 @@ from pytest_deepimportance.engine.states import new_criteria, state_of
 from pytest_deepimportance.errors import RecordingError, ReferenceDataError
 from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.models.restore import evaluating
-from pytest_deepimportance.profile.accumulate import Progress
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block, label_newest
 from pytest_deepimportance.recording.recorder import Recorder
@@ -126,7 +125,7 @@ def measure(model: nn.Module, reference: Any, inputs: Any, **settings: Any) -> R
     profile = build_profile(model, reference, **settings)
     data = _opened(inputs, chosen)
     with record(model, profile, **settings) as recording:
-        feed(model, data, chosen.batch_size, recording.labels)
+        feed(model, data, chosen.batch_size, lambda call: _label(recording, call))
     report = recording.report()
     if not report.total.rows:
         raise RecordingError(
@@ -138,23 +137,17 @@ def measure(model: nn.Module, reference: Any, inputs: Any, **settings: Any) -> R
 
 
 def feed(
-    model: nn.Module,
-    data: Reference,
-    batch_size: int,
-    label: Callable[[Any], None],
-    progress: Progress | None = None,
+    model: nn.Module, data: Reference, batch_size: int, after: Callable[[ModelCall], None]
 ) -> None:
     """Run `data` through the model as it is, in evaluation mode and without gradients.
 
     Args:
-        label: Called after each pass whose rows have classes, with these, (N,).
-        progress: Called with the rows done and the rows in all (None while unknown).
+        after: Called after each pass with what went in.
 
     Raises:
-        RecordingError: The model's forward raised, or a label is no class of the model.
+        RecordingError: The model's forward raised.
     """
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    done = 0
     with evaluating(model), no_grad():
         for call in data.batches(batch_size):
             moved = call.to(device)
@@ -162,11 +155,20 @@ def feed(
                 model(*moved.args, **moved.kwargs)
             except Exception as error:  # whatever the user's forward raises
                 raise _forward_raised(data, call, error) from error
-            if call.labels is not None and bool((call.labels != UNKNOWN).any()):
-                label(call.labels.cpu().numpy())
-            done += call.rows
-            if progress is not None:
-                progress(done, data.rows)
+            after(call)
+
+
+def labels_of(call: ModelCall) -> Any:
+    """Return the true classes of a call's rows, (N,), or None when none of them has one."""
+    if call.labels is None or not bool((call.labels != UNKNOWN).any()):
+        return None
+    return call.labels.cpu().numpy()
+
+
+def _label(recording: Recording, call: ModelCall) -> None:
+    labels = labels_of(call)
+    if labels is not None:
+        recording.labels(labels)
 
 
 def _forward_raised(data: Reference, call: ModelCall, error: Exception) -> RecordingError:
