@@ -90,8 +90,11 @@ class TomlEditor:
     def _edited_array(
         self, value: str, places: list[tuple[int, int, str]], merged: list[str]
     ) -> str:
-        if not places:
+        if not places and "\n" not in value:
             return self._array(merged)
+        if not places:  # comments only: they stay
+            rows = "".join(f"    {_quoted(text)},{self.end}" for text in merged)
+            return value[:-1].rstrip(" \t") + rows + "]"
         added = merged[len(places) :]
         last_start, last_end, _ = places[-1]
         line_start = value.rfind("\n", 0, last_start) + 1

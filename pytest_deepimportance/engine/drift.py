@@ -13,12 +13,13 @@ from pytest_deepimportance.clustering.combinations import CombinationSpace
 from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.drift_results import DriftClass, DriftReport, DriftSpace
-from pytest_deepimportance.engine.measured_data import run_suites
+from pytest_deepimportance.engine.intake import run_suites
 from pytest_deepimportance.engine.opening import eager, recorder_for
 from pytest_deepimportance.errors import ProfileError, RecordingError
 from pytest_deepimportance.formatting import count, plural
 from pytest_deepimportance.profile.accumulate import Progress
 from pytest_deepimportance.profile.model import Profile
+from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.statistics.combination_counts import CombinationCounts
 from pytest_deepimportance.statistics.expectation import uncovered_probability
@@ -56,9 +57,17 @@ def drift(
         )
     chosen = settings.replace("drift", criteria=("IDC",))
     recorder = recorder_for(eager(model), profile, chosen)
-    block = run_suites(model, recorder, {_NAME: data}, settings.batch_size, progress)[_NAME]
-    rows = sum(len(batch) for batch in block.batches())
-    batches = _distinct(block.batches())
+    recorded: list[ActivationBatch] = []
+    unusable = 0
+
+    def take(_: str, block: Block) -> None:
+        nonlocal unusable
+        recorded.extend(block.batches())
+        unusable += sum(block.non_finite.values())
+
+    run_suites(model, recorder, {_NAME: data}, settings, take, progress)
+    rows = sum(len(batch) for batch in recorded)
+    batches = _distinct(recorded)
     inputs = sum(len(batch) for batch in batches)
     if inputs < 2:
         raise RecordingError(
@@ -76,7 +85,7 @@ def drift(
         inputs=inputs,
         classes_from=_WHICH[profile.reference.labelled],
         spaces=tuple(_compare(profile, space, batches) for space in spaces),
-        notes=tuple(_notes(profile, data, rows, inputs, sum(block.non_finite.values()))),
+        notes=tuple(_notes(profile, data, rows, inputs, unusable)),
     )
 
 

@@ -24,7 +24,6 @@ from pytest_deepimportance.engine.states import new_criteria, state_of
 from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.models.restore import evaluating
-from pytest_deepimportance.profile.accumulate import Progress
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.labelling import label_newest
@@ -154,7 +153,7 @@ def measure(
             model,
             data,
             chosen.batch_size,
-            recording.labels,
+            lambda call: _label(recording, call),
             around=lambda rows: recording.sliced(columns.next(rows)),
         )
     columns.check_used_up()
@@ -172,22 +171,19 @@ def feed(
     model: nn.Module,
     data: Reference,
     batch_size: int,
-    label: Callable[[Any], None],
-    progress: Progress | None = None,
+    after: Callable[[ModelCall], None],
     around: Callable[[int], AbstractContextManager[Any]] | None = None,
 ) -> None:
     """Run `data` through the model as it is, in evaluation mode and without gradients.
 
     Args:
-        label: Called after each pass whose rows have classes, with these, (N,).
-        progress: Called with the rows done and the rows in all (None while unknown).
+        after: Called after each pass with what went in.
         around: Called with the rows of each pass; the pass runs inside what it returns.
 
     Raises:
-        RecordingError: The model's forward raised, or a label is no class of the model.
+        RecordingError: The model's forward raised.
     """
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    done = 0
     with evaluating(model), no_grad():
         for call in data.batches(batch_size):
             moved = call.to(device)
@@ -196,11 +192,20 @@ def feed(
                     model(*moved.args, **moved.kwargs)
             except Exception as error:  # whatever the user's forward raises
                 raise _forward_raised(data, call, error) from error
-            if call.labels is not None and bool((call.labels != UNKNOWN).any()):
-                label(call.labels.cpu().numpy())
-            done += call.rows
-            if progress is not None:
-                progress(done, data.rows)
+            after(call)
+
+
+def labels_of(call: ModelCall) -> Any:
+    """Return the true classes of a call's rows, (N,), or None when none of them has one."""
+    if call.labels is None or not bool((call.labels != UNKNOWN).any()):
+        return None
+    return call.labels.cpu().numpy()
+
+
+def _label(recording: Recording, call: ModelCall) -> None:
+    labels = labels_of(call)
+    if labels is not None:
+        recording.labels(labels)
 
 
 def _forward_raised(data: Reference, call: ModelCall, error: Exception) -> RecordingError:

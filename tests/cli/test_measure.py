@@ -213,3 +213,36 @@ def test_a_bar_on_a_terminal_only(
     assert code == 0
     assert "measuring" in err
     assert "80/80" in err
+
+
+def test_little_memory_gives_the_same_numbers(run: Run, folder: Path) -> None:
+    run("profile", "build", *MEASURE[1:], "-o", "net.idc")
+    ask = (*MODEL, "--profile", "net.idc", "--inputs", "many.npz", "--inputs", "clean.npz")
+    ask = (*ask, "--batch-size", "16", "--report")
+    assert run(*ask, "json:a.json")[0] == 0
+    assert run(*ask, "json:b.json", "--memory", "4KB")[0] == 0
+    whole, parts = report_in(folder, "a.json"), report_in(folder, "b.json")
+    assert [suite.inputs for suite in parts.suites] == [40, 300]
+    for first, second in zip(
+        (*whole.suites, whole.total), (*parts.suites, parts.total), strict=True
+    ):
+        assert (first.correct, first.labelled, first.ladder) == (
+            second.correct, second.labelled, second.ladder,
+        )  # fmt: skip
+        for key, row in first.criteria.items():
+            if row.criterion not in ("CC", "NLC"):  # which depend on the blocks by definition
+                assert second.criteria[key] == row
+
+
+def test_rows_with_nan_are_left_out_and_counted(run: Run, folder: Path) -> None:
+    x, y = rows(40, seed=2)
+    x[:32] = float("nan")  # two whole batches
+    np.savez(folder / "nan.npz", x=x.numpy(), y=y.numpy())
+    ask = (*MEASURE, "--inputs", "nan.npz", "--report", "json:idc.json", "--batch-size", "16")
+    assert run(*ask)[0] == 0
+    assert report_in(folder).exclusions.non_finite_rows == 32
+    assert report_in(folder).total.inputs == 8
+    np.savez(folder / "nan.npz", x=x.numpy()[:32])
+    code, _, err = run(*ask)
+    assert code == 2
+    assert "nothing was recorded of nan: " in err

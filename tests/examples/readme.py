@@ -1,12 +1,14 @@
-"""README's output blocks: where they come from, and how they are compared.
+"""Output blocks of README and docs: where they come from, and how they are compared.
 
 A block is named by a comment `<!-- readme: NAME -->` on the line before it and starts with `$ command`.
-`python -m tests.examples.readme` writes the real output into the README; the test compares. What differs
-from machine to machine and run to run (times, versions, folders) is shortened the same way in both.
+`python -m tests.examples.readme [NAME ...]` writes the real output into the pages; the test compares. What
+differs from machine to machine and run to run (times, versions, folders) is shortened the same way in both.
+Blocks whose names begin with mnist need MNIST in the shared folder.
 """
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import shutil
@@ -16,7 +18,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+PAGES = (README, ROOT / "docs" / "without-pytest.md")
 BLOCK = re.compile(r"<!-- readme: (\w+) -->\n```\n(.*?)```\n", re.DOTALL)
+
+_DIGITS = (
+    "../fixtures/digits_lenet.pth --factory app.model:DigitsLeNet "
+    "--reference app.data:load_reference"
+)
+_MNIST = (
+    "../../fixtures/mnist_lenet5.safetensors --factory mnist_app.model:MnistLeNet "
+    "--data-root ../../data --reference torchvision:MNIST:train"
+)
 
 COMMANDS = {
     "screen": "python -m pytest sample_project",
@@ -24,10 +36,20 @@ COMMANDS = {
     "failed": "python -m pytest -q --idc-fail-under clean/share=0.999 tests/test_clean.py",
     "profile": "deepimportance profile build ../fixtures/digits_lenet.pth "
     "--factory app.model:DigitsLeNet --reference app.data:load_reference -o digits.idc",
+    "measure": f"deepimportance measure {_DIGITS} --inputs clean=app.data:load_test --fail-under share=0.995",
+    "calibrate": f"deepimportance calibrate {_DIGITS} --inputs clean=app.data:load_test --write",
+    "drift": f"deepimportance drift app.data:load_test {_DIGITS} --fail-under p=0.001",
+    "selfcheck": "deepimportance selfcheck",
+    "mnist_measure": f"deepimportance measure {_MNIST} --reference-samples all --inputs torchvision:MNIST:test",
+    "mnist_calibrate": f"deepimportance calibrate {_MNIST} --inputs torchvision:MNIST:test --input-samples 1000",
+    "mnist_drift": f"deepimportance drift torchvision:MNIST:test {_MNIST} --reference-samples all",
 }
 """Block name -> command."""
 
-FOLDERS = {"screen": "."}
+FOLDERS = {
+    "screen": ".",
+    **{name: "sample_project/mnist" for name in COMMANDS if name[:5] == "mnist"},
+}
 """Where a command runs, when not in sample_project."""
 
 
@@ -42,8 +64,25 @@ def checkout(folder: Path) -> Path:
     return folder
 
 
+def mnist_raw() -> Path:
+    """Return where the MNIST files are, compressed; they may be absent."""
+    from tests.oracles.paper import SHARED
+
+    return SHARED / "data" / "mnist" / "MNIST" / "raw"
+
+
+def unpack_mnist(folder: Path) -> None:
+    """Put MNIST where the commands look for it."""
+    target = folder / "data" / "MNIST" / "raw"
+    target.mkdir(parents=True, exist_ok=True)
+    for packed in mnist_raw().glob("*.gz"):
+        (target / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
+
+
 def run(name: str, folder: Path) -> tuple[int, str]:
     """Run the command of a block; return its exit status and its output, shortened."""
+    if name.startswith("mnist"):
+        unpack_mnist(folder)
     scripts = str(Path(sys.executable).parent)
     # With CI set, pytest prints its summary lines in full.
     ours = ("PYTEST_", "IDC_", "COV_", "CI", "BUILD_NUMBER")
@@ -82,23 +121,31 @@ def shortened(text: str) -> str:
     joined = re.sub(r"\b(\d+ (?:passed|failed).* in) [\d.]+s", r"\1 1.23s", joined)
     joined = re.sub(r"\([\d,]+ bytes\)", "(... bytes)", joined)
     joined = re.sub(r"^profile    [0-9a-f]{16}$", "profile    ...", joined, flags=re.MULTILINE)
+    names = (
+        "torch|numpy|scipy|scikit-learn|safetensors|pytest|python|platform|pytest-deepimportance"
+    )
+    joined = re.sub(rf"^({names})  +\S+$", r"\1 ...", joined, flags=re.MULTILINE)
     return re.sub(r"balance \S+", "balance ...", joined)
 
 
 def blocks() -> dict[str, str]:
-    """Return the named blocks as they stand in the README."""
-    return dict(BLOCK.findall(README.read_text(encoding="utf-8")))
+    """Return the named blocks as they stand in the pages."""
+    return {
+        name: text
+        for page in PAGES
+        for name, text in BLOCK.findall(page.read_text(encoding="utf-8"))
+    }
 
 
-def main() -> None:
-    """Write the real output into the README."""
+def main(names: list[str]) -> None:
+    """Write the real output of the named blocks (default: all) into the pages."""
     import tempfile
 
-    with tempfile.TemporaryDirectory() as name:
-        folder = checkout(Path(name))
-        text = README.read_text(encoding="utf-8")
-        for block in blocks():
-            output = run(block, folder)[1]
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for block in [name for name, _ in BLOCK.findall(text) if name in (names or COMMANDS)]:
+            with tempfile.TemporaryDirectory() as place:
+                output = run(block, checkout(Path(place)))[1]
             text = BLOCK.sub(
                 lambda match, block=block, output=output: (
                     match[0]
@@ -107,8 +154,8 @@ def main() -> None:
                 ),
                 text,
             )
-        README.write_text(text, encoding="utf-8")
+        page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -12,7 +12,7 @@ from pytest_deepimportance.cli.main import parser
 from pytest_deepimportance.settings import TABLE
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("coming-from-the-research-code.md",)
+PAGES = ("coming-from-the-research-code.md", "without-pytest.md")
 
 
 def text_of(page: str) -> str:
@@ -23,7 +23,7 @@ def commands(page: str) -> list[str]:
     return re.findall(r"^(?:\$ )?deepimportance (.+)$", text_of(page), re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "../README.md"])
 def test_the_commands_are_accepted(page: str) -> None:
     assert commands(page)
     for command in commands(page):

@@ -53,6 +53,39 @@ def test_its_commands_give_a_gate_that_holds(
     result.stdout.no_fnmatch_line(HINT)
 
 
+@pytest.mark.parametrize(
+    ("name", "table", "listed"),
+    [
+        ("pyproject.toml", "tool.pytest.ini_options", False),
+        ("pyproject.toml", "tool.pytest", True),
+        ("pytest.toml", "pytest", True),
+        ("setup.cfg", "tool:pytest", False),
+    ],
+)
+def test_pytest_reads_what_was_written(
+    suite: Project, monkeypatch: pytest.MonkeyPatch, name: str, table: str, listed: bool
+) -> None:
+    from pytest_deepimportance.cli.main import main
+
+    if listed and int(pytest.__version__.partition(".")[0]) < 9:
+        pytest.skip("pytest 9 brought this form")
+    values = {"pythonpath": ".", "idc_model": "net:Net", "idc_reference": "net:reference"}
+    quote = '"{}"' if name.endswith("toml") else "{}"
+    lines = [f"{key} = {quote.format(value)}" for key, value in values.items()]
+    if listed:
+        lines[0] = 'pythonpath = ["."]'
+    (suite.path / "pytest.ini").unlink()
+    suite.write(name, f"[{table}]\n" + "\n".join(lines) + "\n")
+    assert suite.run().ret == 0
+    monkeypatch.chdir(suite.path)
+    assert main(["calibrate", "idc.json", "--write"]) == 0
+    assert suite.run().ret == 0
+    report = suite.report()
+    assert [gate["status"] for gate in report["gates"]] == ["ok", "ok"]
+    origins = {row["name"]: row["origin"] for row in report["settings"]}
+    assert origins["m"] == origins["fail_under"] == f"ini {name}"
+
+
 @pytest.mark.parametrize("arguments", [("-q",), ("--idc-fail-under=0.01",), ("-k", "one")])
 def test_not_where_it_would_be_noise(suite: Project, arguments: tuple[str, ...]) -> None:
     suite.run(*arguments).stdout.no_fnmatch_line(HINT)
