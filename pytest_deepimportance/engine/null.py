@@ -22,6 +22,7 @@ from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.engine.chosen import measurable
 from pytest_deepimportance.engine.item_matrix import matrix_of
 from pytest_deepimportance.engine.passes import recorded_batches
+from pytest_deepimportance.errors import ReferenceDataError
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.profile.null import Null
 from pytest_deepimportance.settings import Settings
@@ -51,7 +52,10 @@ def null_data(
         kept, held = divided(reference, part, settings.seed)
         return kept, held, True
     if settings.null is not None:
-        return reference, opened(settings.null), True
+        try:
+            return reference, opened(settings.null), True
+        except ReferenceDataError as error:
+            raise ReferenceDataError(f"idc_null: {error.what}", error.why, error.fix) from error
     return reference, reference if reference.reiterable else None, False
 
 

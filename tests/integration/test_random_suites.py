@@ -92,5 +92,5 @@ def test_another_null_or_other_options_build_the_profile_again(session):
 def test_a_null_that_does_not_exist_is_an_error_with_its_name(session):
     session.ini("idc_null = net:nothing")
     result = session.run()
-    assert result.ret == 1
-    result.stdout.fnmatch_lines(["*nothing*"])
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*idc_null: *net has no 'nothing'*"])
