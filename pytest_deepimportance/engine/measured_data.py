@@ -52,7 +52,7 @@ def measure_data(
     states: dict[str, list[BlockState]] = {name: [] for name in suites}
 
     def take(name: str, block: Block) -> None:
-        states[name].append(state_of(block, criteria))
+        states[name].append(state_of(block, criteria, profile.digests))
 
     run_suites(model, recorder, suites, settings, take, progress)
     session = SessionState(

@@ -246,3 +246,24 @@ def test_rows_with_nan_are_left_out_and_counted(run: Run, folder: Path) -> None:
     code, _, err = run(*ask)
     assert code == 2
     assert "nothing was recorded of nan: " in err
+
+
+def test_inputs_of_the_reference_are_left_out_of_the_number_without_them(
+    run: Run, folder: Path
+) -> None:
+    x, y = rows(200, wrong=10)
+    np.savez(folder / "leaky.npz", x=x.numpy()[:60], y=y.numpy()[:60])
+    ask = ("--inputs", "clean.npz", "--inputs", "leaky.npz", "--report", "json:idc.json")
+    code, out, _ = run(*MEASURE, *ask)
+    report = report_in(folder)
+    clean, leaky = report.suites
+    assert code == 0
+    assert report.total.leaks is not None
+    assert report.total.leaks.inputs == 60
+    assert clean.criteria["IDC"].covered < report.criteria["IDC"].covered
+    for key, row in clean.criteria.items():
+        assert report.total.leaks.criteria[key].covered == row.covered, key
+    assert leaky.leaks is not None
+    assert leaky.leaks.inputs == 60
+    value = f"{100 * (clean.criteria['IDC'].value or 0):.1f}%"
+    assert f"without them IDC {value}" in " ".join(out.split())
