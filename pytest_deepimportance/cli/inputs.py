@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 
 _NAMED = re.compile(r"([^=/\\:]+)=(.+)", re.DOTALL)
 _RESERVED = "TOTAL"
+_WORDING = {
+    "A reference is one of": "Inputs are one of",
+    "the reference is empty: ": "there is no row in ",
+    "Without reference data there is nothing to compare the tests with.": "Nothing is measured.",
+    "Give the training data: --idc-reference, ini idc_reference, or the fixture idc_reference.":
+        "Give inputs with at least one row.",
+    "the reference has x": "x",
+    "the reference: ": "",
+    "does: idc_reference = pkg": "does: pkg",
+}  # fmt: skip
+"""What is said of a reference that cannot be read, and of inputs."""
 
 
 def add_inputs(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -86,10 +97,12 @@ def open_inputs(name: str, spec: str, options: argparse.Namespace, settings: Set
     try:
         return load_reference(spec, own)
     except ReferenceDataError as error:
-        raise ReferenceDataError(
-            f"inputs {name}: {error.what}", error.why, _inputs_wording(error.fix)
-        ) from error
+        what, why, fix = map(_inputs_wording, (error.what, error.why, error.fix))
+        raise ReferenceDataError(f"inputs {name}: {what}", why, fix) from error
 
 
-def _inputs_wording(fix: str) -> str:
-    return fix.replace("A reference is one of", "Inputs are one of")
+def _inputs_wording(text: str) -> str:
+    """Say of inputs what was said of a reference."""
+    for old, new in _WORDING.items():
+        text = text.replace(old, new)
+    return text

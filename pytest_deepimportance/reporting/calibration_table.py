@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from fractions import Fraction
 
 from pytest_deepimportance.calibration import Calibration, is_saturated, share_of
-from pytest_deepimportance.formatting import clean, count, exact, percent, plural
+from pytest_deepimportance.formatting import clean, count, exact, listed, percent, plural
+from pytest_deepimportance.reporting.base import untested_classes
 from pytest_deepimportance.reporting.layers_table import columns
 from pytest_deepimportance.results import LadderStep, RandomSuite, Report
 
@@ -30,7 +32,24 @@ def render(report: Report, found: Calibration) -> list[str]:
     for number, (name, value, present) in enumerate(suggestions(found)):
         label = "idc_fail_under = " if not number else " " * 17
         lines.append(f"           {label}{name}={exact(value)}   (95 % of {present}, rounded down)")
+    gaps = _gaps(report, found)
+    if gaps:
+        text = f"{gaps}: first add tests, or the thresholds keep what is missing missing"
+        lines += textwrap.wrap(
+            text, 80, initial_indent=f"{'note':<11}", subsequent_indent=" " * 11
+        )  # fmt: skip
     return lines
+
+
+def _gaps(report: Report, found: Calibration) -> str:
+    """Say what a suite lacks that should not become the standard; or nothing."""
+    suite, random = report.suite(found.suite), found.step.random
+    absent = untested_classes(suite) if suite is not None else []
+    parts = [f"no input is of class {listed(absent)}"] if absent else []
+    if random is not None and random.comparable and random.covered < random.low:
+        few = f"{count(random.low)}-{count(random.high)}"
+        parts.append(f"random suites of this size cover {few}, this one {count(random.covered)}")
+    return "; ".join(parts)
 
 
 def suggestions(found: Calibration) -> list[tuple[str, Fraction, str]]:

@@ -152,3 +152,15 @@ def test_other_files_are_refused(run: Run, folder: Path) -> None:
         '{"schema": "deepimportance-report", "format": 2, "reports": []}'
     )
     assert "holds no report" in run("calibrate", "y.json")[2]
+
+
+def test_a_suite_that_lacks_a_class_is_said_before_it_becomes_the_standard(
+    run: Run, folder: Path
+) -> None:
+    x, y = (array.numpy() for array in rows(300, seed=3))
+    np.savez(folder / "two.npz", x=x[y < 2][:60], y=y[y < 2][:60])
+    _, out, _ = run("calibrate", *MODEL, "--inputs", "two.npz")
+    assert "note       no input is of class 2" in out
+    assert max(map(len, out.splitlines())) <= 80
+    _, out, _ = run("calibrate", *MODEL, "--inputs", "clean.npz")
+    assert "note" not in out

@@ -177,7 +177,7 @@ def test_more_inputs_than_reference_rows(run: Run, folder: Path) -> None:
         ((*MEASURE, "--inputs", "narrow.npz"), "on inputs of narrow.npz"),
         ((*MEASURE, "--inputs", "short.npz"), "7"),
         ((*MEASURE, "--inputs", "beyond.npz"), "scores 3 classes"),
-        ((*MEASURE, "--inputs", "empty.npz"), "empty"),
+        ((*MEASURE, "--inputs", "empty.npz"), "inputs empty: there is no row in empty.npz"),
         ((*MEASURE, "--inputs", "clean.npz", "--inputs", "clean.npz"), "--inputs clean2="),
         ((*MEASURE, "--inputs", "TOTAL=clean.npz"), "all suites together"),
         ((*MEASURE, "--inputs", "clean.npz", "--input-samples", "few"), "--input-samples 1000"),
@@ -267,3 +267,14 @@ def test_inputs_of_the_reference_are_left_out_of_the_number_without_them(
     assert leaky.leaks.inputs == 60
     value = f"{100 * (clean.criteria['IDC'].value or 0):.1f}%"
     assert f"without them IDC {value}" in " ".join(out.split())
+
+
+def test_what_is_wrong_with_inputs_is_not_said_of_the_reference(run: Run, folder: Path) -> None:
+    x = rows(40, seed=2)[0].numpy()
+    np.savez(folder / "bytes.npz", x=x.astype(np.uint8))
+    np.savez(folder / "words.npz", x=x, y=np.array(["cat"] * 40))
+    for file in ("empty.npz", "short.npz", "bytes.npz", "words.npz"):
+        code, _, err = run(*MEASURE, "--inputs", file)
+        assert code == 2
+        assert err.startswith(f"deepimportance: inputs {Path(file).stem}: ")
+        assert "reference" not in err, err
