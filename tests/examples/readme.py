@@ -18,7 +18,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-PAGES = (README, ROOT / "docs" / "without-pytest.md")
+PAGES = (
+    README,
+    *(ROOT / "docs" / name for name in ("without-pytest.md", "demo.md", "beside-coverage.md")),
+)
 BLOCK = re.compile(r"<!-- readme: (\w+) -->\n```\n(.*?)```\n", re.DOTALL)
 
 _DIGITS = (
@@ -43,12 +46,22 @@ COMMANDS = {
     "mnist_measure": f"deepimportance measure {_MNIST} --reference-samples all --inputs torchvision:MNIST:test",
     "mnist_calibrate": f"deepimportance calibrate {_MNIST} --inputs torchvision:MNIST:test --input-samples 1000",
     "mnist_drift": f"deepimportance drift torchvision:MNIST:test {_MNIST} --reference-samples all",
+    "demo_forgot": "python -m pytest -o idc_fail_under= tests/test_without_789.py",
+    "demo_gate": "python -m pytest --idc-fail-under without_789/share=0.95 "
+    "tests/test_without_789.py",
+    "mnist_demo": "python benchmarks/demo.py mnist --draws 0",
+    "leak": f"deepimportance measure {_DIGITS} --inputs clean=app.data:load_test "
+    "--inputs wrong=app.data:load_reference --input-samples 200",
+    "mnist_leak": f"deepimportance measure {_MNIST} --reference-samples all "
+    "--inputs clean=torchvision:MNIST:test --inputs wrong=torchvision:MNIST:train "
+    "--input-samples 1000",
 }
 """Block name -> command."""
 
 FOLDERS = {
     "screen": ".",
     **{name: "sample_project/mnist" for name in COMMANDS if name[:5] == "mnist"},
+    "mnist_demo": str(ROOT),
 }
 """Where a command runs, when not in sample_project."""
 
@@ -81,14 +94,17 @@ def unpack_mnist(folder: Path) -> None:
 
 def run(name: str, folder: Path) -> tuple[int, str]:
     """Run the command of a block; return its exit status and its output, shortened."""
+    shared = {}
     if name.startswith("mnist"):
         unpack_mnist(folder)
+        shared = {"IDC_SHARED": str(mnist_raw().parents[3])}
     scripts = str(Path(sys.executable).parent)
     # With CI set, pytest prints its summary lines in full.
     ours = ("PYTEST_", "IDC_", "COV_", "CI", "BUILD_NUMBER")
     clean = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     environment = {
         **clean,
+        **shared,
         "PATH": scripts + os.pathsep + os.environ["PATH"],
         "COLUMNS": "80",
         "NO_COLOR": "1",

@@ -12,7 +12,7 @@ from pytest_deepimportance.cli.main import parser
 from pytest_deepimportance.settings import TABLE
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("coming-from-the-research-code.md", "without-pytest.md")
+PAGES = ("coming-from-the-research-code.md", "without-pytest.md", "beside-coverage.md")
 
 
 def text_of(page: str) -> str:
@@ -43,7 +43,7 @@ def test_the_options_of_the_old_programs_are_mapped_to_ones_that_exist() -> None
             assert parser().parse_args(given).model == "m", row
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "demo.md"])
 def test_links_lead_somewhere(page: str) -> None:
     for link in re.findall(r"\]\((?!http)([^)#]+)\)", text_of(page)):
         assert (DOCS / link).exists(), link
