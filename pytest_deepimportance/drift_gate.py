@@ -11,6 +11,8 @@ from pytest_deepimportance.formatting import contrast
 from pytest_deepimportance.thresholds import SHARE, Threshold, parse_threshold
 
 KNOWN, P = "known", "p"
+_SMALL, _SMALLEST = Fraction(1, 10_000), Fraction(1, 1_000_000)
+"""Below the one a number is shown with more decimals, below the other without a value."""
 _NAMES = {KNOWN: "ratio", P: "ratio"}
 _FORMS = (
     "share=0.9 (the least share), known=0.99 (the least part of the new inputs whose combination "
@@ -52,7 +54,9 @@ def _judge(report: DriftReport, threshold: Threshold) -> DriftGate:
     if not known:
         why = report.spaces[0].chi_square.why or "no input reached the layer"
         return DriftGate(threshold.text, "not judged", f"{threshold.name} is not judged: {why}")
-    shown, asked = contrast(min(known), threshold.value, 4)
+    shown, asked = contrast(min(known), threshold.value, 4 if min(known) >= _SMALL else 6)
+    if min(known) < _SMALLEST < threshold.value:
+        shown = "< 1e-6"
     met = min(known) >= threshold.value
     return DriftGate(
         threshold.text,

@@ -34,7 +34,7 @@ def render(report: Report, found: Calibration) -> list[str]:
         lines.append(f"           {label}{name}={exact(value)}   (95 % of {present}, rounded down)")
     gaps = _gaps(report, found)
     if gaps:
-        text = f"{gaps}: first add tests, or the thresholds keep what is missing missing"
+        text = f"{gaps}: add tests first, or the thresholds make this the standard"
         lines += textwrap.wrap(
             text, 80, initial_indent=f"{'note':<11}", subsequent_indent=" " * 11
         )  # fmt: skip

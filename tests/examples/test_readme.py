@@ -10,7 +10,7 @@ import pytest
 
 from tests.examples import readme
 
-EXIT = {"failed": 1, "measure": 2}
+EXIT = {"failed": 1, "measure": 2, "demo_gate": 1}
 
 
 @pytest.mark.parametrize("name", readme.COMMANDS)

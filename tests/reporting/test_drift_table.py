@@ -64,3 +64,14 @@ def test_gates_compare_exactly_and_say_when_they_cannot() -> None:
     assert status == ["not judged", "ok", "failed", "ok", "failed"]
     (gate, *_) = judge_drift(report(), asked)
     assert (gate.status, gate.message) == ("failed", "p 0.0009 < 0.01")
+
+
+@pytest.mark.parametrize(
+    ("p", "asked", "message"),
+    [(3e-9, "p=0.001", "p < 1e-6 < 0.001"), (0.0, "p=0.001", "p < 1e-6 < 0.001"),
+     (2e-5, "p=0.001", "p 0.000020 < 0.001"), (3e-9, "p=0", "p 0.000000 >= 0")],
+)  # fmt: skip
+def test_a_tiny_p_is_not_shown_as_zero_where_it_fails(p: float, asked: str, message: str) -> None:
+    found = report(chi_square=dataclasses.replace(JUDGED, p=p))
+    (gate,) = judge_drift(found, drift_thresholds([asked]))
+    assert gate.message == message
