@@ -107,5 +107,5 @@ def test_more_inputs_than_held_out_ones_are_not_compared():
 
 
 def test_held_out_data_of_another_shape_are_named_in_the_error():
-    with pytest.raises(RecordingError, match="forward raised.*\n.*on inputs of"):
+    with pytest.raises(RecordingError, match=r"forward raised.*\n.*on inputs of"):
         report(null_data=torch.zeros(40, 7))
