@@ -105,12 +105,7 @@ def record(
         SettingsError: There is no such criterion or setting, or m is beyond the profile's.
     """
     chosen = from_keywords(criteria=criteria, **settings)
-    asked_for(chosen)
-    model = eager(model)
-    check_model(profile, fingerprint(model), "the profile")
-    profile.check_settings(chosen)
-    if chosen.origins["m"] != "default":
-        profile = profile.with_m(chosen.m)
+    model, profile = _checked(model, profile, chosen)
     recorder = recorder_for(model, profile, chosen)
     recording = Recording(recorder, profile, chosen)
     recorder.attach()
@@ -118,6 +113,15 @@ def record(
         yield recording
     finally:
         recorder.detach()
+
+
+def _checked(model: nn.Module, profile: Profile, settings: Settings) -> tuple[nn.Module, Profile]:
+    """Return the model behind its wrappers, and the profile with m chosen, when they fit."""
+    asked_for(settings)
+    model = eager(model)
+    check_model(profile, fingerprint(model), "the profile")
+    profile.check_settings(settings)
+    return model, profile.with_m(settings.m) if settings.origins["m"] != "default" else profile
 
 
 def measure(
@@ -185,12 +189,7 @@ def item_matrix(
         IdcError: A subclass that says what is wrong and what to do.
     """
     chosen = from_keywords(criteria=criteria, **settings)
-    asked_for(chosen)
-    model = eager(model)
-    check_model(profile, fingerprint(model), "the profile")
-    profile.check_settings(chosen)
-    if chosen.origins["m"] != "default":
-        profile = profile.with_m(chosen.m)
+    model, profile = _checked(model, profile, chosen)
     data = opened(inputs, chosen)
     calls = data.batches(chosen.batch_size)
     recorded = recorded_batches(model, profile, chosen, calls, data.descriptor)
