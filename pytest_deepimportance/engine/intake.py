@@ -9,8 +9,8 @@ from torch import nn
 
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.engine.measuring import feed, labels_of
 from pytest_deepimportance.engine.opening import eager
+from pytest_deepimportance.engine.passes import feed, labels_of
 from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.profile.accumulate import Progress
 from pytest_deepimportance.recording.blocks import Block

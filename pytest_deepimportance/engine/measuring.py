@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn, no_grad
+from torch import nn
 
-from pytest_deepimportance.data.activations import UNKNOWN
-from pytest_deepimportance.data.batches import ModelCall, describe
-from pytest_deepimportance.data.reference import Reference
+from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.engine.assemble import assemble
 from pytest_deepimportance.engine.chosen import asked_for
 from pytest_deepimportance.engine.item_matrix import ItemMatrix, matrix_of
 from pytest_deepimportance.engine.opening import eager, recorder_for
-from pytest_deepimportance.engine.passes import opened, recorded_batches
+from pytest_deepimportance.engine.passes import feed, labels_of, opened, recorded_batches
 from pytest_deepimportance.engine.profiles import build_profile, check_model
 from pytest_deepimportance.engine.sessions import SessionState, TestState
 from pytest_deepimportance.engine.states import new_criteria, state_of
 from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.models.fingerprint import fingerprint
-from pytest_deepimportance.models.restore import evaluating
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.labelling import label_newest
@@ -109,12 +105,7 @@ def record(
         SettingsError: There is no such criterion or setting, or m is beyond the profile's.
     """
     chosen = from_keywords(criteria=criteria, **settings)
-    asked_for(chosen)
-    model = eager(model)
-    check_model(profile, fingerprint(model), "the profile")
-    profile.check_settings(chosen)
-    if chosen.origins["m"] != "default":
-        profile = profile.with_m(chosen.m)
+    model, profile = _checked(model, profile, chosen)
     recorder = recorder_for(model, profile, chosen)
     recording = Recording(recorder, profile, chosen)
     recorder.attach()
@@ -122,6 +113,15 @@ def record(
         yield recording
     finally:
         recorder.detach()
+
+
+def _checked(model: nn.Module, profile: Profile, settings: Settings) -> tuple[nn.Module, Profile]:
+    """Return the model behind its wrappers, and the profile with m chosen, when they fit."""
+    asked_for(settings)
+    model = eager(model)
+    check_model(profile, fingerprint(model), "the profile")
+    profile.check_settings(settings)
+    return model, profile.with_m(settings.m) if settings.origins["m"] != "default" else profile
 
 
 def measure(
@@ -167,55 +167,10 @@ def measure(
     return report
 
 
-def feed(
-    model: nn.Module,
-    data: Reference,
-    batch_size: int,
-    after: Callable[[ModelCall], None],
-    around: Callable[[int], AbstractContextManager[Any]] | None = None,
-) -> None:
-    """Run `data` through the model as it is, in evaluation mode and without gradients.
-
-    Args:
-        after: Called after each pass with what went in.
-        around: Called with the rows of each pass; the pass runs inside what it returns.
-
-    Raises:
-        RecordingError: The model's forward raised.
-    """
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    with evaluating(model), no_grad():
-        for call in data.batches(batch_size):
-            moved = call.to(device)
-            try:
-                with nullcontext() if around is None else around(call.rows):
-                    model(*moved.args, **moved.kwargs)
-            except Exception as error:  # whatever the user's forward raises
-                raise _forward_raised(data, call, error) from error
-            after(call)
-
-
-def labels_of(call: ModelCall) -> Any:
-    """Return the true classes of a call's rows, (N,), or None when none of them has one."""
-    if call.labels is None or not bool((call.labels != UNKNOWN).any()):
-        return None
-    return call.labels.cpu().numpy()
-
-
 def _label(recording: Recording, call: ModelCall) -> None:
     labels = labels_of(call)
     if labels is not None:
         recording.labels(labels)
-
-
-def _forward_raised(data: Reference, call: ModelCall, error: Exception) -> RecordingError:
-    shown = [describe(value) for value in call.args]
-    shown += [f"{name}={describe(value)}" for name, value in call.kwargs.items()]
-    return RecordingError(
-        f"the model's forward raised {type(error).__name__}: {error}\n"
-        f"on inputs of {data.descriptor}: {', '.join(shown)}",
-        fix="Inputs must be prepared as the reference is: the same shape, type and scale.",
-    )
 
 
 def item_matrix(
@@ -234,11 +189,8 @@ def item_matrix(
         IdcError: A subclass that says what is wrong and what to do.
     """
     chosen = from_keywords(criteria=criteria, **settings)
-    asked_for(chosen)
-    model = eager(model)
-    check_model(profile, fingerprint(model), "the profile")
-    profile.check_settings(chosen)
-    if chosen.origins["m"] != "default":
-        profile = profile.with_m(chosen.m)
-    calls = opened(inputs, chosen).batches(chosen.batch_size)
-    return matrix_of(recorded_batches(model, profile, chosen, calls), profile, chosen)
+    model, profile = _checked(model, profile, chosen)
+    data = opened(inputs, chosen)
+    calls = data.batches(chosen.batch_size)
+    recorded = recorded_batches(model, profile, chosen, calls, data.descriptor)
+    return matrix_of(recorded, profile, chosen)

@@ -77,7 +77,7 @@ def with_random_suites(
     if names or (held_out and profile.spaces):
         wanted = names or ["IDC"]
         calls = _some(data, min(LARGEST, _fitting(profile)), settings)
-        recorded = recorded_batches(model, profile, chosen, calls)
+        recorded = recorded_batches(model, profile, chosen, calls, data.descriptor)
         counted = _counting(recorded, profile, counts) if held_out else recorded
         matrix = matrix_of(counted, profile, chosen.replace("null", criteria=tuple(wanted)))
         growth = {

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import nn, no_grad
 
 from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch
-from pytest_deepimportance.data.batches import ModelCall
+from pytest_deepimportance.data.batches import ModelCall, describe
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.engine.opening import as_reference, recorder_for
 from pytest_deepimportance.errors import RecordingError, ReferenceDataError
@@ -38,15 +39,71 @@ def opened(inputs: Any, settings: Settings) -> Reference:
         ) from error
 
 
+def feed(
+    model: nn.Module,
+    data: Reference,
+    batch_size: int,
+    after: Callable[[ModelCall], None],
+    around: Callable[[int], AbstractContextManager[Any]] | None = None,
+) -> None:
+    """Run `data` through the model as it is, in evaluation mode and without gradients.
+
+    Args:
+        after: Called after each pass with what went in.
+        around: Called with the rows of each pass; the pass runs inside what it returns.
+
+    Raises:
+        RecordingError: The model's forward raised.
+    """
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    with evaluating(model), no_grad():
+        for call in data.batches(batch_size):
+            with nullcontext() if around is None else around(call.rows):
+                _run(model, call, device, data.descriptor)
+            after(call)
+
+
+def labels_of(call: ModelCall) -> Any:
+    """Return the true classes of a call's rows, (N,), or None when none of them has one."""
+    if call.labels is None or not bool((call.labels != UNKNOWN).any()):
+        return None
+    return call.labels.cpu().numpy()
+
+
+def _run(model: nn.Module, call: ModelCall, device: torch.device, source: str) -> None:
+    moved = call.to(device)
+    try:
+        model(*moved.args, **moved.kwargs)
+    except Exception as error:  # whatever the user's forward raises
+        raise _forward_raised(source, call, error) from error
+
+
+def _forward_raised(source: str, call: ModelCall, error: Exception) -> RecordingError:
+    shown = [describe(value) for value in call.args]
+    shown += [f"{name}={describe(value)}" for name, value in call.kwargs.items()]
+    return RecordingError(
+        f"the model's forward raised {type(error).__name__}: {error}\n"
+        f"on inputs of {source}: {', '.join(shown)}",
+        fix="Inputs must be prepared as the reference is: the same shape, type and scale.",
+    )
+
+
 def recorded_batches(
-    model: nn.Module, profile: Profile, settings: Settings, calls: Iterable[ModelCall]
+    model: nn.Module,
+    profile: Profile,
+    settings: Settings,
+    calls: Iterable[ModelCall],
+    source: str,
 ) -> Iterator[tuple[ActivationBatch, int]]:
     """Yield the finite rows of the inputs in their order, and how many others were left out.
 
     The model is put back as it was, also when the caller stops early.
 
+    Args:
+        source: What the inputs are called in an error.
+
     Raises:
-        RecordingError: A call was not recorded; the message says why.
+        RecordingError: The forward raised, or a call was not recorded; the message says why.
     """
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     recorder = recorder_for(model, profile, settings)
@@ -56,10 +113,10 @@ def recorded_batches(
             block = recorder.block = Block("inputs", "test")
             rows = 0
             for call in calls:
-                moved = call.to(device)
-                model(*moved.args, **moved.kwargs)
-                if call.labels is not None and bool((call.labels != UNKNOWN).any()):
-                    label_newest([block], call.labels.cpu().numpy())
+                _run(model, call, device, source)
+                labels = labels_of(call)
+                if labels is not None:
+                    label_newest([block], labels)
                 rows += call.rows
                 if rows >= _GROUP:
                     yield from _finished(block, rows, recorder.cause_of_nothing)

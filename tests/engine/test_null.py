@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import pytest_deepimportance as idc
+from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.gating import judge
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.thresholds import parse_threshold
@@ -103,3 +104,8 @@ def test_more_inputs_than_held_out_ones_are_not_compared():
     (outcome,) = judge(found, [parse_threshold("KMNC=random")])
     assert outcome.status == "not judged"
     assert "250 inputs" in outcome.message
+
+
+def test_held_out_data_of_another_shape_are_named_in_the_error():
+    with pytest.raises(RecordingError, match=r"forward raised.*\n.*on inputs of"):
+        report(null_data=torch.zeros(40, 7))
