@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pytest_deepimportance.glue.idc import Idc
 
 MARKER = (
-    "idc_suite(name='default', *, criteria=None, fail_under=None, gate=True, reason=None): "
+    "idc_suite(name='default', *, criteria=None, fail_under=None, gate=True, reason=None, "
+    "slice=None, requirement=None): "
     "record the forward passes of this test in the named suite (Importance-Driven Coverage)."
 )
 

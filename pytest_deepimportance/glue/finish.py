@@ -18,6 +18,7 @@ from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.reporting import base, json_report, terminal
 from pytest_deepimportance.reporting.gate_hint import GREETING
 from pytest_deepimportance.results import Report, RunInfo
+from pytest_deepimportance.traceability import requirement_rows
 
 _CACHED_COUNT = "idc/marked"
 _CACHED_HINT = "idc/gate-hint"
@@ -95,7 +96,8 @@ def _judged(report: Report, collector: Collector) -> Report:
     own = [t for t in thresholds if t.origin != "marker" or t.suite in known]
     gates = gating.judge(report, own, partial=collector.settings.partial)
     remarks = tuple(base.notes(report, every=True))
-    return dataclasses.replace(report, gates=gates, remarks=remarks)
+    judged = dataclasses.replace(report, gates=gates, remarks=remarks)
+    return dataclasses.replace(judged, requirements=requirement_rows(judged))
 
 
 def _fail(session: pytest.Session, failed: list[tuple[str, str]]) -> None:

@@ -1,0 +1,58 @@
+"""What a number may depend on beside model and data: versions, device, switches of torch."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from importlib import metadata
+
+import torch
+
+from pytest_deepimportance.provenance import PACKAGES
+
+_SWITCHES: tuple[tuple[str, Callable[[], object]], ...] = (
+    ("TF32 in matrix products", lambda: torch.backends.cuda.matmul.allow_tf32),
+    ("TF32 in convolutions", lambda: torch.backends.cudnn.allow_tf32),
+    ("float32 precision of matrix products", torch.get_float32_matmul_precision),
+    ("deterministic algorithms", torch.are_deterministic_algorithms_enabled),
+    ("cuDNN deterministic", lambda: torch.backends.cudnn.deterministic),
+    ("cuDNN benchmark", lambda: torch.backends.cudnn.benchmark),
+    ("threads", torch.get_num_threads),
+)
+
+
+def environment(devices: Sequence[str] = ()) -> dict[str, str]:
+    """Describe this process as it is now.
+
+    Args:
+        devices: Where the model ran, such as "cpu".
+    """
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    found |= {name: version for name in PACKAGES if (version := _version(name))}
+    found["torch"] = str(torch.__version__)  # with its build, such as +cpu
+    if devices:
+        found["device"] = ", ".join(devices)
+    gpus = sorted({int(name.partition(":")[2] or 0) for name in devices if name[:4] == "cuda"})
+    if gpus:
+        found["GPU"] = ", ".join(torch.cuda.get_device_name(index) for index in gpus)
+        found["CUDA"], found["cuDNN"] = str(torch.version.cuda), _cudnn()
+    return found | {name: _read(switch) for name, switch in _SWITCHES}
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _cudnn() -> str:
+    return str(torch.backends.cudnn.version())  # type: ignore[no-untyped-call]
+
+
+def _read(switch: Callable[[], object]) -> str:
+    """Return a switch as text; torch refuses the older names where the newer were used."""
+    try:
+        return str(switch())
+    except RuntimeError as error:
+        return f"unknown ({str(error).splitlines()[0]})"
