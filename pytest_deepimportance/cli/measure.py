@@ -81,7 +81,11 @@ def write_files(options: argparse.Namespace, report: Report) -> None:
     from pytest_deepimportance.reporting import writing
     from pytest_deepimportance.reporting.audit.reproduce import Invocation
 
-    started = Invocation(("deepimportance", *options.arguments), Path.cwd())
+    started = Invocation(
+        ("deepimportance", *options.arguments),
+        Path.cwd(),
+        inputs=tuple(suites_of(options.inputs).values()),
+    )
     for destination in destinations(options.report or (), "--report"):
         print(f"written    {writing.write(destination, [report], started)}")
 

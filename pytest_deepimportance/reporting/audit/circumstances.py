@@ -66,6 +66,8 @@ def _excluded(report: Report) -> list[tuple[int, str]]:
 
 def tests(report: Report) -> Html:
     """Return the section of all marked tests."""
+    if not report.run.marked_collected:
+        return section("Tests", el("p", "None: the inputs were measured by themselves."))
     rows = [
         (
             test.nodeid,

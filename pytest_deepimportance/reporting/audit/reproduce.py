@@ -29,10 +29,12 @@ class Invocation:
     Attributes:
         command: Program and arguments.
         folder: Where it was started.
+        inputs: Specifications of input data, some of which may name files.
     """
 
     command: Sequence[str]
     folder: Path
+    inputs: Sequence[str] = ()
 
 
 def script(reports: Sequence[Report], invocation: Invocation) -> str:
@@ -50,7 +52,7 @@ def script(reports: Sequence[Report], invocation: Invocation) -> str:
         "set -eu",
         "",
         *_packages(reports[0]),
-        *_hashes(reports, invocation.folder),
+        *_hashes(reports, invocation),
         "# The command line of the run",
         *_addopts(),
         shlex.join(invocation.command),
@@ -75,7 +77,7 @@ def _packages(report: Report) -> list[str]:
     ]
 
 
-def _hashes(reports: Sequence[Report], folder: Path) -> list[str]:
+def _hashes(reports: Sequence[Report], invocation: Invocation) -> list[str]:
     """Say what model, profile and reference were, by hash; those that are files are checked."""
     lines = ["# Fingerprints that the new record must carry"]
     for report in reports:
@@ -85,18 +87,19 @@ def _hashes(reports: Sequence[Report], folder: Path) -> list[str]:
             ("reference", report.reference.fingerprint),
         ):
             lines.append(f"#   {what:<9} {clean(text) or 'none'}")
-    files = sorted({(path, _sha256(path)) for report in reports for path in _files(report, folder)})
+    files = [(_relative(path, invocation.folder), path) for path in _files(reports, invocation)]
     if files:
         lines += ["", "# Files of the run", "sha256sum --check - <<'END_OF_FILES'"]
-        lines += [f"{sha}  {_relative(path, folder)}" for path, sha in files]
+        lines += [f"{_sha256(path)}  {name}" for name, path in sorted(files)]
         lines.append("END_OF_FILES")
     return [*lines, ""]
 
 
-def _files(report: Report, folder: Path) -> list[Path]:
-    values = [row.value for row in report.settings if row.name in _FILES and row.value]
+def _files(reports: Sequence[Report], invocation: Invocation) -> list[Path]:
+    settings = [row for report in reports for row in report.settings if row.name in _FILES]
+    values = {*invocation.inputs, *(row.value for row in settings)} - {""}
     # A name that would break out of the list cannot be checked there.
-    paths = [folder / value for value in values if value.isprintable()]
+    paths = {invocation.folder / value for value in values if value.isprintable()}
     return [path for path in paths if path.is_file()]
 
 
