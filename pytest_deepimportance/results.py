@@ -78,6 +78,7 @@ class SuiteResult:
         only_failing_inputs: Distinct inputs that only tests of the first two kinds made.
         leaks: Its inputs that are in the reference too; None where the profile cannot tell.
         inputs_digest: SHA-256 that identifies its set of distinct inputs, "" without inputs.
+        in_total: Whether it is part of the total; a suite with `gate=False` is not.
         slices: Its slices by the tags of tests and rows, and the pairs of these that occur.
     """
 
@@ -102,6 +103,7 @@ class SuiteResult:
     leaks: Leaks | None = None
     slices: tuple[SliceRow, ...] = ()
     inputs_digest: str = ""
+    in_total: bool = True
 
     def __post_init__(self) -> None:
         """Let the rows answer for a misspelt key."""

@@ -33,8 +33,14 @@ def assemble(profile: Profile, settings: Settings, state: SessionState) -> Repor
     """Merge blocks into suites, suites into the total, and describe everything."""
     doubtful: set[str] = set()
     names = sorted({test.suite for test in state.tests})
-    suites = tuple(_suite(name, [name], profile, settings, state, doubtful) for name in names)
     gated = [name for name in names if name not in state.ungated]
+    suites = tuple(
+        dataclasses.replace(
+            _suite(name, [name], profile, settings, state, doubtful),
+            in_total=name in (gated or names),
+        )
+        for name in names
+    )
     if len(names) == 1 and names[0] not in state.criteria:
         # The total of one suite is that suite: nothing to compute again.
         total = dataclasses.replace(suites[0], name=TOTAL)

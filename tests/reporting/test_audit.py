@@ -269,6 +269,10 @@ def test_every_kind_of_exclusion_stands_there_with_its_number(tmp_path: Path) ->
     for number in numbers.values():
         assert f'<td class="number">{number:,}</td>' in text
     assert "<li>which</li>" in text
+    aside = dataclasses.replace(samples.passing().suites[0], in_total=False)
+    text = page([dataclasses.replace(samples.passing(), suites=(aside,))], tmp_path)
+    assert '<td class="number">1</td><td>suites left out of TOTAL (gate=False)</td>' in text
+    assert "<li>suite clean</li>" in text
     assert '<td class="number">0</td><td>paused passes</td>' in page(
         [samples.passing(exclusions=Exclusions())], tmp_path
     )

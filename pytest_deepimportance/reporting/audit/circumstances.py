@@ -44,9 +44,14 @@ def exclusions(report: Report) -> Html:
     """Return the section of what was seen but not counted, every kind, also those of 0."""
     rows = [(count(number), what) for number, what in _excluded(report)]
     parts: list[Content] = [table((">number", "what"), rows, "counts")]
-    if report.exclusions.details:
-        parts += [el("h3", "Which"), bullets(report.exclusions.details)]
-    return section("Exclusions", el("p", "Seen, but not counted in any number:"), *parts)
+    which = [f"suite {name}" for name in _outside(report)] + list(report.exclusions.details)
+    if which:
+        parts += [el("h3", "Which"), bullets(which)]
+    return section("Exclusions", el("p", "Seen, but not counted, or not everywhere:"), *parts)
+
+
+def _outside(report: Report) -> list[str]:
+    return [suite.name for suite in report.suites if not suite.in_total]
 
 
 def _excluded(report: Report) -> list[tuple[int, str]]:
@@ -58,6 +63,7 @@ def _excluded(report: Report) -> list[tuple[int, str]]:
         *((getattr(found, name), many) for name, _, many in base.EXCLUDED),
         (outcomes.count("skipped"), "marked tests that were skipped"),
         (run.deselected, "marked tests that were deselected"),
+        (len(_outside(report)), "suites left out of TOTAL (gate=False)"),
         (info.non_finite, "reference rows with NaN or infinity"),
         (info.usable - info.fitted, "reference rows that importance and clusters do not rest on"),
         ((info.available or info.rows) - info.rows, "reference rows not read (sampled)"),

@@ -19,6 +19,11 @@ from pytest_deepimportance.results import Report, RequirementRow
 
 NO_REASON = "no reason given"
 
+_ABOUT_VERDICTS = (
+    "Coverage is that of the whole suite. A verdict is about the tests named and the thresholds on "
+    "the suite itself; thresholds on TOTAL stand above."
+)
+
 
 def gates(report: Report) -> Html:
     """Return the section of thresholds, each with who set it where and why."""
@@ -59,6 +64,7 @@ def requirements(report: Report) -> Html:
     ]
     return section(
         "Requirements",
+        el("p", _ABOUT_VERDICTS),
         el("h3", "From requirement to suite and test"),
         table(titles, rows, "trace"),
         el("h3", "From suite to requirement"),
