@@ -308,6 +308,25 @@ def test_a_threshold_without_a_reason_says_so(tmp_path: Path) -> None:
     assert "no threshold was set" in page([samples.passing(gates=[])], tmp_path)
 
 
+def test_classes_and_layers_the_lowest_first(tmp_path: Path) -> None:
+    text = page([samples.failing()], tmp_path)
+    first = text.split("Share by class, the lowest first")[1].split("<tbody><tr>")[1]
+    assert first.startswith('<td>7</td><td class="number">6,265</td><td class="number">15.8%</td>')
+    text = page([samples.layers_and_classes()], tmp_path)
+    assert "IDC by layer, the lowest first" in text
+    assert "IDC by class, the lowest first" in text
+    many = tuple(
+        dataclasses.replace(samples.failing().total.classes[0], index=at, name=f"c{at}")
+        for at in range(1_000)
+    )
+    report = samples.failing()
+    report = dataclasses.replace(report, total=dataclasses.replace(report.total, classes=many))
+    text = page([report], tmp_path)
+    assert "Share by class, the lowest 20 of 1,000 (all are in report.json)" in text
+    assert "<td>c19</td>" in text
+    assert "<td>c20</td>" not in text
+
+
 def test_criteria_without_idc(tmp_path: Path) -> None:
     text = page([criteria_samples.two_ratios()], tmp_path)
     assert "Importance-Driven Coverage by suite" not in text

@@ -7,21 +7,23 @@ from fractions import Fraction
 from pytest_deepimportance.formatting import amount, clean, count, percent, plural, significant
 from pytest_deepimportance.readings import headline, row_is_degenerate, why_not_judged
 from pytest_deepimportance.reporting import base, measured
-from pytest_deepimportance.reporting.audit.markup import Html, bullets, el, section, table
+from pytest_deepimportance.reporting.audit.markup import Content, Html, bullets, el, section, table
+from pytest_deepimportance.reporting.audit.parts import parts
 from pytest_deepimportance.results import CriterionRow, RandomSuite, Report, SuiteResult
 from pytest_deepimportance.thresholds import IDC
 
 
 def results(report: Report) -> Html:
     """Return the section of all numbers."""
-    parts = []
+    found: list[Content] = []
     if measured.has_idc(report):
-        parts += [el("h3", "Importance-Driven Coverage by suite"), _idc(report)]
+        found += [el("h3", "Importance-Driven Coverage by suite"), _idc(report)]
     if measured.criteria(report):
-        parts += [el("h3", "Other criteria by suite"), _others(report)]
-    parts += [el("h3", "All suites together, with limits"), _limited(report)]
-    parts += [el("h3", "What limits these numbers"), bullets(_limits(report))]
-    return section("Results", *parts)
+        found += [el("h3", "Other criteria by suite"), _others(report)]
+    found += parts(report)
+    found += [el("h3", "All suites together, with limits"), _limited(report)]
+    found += [el("h3", "What limits these numbers"), bullets(_limits(report))]
+    return section("Results", *found)
 
 
 def suites_of(report: Report) -> list[SuiteResult]:
