@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -24,8 +25,15 @@ def requirement_rows(report: Report) -> tuple[RequirementRow, ...]:
             groups.setdefault((name is None, name or "", test.suite), []).append(test)
     return tuple(
         _row(report, None if nameless else name, suite, groups[nameless, name, suite])
-        for nameless, name, suite in sorted(groups)
+        for nameless, name, suite in sorted(groups, key=_order)
     )
+
+
+def _order(group: tuple[bool, str, str]) -> tuple[bool, list[tuple[int, str]], str]:
+    """Sort requirements as people do: 7 before 12."""
+    nameless, name, suite = group
+    parts = enumerate(re.split(r"(\d+)", name))
+    return nameless, [(int(text) if at % 2 else 0, text) for at, text in parts], suite
 
 
 def _row(

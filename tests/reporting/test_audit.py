@@ -176,6 +176,14 @@ def test_the_script_pins_versions_and_checks_the_files_of_the_run(tmp_path: Path
     assert subprocess.run(["sh", "-c", only], cwd=tmp_path, capture_output=True).returncode
 
 
+def test_a_name_that_is_no_utf8_is_written_all_the_same(tmp_path: Path) -> None:
+    test = TestRow("t.py::test[\udcff]", "clean", "passed", 1, 1)
+    folder = write([samples.passing(tests=(test,))], tmp_path / "audit")
+    assert "t.py::test[?]" in (folder / "audit.html").read_text(encoding="utf-8")
+    (saved,) = json_report.load(folder / "report.json")
+    assert saved.tests == (test,)
+
+
 def test_a_folder_with_anything_else_in_it_is_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "results"
     folder.mkdir()

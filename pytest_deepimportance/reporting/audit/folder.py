@@ -84,7 +84,8 @@ def write(folder: Path, texts: Mapping[str, str]) -> Path:
     new, old = (target.parent / f".{target.name}.{slot}.{kind}" for kind in ("new", "old"))
     try:
         new.mkdir(parents=True)
-        contents = {name: text.encode("utf-8") for name, text in texts.items()}
+        # Names that are no UTF-8 reach Python as lone surrogates: JSON writes them so too.
+        contents = {name: text.encode("utf-8", "backslashreplace") for name, text in texts.items()}
         sums = "".join(_sum(name, contents[name]) + "\n" for name in sorted(contents))
         for name, content in {**contents, SUMS: sums.encode()}.items():
             (new / name).write_bytes(content)
