@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 MARKER = (
     "idc_suite(name='default', *, criteria=None, fail_under=None, gate=True, reason=None, "
-    "slice=None): record the forward passes of this test in the named suite "
-    "(Importance-Driven Coverage)."
+    "slice=None, requirement=None): "
+    "record the forward passes of this test in the named suite (Importance-Driven Coverage)."
 )
 
 

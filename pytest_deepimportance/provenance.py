@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+PACKAGES = (
+    "pytest", "pluggy", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "captum",
+    "safetensors", "rich", "filelock", "pytest-xdist", "pytest-rerunfailures",
+)  # fmt: skip
+"""Packages whose versions a report names, where they are installed."""
 
 
 @dataclass(frozen=True)
@@ -173,8 +180,34 @@ class SettingRow:
 
 
 @dataclass(frozen=True)
+class RequirementRow:
+    """One requirement in one suite: the tests that name it, and how suite and tests fared.
+
+    Attributes:
+        requirement: None gathers the tests of the suite that name none.
+        outcomes: Number of these tests by outcome.
+        criterion: What `covered` and `total` are about: the suite's first criterion.
+        verdict: "tests failed", else the gate's on this suite: "failed", "not judged", "warned",
+            "ok", or "no threshold".
+    """
+
+    requirement: str | None
+    suite: str
+    tests: tuple[str, ...]
+    outcomes: Mapping[str, int]
+    criterion: str
+    covered: int | float | None
+    total: int | None
+    verdict: str
+
+
+@dataclass(frozen=True)
 class TestRow:
-    """One marked test."""
+    """One marked test.
+
+    Attributes:
+        requirements: What it is a test of, as its marker says.
+    """
 
     nodeid: str
     suite: str
@@ -182,5 +215,6 @@ class TestRow:
     passes: int
     inputs: int
     cause: str = ""
+    requirements: tuple[str, ...] = ()
 
     __test__ = False

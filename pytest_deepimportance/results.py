@@ -15,6 +15,7 @@ from pytest_deepimportance.measurements import CriterionRow as CriterionRow
 from pytest_deepimportance.plaindata import rebuild
 from pytest_deepimportance.provenance import Exclusions as Exclusions
 from pytest_deepimportance.provenance import ModelInfo, ProfileInfo, ReferenceInfo
+from pytest_deepimportance.provenance import RequirementRow as RequirementRow
 from pytest_deepimportance.provenance import RunInfo as RunInfo
 from pytest_deepimportance.provenance import SettingRow as SettingRow
 from pytest_deepimportance.provenance import TestRow as TestRow
@@ -76,6 +77,8 @@ class SuiteResult:
             `xfail` says, and that were skipped; the others passed.
         only_failing_inputs: Distinct inputs that only tests of the first two kinds made.
         leaks: Its inputs that are in the reference too; None where the profile cannot tell.
+        inputs_digest: SHA-256 that identifies its set of distinct inputs, "" without inputs.
+        in_total: Whether it is part of the total; a suite with `gate=False` is not.
         slices: Its slices by the tags of tests and rows, and the pairs of these that occur.
     """
 
@@ -99,6 +102,8 @@ class SuiteResult:
     thin_ice: ThinIce | None = None
     leaks: Leaks | None = None
     slices: tuple[SliceRow, ...] = ()
+    inputs_digest: str = ""
+    in_total: bool = True
 
     def __post_init__(self) -> None:
         """Let the rows answer for a misspelt key."""
@@ -154,6 +159,7 @@ class Report:
     total: SuiteResult
     gates: tuple[GateOutcome, ...] = ()
     tests: tuple[TestRow, ...] = ()
+    requirements: tuple[RequirementRow, ...] = ()
     exclusions: Exclusions = field(default_factory=Exclusions)
     run: RunInfo = field(default_factory=RunInfo)
     settings: tuple[SettingRow, ...] = ()

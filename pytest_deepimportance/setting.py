@@ -48,6 +48,13 @@ class Setting:
         return self.parse is boolean
 
 
+def shown(value: Any) -> str:
+    """Write the value of a setting; nothing for None."""
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
 def setting(
     default: Any,
     parse: Callable[[Any], Any],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from pathlib import Path
 from typing import Any
 
 from pytest_deepimportance.cli.against import (
@@ -19,7 +18,7 @@ from pytest_deepimportance.cli.inputs import add_samples, open_inputs
 from pytest_deepimportance.cli.measure import BELOW
 from pytest_deepimportance.criterion_settings import CriterionSettings
 from pytest_deepimportance.drift_gate import drift_thresholds, judge_drift
-from pytest_deepimportance.reporting.destinations import json_files
+from pytest_deepimportance.reporting.destinations import JSON, destinations
 from pytest_deepimportance.reporting.drift_table import render
 from pytest_deepimportance.reporting.json_report import write_text
 
@@ -47,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     from pytest_deepimportance.engine.drift import drift
 
     settings = settings_from(options).replace("drift", criteria=("IDC",))
-    files = json_files(settings.report, "--report")
+    files = destinations(settings.report, "--report", [JSON])
     thresholds = drift_thresholds(settings.fail_under)
     check_source(settings)
     data = open_inputs("new data", options.data, options, settings)
@@ -56,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         report = drift(model, profile, data, settings, progress=progress)
     report = dataclasses.replace(report, gates=judge_drift(report, thresholds))
     print("\n".join(render(report)))
-    for path in files:
+    for file in files:
         text = json.dumps(report.to_json(), indent=1, sort_keys=True, allow_nan=False)
-        print(f"written    {write_text(text + chr(10), Path(path))}")
+        print(f"written    {write_text(text + chr(10), file.path)}")
     return BELOW if any(gate.status == "failed" for gate in report.gates) else 0

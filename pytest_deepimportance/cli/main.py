@@ -50,7 +50,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 is success, 1 a check that failed, 2 a mistake or an unmet threshold."""
-    options = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = parser().parse_args(given)
+    options.arguments = given
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         return run(options)

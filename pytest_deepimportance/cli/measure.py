@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Collection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_deepimportance import gating
@@ -20,7 +21,7 @@ from pytest_deepimportance.cli.against import (
 from pytest_deepimportance.cli.arguments import settings_from
 from pytest_deepimportance.cli.inputs import add_inputs, open_inputs, suites_of
 from pytest_deepimportance.errors import GateError, did_you_mean
-from pytest_deepimportance.reporting.destinations import json_files
+from pytest_deepimportance.reporting.destinations import destinations
 from pytest_deepimportance.thresholds import Threshold, parse_threshold
 
 if TYPE_CHECKING:
@@ -77,10 +78,16 @@ def run(options: argparse.Namespace) -> int:
 
 def write_files(options: argparse.Namespace, report: Report) -> None:
     """Write the report files asked for, and say so."""
-    from pytest_deepimportance.reporting import json_report
+    from pytest_deepimportance.reporting import writing
+    from pytest_deepimportance.reporting.audit.reproduce import Invocation
 
-    for path in json_files(options.report or (), "--report"):
-        print(f"written    {json_report.write([report], path)}")
+    started = Invocation(
+        ("deepimportance", *options.arguments),
+        Path.cwd(),
+        inputs=tuple(suites_of(options.inputs).values()),
+    )
+    for destination in destinations(options.report or (), "--report"):
+        print(f"written    {writing.write(destination, [report], started)}")
 
 
 def measured(options: argparse.Namespace, settings: Settings) -> Report:
@@ -93,7 +100,7 @@ def measured(options: argparse.Namespace, settings: Settings) -> Report:
     """
     from pytest_deepimportance.engine.measured_data import measure_data
 
-    json_files(settings.report, "--report")
+    destinations(settings.report, "--report")
     specs = suites_of(options.inputs)
     thresholds = thresholds_of(settings, specs)
     check_source(settings)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import os
-import platform
 from collections.abc import Sequence
-from typing import Any
 
 from pytest_deepimportance import __version__
 from pytest_deepimportance.data.tags import Tags
 from pytest_deepimportance.engine.chosen import left_out
+from pytest_deepimportance.engine.environment import environment
 from pytest_deepimportance.engine.exclusions import exclusions
 from pytest_deepimportance.engine.rows import contradictions
 from pytest_deepimportance.engine.sessions import SessionState, TestState, vouches
@@ -26,6 +25,7 @@ from pytest_deepimportance.results import (
     SuiteResult,
     TestRow,
 )
+from pytest_deepimportance.setting import shown
 from pytest_deepimportance.settings import TABLE, Settings
 
 
@@ -33,8 +33,14 @@ def assemble(profile: Profile, settings: Settings, state: SessionState) -> Repor
     """Merge blocks into suites, suites into the total, and describe everything."""
     doubtful: set[str] = set()
     names = sorted({test.suite for test in state.tests})
-    suites = tuple(_suite(name, [name], profile, settings, state, doubtful) for name in names)
     gated = [name for name in names if name not in state.ungated]
+    suites = tuple(
+        dataclasses.replace(
+            _suite(name, [name], profile, settings, state, doubtful),
+            in_total=name in (gated or names),
+        )
+        for name in names
+    )
     if len(names) == 1 and names[0] not in state.criteria:
         # The total of one suite is that suite: nothing to compute again.
         total = dataclasses.replace(suites[0], name=TOTAL)
@@ -53,11 +59,11 @@ def assemble(profile: Profile, settings: Settings, state: SessionState) -> Repor
         exclusions=exclusions(state, settings),
         run=state.run,
         settings=tuple(
-            SettingRow(name, _text(getattr(settings, name)), settings.origins.get(name, "default"))
+            SettingRow(name, shown(getattr(settings, name)), settings.origins.get(name, "default"))
             for name in TABLE
         ),
         notes=tuple(notes),
-        environment=_environment(),
+        environment=environment(_devices(state)),
     )
 
 
@@ -123,7 +129,15 @@ def _blocks_of(
 
 
 def _test_row(test: TestState) -> TestRow:
-    return TestRow(test.nodeid, test.suite, test.outcome, test.passes, test.inputs, test.cause)
+    return TestRow(
+        nodeid=test.nodeid,
+        suite=test.suite,
+        outcome=test.outcome,
+        passes=test.passes,
+        inputs=test.inputs,
+        cause=test.cause,
+        requirements=test.requirements,
+    )
 
 
 def _notes(
@@ -167,19 +181,6 @@ def _now() -> str:
     return when.replace(microsecond=0).isoformat()
 
 
-def _environment() -> dict[str, str]:
-    import numpy
-    import torch
-
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "torch": str(torch.__version__),
-        "numpy": numpy.__version__,
-    }
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return "" if value is None else str(value)
+def _devices(state: SessionState) -> list[str]:
+    blocks = [block for by_slot in state.blocks.values() for block in by_slot.values()]
+    return sorted({device for block in blocks for device in block.devices})

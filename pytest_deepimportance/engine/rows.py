@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,6 +49,13 @@ class DistinctInputs:
     def correct(self) -> int:
         """Number of labelled inputs predicted right."""
         return int(((self.labels != UNKNOWN) & (self.labels == self.predictions)).sum())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the sorted content hashes: equal for equal sets of inputs; "" for none."""
+        if not len(self):
+            return ""
+        return hashlib.sha256(self.digests.astype("<u8").tobytes()).hexdigest()
 
     def select(self, which: NDArray[np.bool_]) -> DistinctInputs:
         """Return some of the inputs, chosen by a mask (N,); `rows` is their number then."""

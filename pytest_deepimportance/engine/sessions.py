@@ -24,6 +24,7 @@ class TestState:
         uncounted: Passes of its own that do not count, because it was skipped after making them.
         reruns: Passes of its earlier attempts.
         slice: What its marker says of every input that it uses.
+        requirements: What its marker says it is a test of.
     """
 
     nodeid: str
@@ -37,6 +38,7 @@ class TestState:
     uncounted: int = 0
     reruns: int = 0
     slice: Tags = ()
+    requirements: tuple[str, ...] = ()
 
     __test__ = False
 

@@ -40,6 +40,7 @@ class BlockState:
         non_finite: Rows left out, by layer name.
         train_mode_passes: Passes of a model in training mode, measured in evaluation mode.
         scored: Classes the model scores, 0 when not known.
+        devices: Where the model ran, such as "cpu".
         confidence: How sure the model is of each counted row, (N, 3) float32, NaN where not known;
             None where it is known of none.
         codes: By name of a combination space of all classes, each counted row's combination, (N, M)
@@ -63,6 +64,7 @@ class BlockState:
     codes: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     without_leaks: Mapping[str, Any] | None = None
     tags: NDArray[np.int32] | None = None
+    devices: tuple[str, ...] = ()
 
     def to_wire(self) -> dict[str, Any]:
         """Return builtins and bytes only."""
@@ -81,6 +83,7 @@ class BlockState:
             "codes": to_plain(self.codes),
             "tags": None if self.tags is None else tags_to_wire(self.tags),
             "without_leaks": None if self.without_leaks is None else dict(self.without_leaks),
+            "devices": list(self.devices),
         }
 
     @classmethod
@@ -101,6 +104,7 @@ class BlockState:
             codes=from_plain(data["codes"]),
             without_leaks=data["without_leaks"],
             tags=None if data["tags"] is None else tags_from_wire(data["tags"]),
+            devices=tuple(data["devices"]),
         )
 
     def same_inputs(self, other: BlockState) -> bool:
@@ -165,7 +169,13 @@ def measured(
         codes=_codes(batches, criteria.get("IDC")),
         tags=joined_tags([b.tags for b in batches], [len(b) for b in batches]),
         without_leaks=None if reference is None else _without_leaks(batches, criteria, reference),
+        devices=_devices(batches),
     )
+
+
+def _devices(batches: Sequence[ActivationBatch]) -> tuple[str, ...]:
+    layers = [layer for batch in batches for layer in batch.layers.values()]
+    return tuple(sorted({str(layer.values.device) for layer in layers}))
 
 
 def _without_leaks(

@@ -64,6 +64,7 @@ def evaluate(
         name=name,
         tests=len(outcomes),
         inputs=len(inputs),
+        inputs_digest=inputs.digest,
         rows=inputs.rows,
         labelled=inputs.labelled,
         correct=inputs.correct,

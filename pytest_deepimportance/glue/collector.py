@@ -110,6 +110,7 @@ class Collector:
             uncounted=entry["uncounted"],
             reruns=traffic.reruns[nodeid],
             slice=tuple((name, value) for name, value in payload["slice"]),
+            requirements=tuple(payload["requirements"]),
         )
 
     def finish(self, run: RunInfo, profiles: Mapping[str, Profile]) -> list[Report]:

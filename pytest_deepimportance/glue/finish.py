@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +14,12 @@ from pytest_deepimportance.glue.collection import RECORDING
 from pytest_deepimportance.glue.collector import Collector
 from pytest_deepimportance.glue.thresholds import session_thresholds, suite_thresholds
 from pytest_deepimportance.profile.model import Profile
-from pytest_deepimportance.reporting import base, json_report, terminal
+from pytest_deepimportance.reporting import base, terminal, writing
+from pytest_deepimportance.reporting.audit.reproduce import Invocation
+from pytest_deepimportance.reporting.destinations import destinations
 from pytest_deepimportance.reporting.gate_hint import GREETING
 from pytest_deepimportance.results import Report, RunInfo
+from pytest_deepimportance.traceability import requirement_rows
 
 _CACHED_COUNT = "idc/marked"
 _CACHED_HINT = "idc/gate-hint"
@@ -95,7 +97,8 @@ def _judged(report: Report, collector: Collector) -> Report:
     own = [t for t in thresholds if t.origin != "marker" or t.suite in known]
     gates = gating.judge(report, own, partial=collector.settings.partial)
     remarks = tuple(base.notes(report, every=True))
-    return dataclasses.replace(report, gates=gates, remarks=remarks)
+    judged = dataclasses.replace(report, gates=gates, remarks=remarks)
+    return dataclasses.replace(judged, requirements=requirement_rows(judged))
 
 
 def _fail(session: pytest.Session, failed: list[tuple[str, str]]) -> None:
@@ -124,12 +127,12 @@ def _fail(session: pytest.Session, failed: list[tuple[str, str]]) -> None:
 
 def write_files(collector: Collector, reports: list[Report]) -> None:
     """Write the report files asked for by --idc-report; a file that cannot be written is said."""
-    for wanted in collector.settings.report:
-        path = wanted.partition(":")[2]
-        if not reports:
-            continue
+    started = collector.config.invocation_params
+    command = ("python", "-m", "pytest", *map(str, started.args))
+    for wanted in collector.settings.report if reports else ():
         try:
-            json_report.write(reports, Path(path))
+            for destination in destinations([wanted], "--idc-report"):
+                writing.write(destination, reports, Invocation(command, started.dir))
         except (ReportError, OSError) as error:
             collector.complaints.append(f"report {wanted} was not written: {error}")
 

@@ -12,10 +12,11 @@ import pytest
 from pytest_deepimportance.data.tags import Tags, as_tags
 from pytest_deepimportance.errors import GateError, RecordingError, did_you_mean
 from pytest_deepimportance.glue.keys import fixtures_of
+from pytest_deepimportance.glue.requirements import as_requirements
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.thresholds import MEASURED, parse_threshold
 
-_ARGUMENTS = ("name", "criteria", "fail_under", "gate", "reason", "slice")
+_ARGUMENTS = ("name", "criteria", "fail_under", "gate", "reason", "slice", "requirement")
 DEFAULT_SUITE = "default"
 
 
@@ -65,6 +66,9 @@ SUITE = pytest.StashKey[Suite]()
 
 SLICE = pytest.StashKey[Tags]()
 """On a marked item whose marker names slices: these. Tests of one suite may differ in them."""
+
+REQUIREMENTS = pytest.StashKey[tuple[str, ...]]()
+"""On a marked item whose marker names requirements: these. Tests of one suite may differ."""
 
 
 def assign_suites(
@@ -194,6 +198,8 @@ def _from_marker(marker: pytest.Mark, item: pytest.Item, own_criteria: bool) -> 
             parse_threshold(text, suite=suite.name)
         if "slice" in arguments:
             item.stash[SLICE] = as_tags(arguments["slice"])
+        if "requirement" in arguments:
+            item.stash[REQUIREMENTS] = as_requirements(arguments["requirement"])
     except (GateError, RecordingError) as error:
         raise refuse(str(error)) from None
     return suite

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_deepimportance.errors import GateError, ReportError, SettingsError, did_you_mean
-from pytest_deepimportance.reporting.destinations import json_files
+from pytest_deepimportance.reporting.destinations import destinations
 from pytest_deepimportance.setting import Setting
 from pytest_deepimportance.settings import TABLE, Settings, resolve
 
@@ -144,6 +144,6 @@ def check_early(settings: Settings, own_criteria: bool = False) -> None:
         except GateError as error:
             raise pytest.UsageError(str(error)) from None
     try:
-        json_files(settings.report, "--idc-report")
+        destinations(settings.report, "--idc-report")
     except ReportError as error:
         raise pytest.UsageError(str(error)) from None

@@ -17,7 +17,7 @@ import pytest
 from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.errors import IdcError
 from pytest_deepimportance.glue.blocks import FixtureLedger
-from pytest_deepimportance.glue.markers import SLICE, SUITE, Suite
+from pytest_deepimportance.glue.markers import REQUIREMENTS, SLICE, SUITE, Suite
 from pytest_deepimportance.glue.progress import uncaptured
 from pytest_deepimportance.glue.thresholds import sentences_before_tests
 from pytest_deepimportance.glue.watch import Watch
@@ -242,6 +242,7 @@ class Recording:
             "outcome": "xfailed" if _is_xfail(report) else report.outcome,
             "reached_call": counts,
             "slice": [list(tag) for tag in item.stash.get(SLICE, ())],
+            "requirements": [*item.stash.get(REQUIREMENTS, ())],
             "marked": [self.marked_collected, self.marked_deselected],
             "own": own.profile.fingerprint if own is not None else None,
             "profiles": profiles,

@@ -29,7 +29,7 @@ NAME_WITHOUT_IDC = "Neural network coverage"
 
 _BALANCED = 1e-3
 
-_EXCLUDED = (
+EXCLUDED = (
     ("attack_passes", "attack step", "attack steps"),
     ("paused_passes", "paused pass", "paused passes"),
     ("unclaimed_passes", "pass of an unused fixture", "passes of unused fixtures"),
@@ -42,6 +42,7 @@ _EXCLUDED = (
     ("unvouched_passes", "pass of a test that did not pass", "passes of tests that did not pass"),
     ("non_finite_rows", "row with NaN or infinity", "rows with NaN or infinity"),
 )  # fmt: skip
+"""What was seen but not counted, beside what unmarked tests did: field, one, many."""
 
 
 def header(settings: Settings) -> str:
@@ -226,7 +227,7 @@ def excluded(exclusions: Exclusions) -> str:
     if exclusions.unmarked_tests or exclusions.unmarked_passes:
         passes = plural(exclusions.unmarked_passes, "pass", "passes")
         parts.append(f"{plural(exclusions.unmarked_tests, 'unmarked test')} ({passes})")
-    for name, one, many in _EXCLUDED:
+    for name, one, many in EXCLUDED:
         number = getattr(exclusions, name)
         if number:
             parts.append(plural(number, one, many))

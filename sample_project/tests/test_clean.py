@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-pytestmark = pytest.mark.idc_suite(name="clean")
+pytestmark = pytest.mark.idc_suite(name="clean", requirement="ML-REQ-1")
 
 
 def test_accuracy(clean, idc):

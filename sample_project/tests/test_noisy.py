@@ -5,7 +5,7 @@ import torch
 from app.data import add_noise
 
 
-@pytest.mark.idc_suite(name="noisy")
+@pytest.mark.idc_suite(name="noisy", requirement="ML-REQ-2")
 @pytest.mark.parametrize(("sigma", "least"), [(0.10, 0.93), (0.15, 0.90)])
 def test_noise(sigma, least, classifier, golden, idc):
     images, labels = (part[::4] for part in golden)

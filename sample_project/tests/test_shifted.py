@@ -6,7 +6,7 @@ from app.data import shift
 DIRECTIONS = {"right": (1, 0), "left": (-1, 0), "down": (0, 1), "up": (0, -1)}
 
 
-@pytest.mark.idc_suite(name="shifted")
+@pytest.mark.idc_suite(name="shifted", requirement=["ML-REQ-1", "ML-REQ-3"])
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_shift_by_one_pixel(direction, classifier, golden, idc):
     images, labels = golden

@@ -278,3 +278,33 @@ def test_what_is_wrong_with_inputs_is_not_said_of_the_reference(run: Run, folder
         assert code == 2
         assert err.startswith(f"deepimportance: inputs {Path(file).stem}: ")
         assert "reference" not in err, err
+
+
+def test_an_audit_bundle(run: Run, folder: Path) -> None:
+    ask = (
+        *MEASURE,
+        "--inputs",
+        "clean.npz",
+        "--report",
+        "audit:audit",
+        "--report",
+        "json:idc.json",
+    )
+    code, out, _ = run(*ask)
+    assert code == 0
+    assert "written    audit\n" in out
+    page = (folder / "audit" / "audit.html").read_text(encoding="utf-8")
+    (suite,) = report_in(folder).suites
+    assert suite.inputs_digest in page
+    assert "None: the inputs were measured by themselves." in page
+    script = (folder / "audit" / "reproduce.sh").read_text(encoding="utf-8")
+    assert script.splitlines()[-1] == f"deepimportance {' '.join(ask)}"
+    files = script.split("<<'END_OF_FILES'\n")[1].split("\nEND_OF_FILES")[0].splitlines()
+    assert [line.split("  ")[1] for line in files] == ["clean.npz", "net.pth"]
+
+
+def test_a_folder_of_something_else_is_refused_before_measuring(run: Run, folder: Path) -> None:
+    code, out, err = run(*MEASURE, "--inputs", "clean.npz", "--report", "audit:.")
+    assert (code, out) == (2, "")
+    assert "which is no file of an audit bundle" in err
+    assert (folder / "net.pth").exists()

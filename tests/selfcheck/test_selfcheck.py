@@ -107,3 +107,4 @@ def test_the_wheel_holds_the_answers(tmp_path: Path, monkeypatch: pytest.MonkeyP
     names = zipfile.ZipFile(tmp_path / wheel).namelist()
     for name in (stored.CASES, stored.WEIGHTS):
         assert f"pytest_deepimportance/selfcheck/{name}" in names
+    assert "pytest_deepimportance/reporting/audit/style.css" in names
