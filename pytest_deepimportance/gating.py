@@ -202,6 +202,8 @@ def _suite(report: Report, name: str) -> SuiteResult:
     if suite is None or not suite.rows:
         causes = "; ".join(f"{plural(n, 'test')}: {cause}" for cause, n in silent_tests(tests))
         raise NoVerdict(FAILED, "nothing was recorded" + (f". {causes}" if causes else ""))
+    if suite is report.total and not suite.in_total:
+        raise NoVerdict(NOT_JUDGED, "only suites with gate=False ran")
     return suite
 
 

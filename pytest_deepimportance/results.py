@@ -78,7 +78,8 @@ class SuiteResult:
         only_failing_inputs: Distinct inputs that only tests of the first two kinds made.
         leaks: Its inputs that are in the reference too; None where the profile cannot tell.
         inputs_digest: SHA-256 that identifies its set of distinct inputs, "" without inputs.
-        in_total: Whether it is part of the total; a suite with `gate=False` is not.
+        in_total: Whether it is part of the total; a suite with `gate=False` is not. Of the total:
+            False when there are only such, so that no threshold on it is judged.
         slices: Its slices by the tags of tests and rows, and the pairs of these that occur.
     """
 

@@ -37,7 +37,7 @@ def assemble(profile: Profile, settings: Settings, state: SessionState) -> Repor
     suites = tuple(
         dataclasses.replace(
             _suite(name, [name], profile, settings, state, doubtful),
-            in_total=name in (gated or names),
+            in_total=name in gated,
         )
         for name in names
     )
@@ -46,6 +46,7 @@ def assemble(profile: Profile, settings: Settings, state: SessionState) -> Repor
         total = dataclasses.replace(suites[0], name=TOTAL)
     else:
         total = _suite(TOTAL, gated or names, profile, settings, state, doubtful)
+    total = dataclasses.replace(total, in_total=bool(gated or not names))
     notes = [*state.notes, *left_out(profile, settings), *_notes(state, doubtful, gated, names)]
     return Report(
         version=__version__,

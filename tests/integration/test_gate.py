@@ -213,3 +213,22 @@ def test_unknown_suite_in_a_threshold_fails_and_names_the_nearest(project: Proje
     result = run(project, "--idc-fail-under=defualt/IDC=0.1", fails=False, workers=False)
     assert result.ret == 1
     assert "default" in project.report()["gates"][0]["message"]
+
+
+def test_suites_without_a_say_judge_nothing_when_they_run_alone(project: Project) -> None:
+    project.write(
+        "test_aside.py",
+        """
+        import pytest
+        from net import suite_points
+
+        @pytest.mark.idc_suite("corner", gate=False)
+        def test_corner(idc):
+            idc(suite_points()[0][:2])
+        """,
+    )
+    project.ini("idc_fail_under = share=0.99")
+    result = project.run()
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["NOTE share is not judged: only suites with gate=False ran"])
+    assert project.report()["gates"][0]["status"] == "not judged"
