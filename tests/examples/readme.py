@@ -20,7 +20,10 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGES = (
     README,
-    *(ROOT / "docs" / name for name in ("without-pytest.md", "demo.md", "beside-coverage.md")),
+    *(
+        ROOT / "docs" / name
+        for name in ("without-pytest.md", "demo.md", "beside-coverage.md", "audit.md")
+    ),
 )
 BLOCK = re.compile(r"<!-- readme: (\w+) -->\n```\n(.*?)```\n", re.DOTALL)
 
@@ -49,6 +52,8 @@ COMMANDS = {
     "demo_forgot": "python -m pytest -o idc_fail_under= tests/test_without_789.py",
     "demo_gate": "python -m pytest --idc-fail-under without_789/share=0.95 "
     "tests/test_without_789.py",
+    "mnist_audit": f"deepimportance measure {_MNIST} --inputs torchvision:MNIST:test "
+    "--fail-under share=0.99 --report audit:idc-audit",
     "mnist_demo": "python benchmarks/demo.py mnist --draws 0",
     "leak": f"deepimportance measure {_DIGITS} --inputs clean=app.data:load_test "
     "--inputs wrong=app.data:load_reference --input-samples 200",
