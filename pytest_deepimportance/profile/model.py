@@ -182,7 +182,7 @@ class Profile:
                 notes=tuple(self.importance.notes),
             ),
             notes=self.notes,
-            statistics=self.statistics.described(),
+            statistics=(*self.statistics.described(), *self.null.described()),
         )
 
     def _space_row(self, space: CombinationSpace) -> SpaceRow:

@@ -30,6 +30,14 @@ class Null:
     growth: Mapping[str, RandomGrowth] = field(default_factory=dict)
     counts: Mapping[str, CombinationCounts] = field(default_factory=dict)
 
+    def described(self) -> tuple[tuple[str, str], ...]:
+        """Return what is held, as (name, text)."""
+        names = [*(["IDC"] if self.counts else []), *self.growth]
+        if not names:
+            return ()
+        text = f"{', '.join(names)}, drawn from {self.source or 'the reference'}"
+        return (("random suites", text),)
+
     def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return plain data and arrays that `from_parts` reads back."""
         plain: dict[str, Any] = {"source": self.source, "growth": {}, "counts": list(self.counts)}

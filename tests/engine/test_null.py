@@ -109,3 +109,12 @@ def test_more_inputs_than_held_out_ones_are_not_compared():
 def test_held_out_data_of_another_shape_are_named_in_the_error():
     with pytest.raises(RecordingError, match=r"forward raised.*\n.*on inputs of"):
         report(null_data=torch.zeros(40, 7))
+
+
+def test_the_profile_says_what_random_suites_are_drawn_from():
+    profile = idc.build_profile(MODEL, REFERENCE, min_values=2, null_data=HELD_OUT)
+    described = dict(profile.info().statistics)
+    assert described["random suites"].startswith("IDC, NC, KMNC, NBC, SNAC, TKNC, TKNP, LSC")
+    profile = idc.build_profile(MODEL, REFERENCE, min_values=2)
+    described = dict(profile.info().statistics)
+    assert described["random suites"] == "NC, KMNC, TKNC, TKNP, drawn from the reference"
