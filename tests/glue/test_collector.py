@@ -59,6 +59,7 @@ def payload(
         "outcome": "passed",
         "reached_call": True,
         "slice": [],
+        "requirements": [],
         "marked": [5, 1],
         "own": profile.fingerprint,
         "profiles": {profile.fingerprint: entry},

@@ -60,7 +60,12 @@ def test_last_failed_leaves_tests_out_without_telling_anybody() -> None:
 def test_a_report_that_cannot_be_written_is_said_and_the_others_are_kept(tmp_path: Any) -> None:
     (tmp_path / "file").write_text("")
     wanted = [f"json:{tmp_path}/file/idc.json", f"json:{tmp_path}/good.json"]
-    collector: Any = SimpleNamespace(settings=from_keywords(report=wanted), complaints=[])
+    started = SimpleNamespace(args=(), dir=tmp_path)
+    collector: Any = SimpleNamespace(
+        settings=from_keywords(report=wanted),
+        complaints=[],
+        config=SimpleNamespace(invocation_params=started),
+    )
     write_files(collector, [passing()])
     assert (tmp_path / "good.json").exists()
     (complaint,) = collector.complaints
