@@ -30,7 +30,7 @@ import importlib
 import pkgutil
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -209,11 +209,6 @@ def get(name: str) -> type[Criterion]:
             fix=did_you_mean(name, known) or f"criteria: {', '.join(known)}",
         )
     return _REGISTRY[name]
-
-
-def needs_of(chosen: Iterable[str]) -> tuple[str, ...]:
-    """Return what the criteria called `chosen` need from the reference, without repeats."""
-    return tuple(dict.fromkeys(need for name in chosen for need in get(name).needs))
 
 
 def create(name: str, provided: Mapping[str, Any], settings: Settings | None = None) -> Criterion:

@@ -58,13 +58,10 @@ def test_an_unknown_name_proposes_the_nearest():
         base.get("QQQQ")
 
 
-def test_needs_are_the_union_in_order():
-    assert base.needs_of(["IDC", "IDC"]) == ("spaces", "combination_counts")
-    assert base.needs_of([]) == ()
-
-
 def test_a_profile_without_what_is_needed_is_refused():
-    with pytest.raises(SettingsError, match="criterion IDC needs combination_counts, which"):
+    with pytest.raises(
+        SettingsError, match="criterion IDC needs combination_counts, null_counts, which"
+    ):
         base.create("IDC", {"spaces": provided("layer")["spaces"]})
 
 
