@@ -86,7 +86,8 @@ def test_floats_would_be_wrong_here() -> None:
         (
             "random",
             "ok",
-            "IDC 176 >= 148 (1st percentile of random suites of 1,000 inputs; experimental)",
+            "IDC 176 >= 148 (1st percentile of random suites of 1,000 inputs from the reference; "
+            "idc_null names held-out data)",
         ),
         (
             "0.9",
@@ -113,6 +114,13 @@ def test_random_counts_covered_among_the_reached() -> None:
     row = samples.row(180, 1_000, 90.0, random, covered_reached=149)
     outcome = gate(samples.report((), samples.suite("TOTAL", 1_000, 9, row)), "random")
     assert (outcome.status, outcome.covered) == ("failed", 149)
+
+
+def test_random_names_the_held_out_data_it_was_drawn_from() -> None:
+    random = dataclasses.replace(samples.random(1_000, 163.0, 150, 178, 160), source="held.npz")
+    row = samples.row(180, 1_000, 90.0, random)
+    outcome = gate(samples.report((), samples.suite("TOTAL", 1_000, 9, row)), "random")
+    assert outcome.message.endswith("random suites of 1,000 inputs from held.npz)")
 
 
 def test_random_is_not_judged_when_not_comparable() -> None:
