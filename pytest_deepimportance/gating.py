@@ -275,7 +275,7 @@ def _random_message(subject: str, reading: Reading, status: str) -> str:
     suite = reading.random
     assert suite is not None
     who = f"{reading.who}; " if reading.who else ""
-    drawn = clean(suite.source) or "the reference; idc_null names held-out data"
+    drawn = clean(suite.source) or "the reference"
     return (
         f"{subject} {amount(reading.covered)} {'>=' if status == OK else '<'} {count(suite.low)} "
         f"({who}1st percentile of random suites of {plural(suite.inputs, 'input')} from {drawn})"

@@ -86,8 +86,7 @@ def test_floats_would_be_wrong_here() -> None:
         (
             "random",
             "ok",
-            "IDC 176 >= 148 (1st percentile of random suites of 1,000 inputs from the reference; "
-            "idc_null names held-out data)",
+            "IDC 176 >= 148 (1st percentile of random suites of 1,000 inputs from the reference)",
         ),
         (
             "0.9",
