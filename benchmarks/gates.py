@@ -15,6 +15,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,7 +24,11 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from workloads import Workload, add_options, cifar10_lenet5, find, mnist_lenet1, mnist_lenet5
 
-from pytest_deepimportance import ItemMatrix, Profile, build_profile, item_matrix
+from pytest_deepimportance import Criterion, ItemMatrix, Profile, build_profile, item_matrix
+from pytest_deepimportance.data.activations import ActivationBatch
+from pytest_deepimportance.engine.passes import opened, recorded_batches
+from pytest_deepimportance.engine.states import new_criteria
+from pytest_deepimportance.settings import from_keywords
 from pytest_deepimportance.statistics.incidence import Incidence
 from pytest_deepimportance.statistics.random_growth import RandomGrowth
 
@@ -183,12 +188,32 @@ def gates_of(
                     )
                 )
         gates.append(Gate(name, table.coverage))
+    gates += of_all_rows(model, profile, data["pool"])
     predicted = matrices["pool"].predictions
     count = int(predicted.max()) + 1
     gates.append(
         Gate("smallest predicted class", lambda r: min(np.bincount(predicted[r], minlength=count)))
     )
     return gates, matrices["pool"]
+
+
+def of_all_rows(model: nn.Module, profile: Profile, inputs: tuple[Tensor, Tensor]) -> list[Gate]:
+    """Return the criteria that are no sums of the inputs' own items: CC and NLC, measured anew."""
+    settings = from_keywords(criteria=("CC", "NLC"), batch_size=256)
+    data = opened(inputs, settings)
+    recorded = recorded_batches(model, profile, settings, data.batches(256), data.descriptor)
+    pool = ActivationBatch.concatenate([batch for batch, _ in recorded])
+
+    def measured(criterion: Criterion, rows: Rows) -> float:
+        own = criterion.fresh()
+        for part in pool.select(np.sort(rows)).chunks(1024):
+            own.update(part)
+        return float(own.compute()[0].covered)
+
+    return [
+        Gate(name, partial(measured, criterion))
+        for name, criterion in new_criteria(profile, settings).items()
+    ]
 
 
 def suites(pool: Pool, size: int, draws: int, seed: int) -> dict[str, list[Rows]]:
