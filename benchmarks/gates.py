@@ -19,6 +19,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from biased_suites import Pool, Rows, darkest_half, prepare, suites
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
@@ -32,36 +33,13 @@ from pytest_deepimportance.settings import from_keywords
 from pytest_deepimportance.statistics.incidence import Incidence
 from pytest_deepimportance.statistics.random_growth import RandomGrowth
 
+Statistic = Callable[[Rows], float]
+
 LADDER = (4, 6, 8, 10)
 SIZES = (100, 300, 1000, 3000)
 BASELINES = ("NC", "KMNC", "NBC", "SNAC", "TKNC", "TKNP", "LSC", "DSC", "MDSC")
 REFERENCE_ROWS = 10_000
 ORDERS = 100
-TURN = 30
-"""Degrees by which the turned tenth of the images is turned."""
-
-Rows = NDArray[np.int64]
-Statistic = Callable[[Rows], float]
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Test inputs that suites are drawn from: class, prediction, and two modes inside a class."""
-
-    labels: Rows
-    predicted: Rows
-    turned: NDArray[np.bool_]
-    dark: NDArray[np.bool_]
-
-    def biases(self) -> dict[str, NDArray[np.bool_]]:
-        """Return by name which inputs such a suite may hold."""
-        return {
-            "one class missing": self.labels != 7,
-            "five classes missing": self.labels < 5,
-            "one class without its dark half": ~((self.labels == 3) & self.dark),
-            "one class without turned images": ~((self.labels == 3) & self.turned),
-            "no turned images": ~self.turned,
-        }
 
 
 @dataclass
@@ -75,33 +53,6 @@ class Gate:
     name: str
     value: Statistic
     bound: dict[int, float] = field(default_factory=dict)
-
-
-def turned(images: Tensor) -> Tensor:
-    """Return the images turned by `TURN` degrees, by bilinear sampling."""
-    angle = torch.tensor(float(np.deg2rad(TURN)))
-    turn = torch.tensor([[angle.cos(), -angle.sin(), 0], [angle.sin(), angle.cos(), 0]])
-    grid = nn.functional.affine_grid(
-        turn.expand(len(images), 2, 3), list(images.shape), align_corners=False
-    )
-    return nn.functional.grid_sample(images, grid, align_corners=False)
-
-
-def prepare(images: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor, NDArray[np.bool_]]:
-    """Turn a random tenth of the images; return images, labels and which were turned."""
-    chosen = torch.rand(len(images), generator=torch.Generator().manual_seed(seed)) < 0.1
-    images = images.clone()
-    images[chosen] = turned(images[chosen])
-    return images, labels, chosen.numpy()
-
-
-def darkest_half(images: Tensor, labels: Tensor) -> NDArray[np.bool_]:
-    """Return which images are darker than the median of their class."""
-    light, result = images.mean((1, 2, 3)), torch.zeros(len(images), dtype=torch.bool)
-    for label in labels.unique():
-        own = labels == label
-        result |= own & (light < light[own].median())
-    return result.numpy()
 
 
 class Shares:
@@ -214,21 +165,6 @@ def of_all_rows(model: nn.Module, profile: Profile, inputs: tuple[Tensor, Tensor
         Gate(name, partial(measured, criterion))
         for name, criterion in new_criteria(profile, settings).items()
     ]
-
-
-def suites(pool: Pool, size: int, draws: int, seed: int) -> dict[str, list[Rows]]:
-    """Return suites by bias; duplicated: each input of a tenth of the size ten times."""
-    generator = np.random.default_rng(seed)
-    every = np.arange(len(pool.labels))
-    found = {"honest": [generator.choice(every, size, replace=False) for _ in range(draws)]}
-    for name, kept in pool.biases().items():
-        rows = np.flatnonzero(kept)
-        if len(rows) >= size:
-            found[name] = [generator.choice(rows, size, replace=False) for _ in range(draws)]
-    found["each input ten times"] = [
-        generator.choice(every, size // 10, replace=False) for _ in range(draws)
-    ]
-    return found
 
 
 def study(work: Workload, draws: int) -> None:

@@ -29,6 +29,11 @@ class Gate:
     lower: bool = False
     said: list[str] = field(default_factory=list)
 
+    def say_m(self, old: str | None) -> None:
+        """Note that idc_m is written; `old`: what stood there, None for nothing."""
+        was = "new" if old is None else "as it was" if old == str(self.m) else f"was {old}"
+        self.said.insert(0, f"idc_m = {self.m}   ({was})")
+
     def merged(self, entries: Sequence[str]) -> list[str]:
         """Return the entries with the new thresholds in place; new ones follow at the end.
 

@@ -42,12 +42,11 @@ class IniEditor:
         entry = self._find("idc_m")
         if entry is None:
             self._insert(self._end_of_section(), [f"idc_m = {gate.m}"])
-            gate.said.insert(0, f"idc_m = {gate.m}   (new)")
+            gate.say_m(None)
             return
         head, old = self._split(entry.first)
         self.lines[entry.first : entry.last + 1] = [f"{head}{gate.m}{self.end}"]
-        was = "as it was" if old == str(gate.m) else f"was {old}"
-        gate.said.insert(0, f"idc_m = {gate.m}   ({was})")
+        gate.say_m(old)
 
     def _set_thresholds(self, gate: Gate) -> list[str]:
         entry = self._find("idc_fail_under")

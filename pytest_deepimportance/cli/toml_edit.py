@@ -58,13 +58,11 @@ class TomlEditor:
         found = self._find("idc_m")
         if found is None:
             self._append(f'idc_m = "{gate.m}"')
-            gate.said.insert(0, f"idc_m = {gate.m}   (new)")
+            gate.say_m(None)
             return
         old = self.text[found.start : found.end]
         self._replace(found, str(gate.m) if old.isdigit() else f'"{gate.m}"')
-        plain = old.strip("\"'")
-        was = "as it was" if plain == str(gate.m) else f"was {plain}"
-        gate.said.insert(0, f"idc_m = {gate.m}   ({was})")
+        gate.say_m(old.strip("\"'"))
 
     def _set_thresholds(self, gate: Gate) -> list[str]:
         found = self._find("idc_fail_under")

@@ -69,6 +69,12 @@ class CombinationSpace:
         """Return the exact number of combinations of the first `m` neurons."""
         return math.prod(self.ks[: self.m if m is None else m])
 
+    def own_rows(self, batch: ActivationBatch) -> NDArray[np.bool_]:
+        """Return which rows belong here: those of the space's true class, or all, (N,)."""
+        if self.class_index is None:
+            return np.ones(len(batch), dtype=bool)
+        return np.asarray(batch.labels == self.class_index)
+
     def visited(self, batch: ActivationBatch) -> bool:
         """Return whether the pass behind `batch` reached every layer that is needed here."""
         return all(layer in batch.layers for layer, _ in self.neurons)

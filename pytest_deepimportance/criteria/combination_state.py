@@ -116,7 +116,7 @@ class CombinationState:
         unknown = batch.labels == UNKNOWN
         self.unlabelled.update(batch.digests[unknown].tolist())
         self.labelled = self.labelled or not bool(unknown.all())
-        own = batch.labels == self.space.class_index
+        own = self.space.own_rows(batch)
         return batch if own.all() else batch.select(own)
 
     def _add(self, codes: NDArray[np.uint8]) -> None:

@@ -90,9 +90,7 @@ class ImportanceDrivenCoverage(Criterion):
         """Return a hash of each row's combination in each space of the headline."""
         rows, items = [], []
         for number, space in enumerate(self._pool(None, None)):
-            label = space.class_index
-            of_class = np.ones(len(batch), bool) if label is None else batch.labels == label
-            own = np.flatnonzero(of_class)
+            own = np.flatnonzero(space.own_rows(batch))
             if not len(own) or not space.visited(batch):
                 continue
             codes = space.encode(batch.select(own))[:, : space.m].astype(np.int64)

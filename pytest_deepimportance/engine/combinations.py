@@ -41,7 +41,7 @@ class Combinations:
     @classmethod
     def of(cls, profile: Profile, states: Sequence[BlockState]) -> Combinations | None:
         """Return the combinations of the rows of `states`, None without exactly one such space."""
-        spaces = [space for space in profile.spaces if space.class_index is None]
+        spaces = profile.whole_spaces
         if len(spaces) != 1 or not states or any(spaces[0].name not in s.codes for s in states):
             return None
         space = spaces[0]

@@ -48,7 +48,7 @@ def drift(
         ProfileError: The profile holds no combinations of all classes together.
         RecordingError: There are fewer than two inputs, or the model's forward raised.
     """
-    spaces = [space for space in profile.spaces if space.class_index is None]
+    spaces = profile.whole_spaces
     if not spaces:
         raise ProfileError(
             "the profile holds no combinations of all classes together",

@@ -10,7 +10,7 @@ from torch import nn
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.engine.opening import eager
-from pytest_deepimportance.engine.passes import feed, labels_of
+from pytest_deepimportance.engine.passes import feed, hand_labels
 from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.profile.accumulate import Progress
 from pytest_deepimportance.recording.blocks import Block
@@ -83,9 +83,7 @@ class _Intake:
 
     def add(self, call: ModelCall) -> None:
         """Label the newest pass, and hand over the block if it is full."""
-        labels = labels_of(call)
-        if labels is not None:
-            label_newest([self._block], labels)
+        hand_labels(call, partial(label_newest, [self._block]))
         self._done += call.rows
         if self.progress is not None:
             self.progress(self._done)

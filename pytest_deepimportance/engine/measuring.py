@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.engine.assemble import assemble
 from pytest_deepimportance.engine.chosen import asked_for
 from pytest_deepimportance.engine.item_matrix import ItemMatrix, matrix_of
 from pytest_deepimportance.engine.opening import eager, recorder_for
-from pytest_deepimportance.engine.passes import feed, labels_of, opened, recorded_batches
+from pytest_deepimportance.engine.passes import feed, hand_labels, opened, recorded_batches
 from pytest_deepimportance.engine.profiles import build_profile, check_model
 from pytest_deepimportance.engine.sessions import SessionState, TestState
 from pytest_deepimportance.engine.states import new_criteria, state_of
@@ -153,7 +152,7 @@ def measure(
             model,
             data,
             chosen.batch_size,
-            lambda call: _label(recording, call),
+            lambda call: hand_labels(call, recording.labels),
             around=lambda rows: recording.sliced(columns.next(rows)),
         )
     columns.check_used_up()
@@ -165,12 +164,6 @@ def measure(
             "Check that each element of the inputs is a whole batch, with one row per input.",
         )
     return report
-
-
-def _label(recording: Recording, call: ModelCall) -> None:
-    labels = labels_of(call)
-    if labels is not None:
-        recording.labels(labels)
 
 
 def item_matrix(

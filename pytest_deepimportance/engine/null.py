@@ -142,9 +142,7 @@ def _counting(
     for batch, dropped in batches:
         classes = np.where(batch.labels == UNKNOWN, batch.predictions, batch.labels)
         for space in profile.spaces:
-            own = np.ones(len(batch), dtype=bool)
-            if space.class_index is not None:
-                own = batch.labels == space.class_index
+            own = space.own_rows(batch)
             if own.any() and space.visited(batch):
                 codes = space.encode(batch.select(own))
                 none: NDArray[np.bool_] = np.zeros(len(codes), dtype=bool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -63,11 +64,10 @@ def feed(
             after(call)
 
 
-def labels_of(call: ModelCall) -> Any:
-    """Return the true classes of a call's rows, (N,), or None when none of them has one."""
-    if call.labels is None or not bool((call.labels != UNKNOWN).any()):
-        return None
-    return call.labels.cpu().numpy()
+def hand_labels(call: ModelCall, label: Callable[[Any], None]) -> None:
+    """Call `label` with the true classes of a call's rows, (N,), when any of them has one."""
+    if call.labels is not None and bool((call.labels != UNKNOWN).any()):
+        label(call.labels.cpu().numpy())
 
 
 def _run(model: nn.Module, call: ModelCall, device: torch.device, source: str) -> None:
@@ -114,9 +114,7 @@ def recorded_batches(
             rows = 0
             for call in calls:
                 _run(model, call, device, source)
-                labels = labels_of(call)
-                if labels is not None:
-                    label_newest([block], labels)
+                hand_labels(call, partial(label_newest, [block]))
                 rows += call.rows
                 if rows >= _GROUP:
                     yield from _finished(block, rows, recorder.cause_of_nothing)

@@ -224,10 +224,9 @@ def _classes(
     )
 
 
-def _headline_spaces(profile: Profile) -> list[CombinationSpace]:
+def _headline_spaces(profile: Profile) -> tuple[CombinationSpace, ...]:
     """Return the spaces the headline is made of: all classes together, else each class."""
-    whole = [space for space in profile.spaces if space.class_index is None]
-    return whole or list(profile.spaces)
+    return profile.whole_spaces or profile.spaces
 
 
 def _class_count(profile: Profile, inputs: DistinctInputs) -> int:

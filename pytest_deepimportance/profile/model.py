@@ -87,6 +87,11 @@ class Profile:
         return tuple(self.statistics.layers)
 
     @property
+    def whole_spaces(self) -> tuple[CombinationSpace, ...]:
+        """Combination spaces of all classes together."""
+        return tuple(space for space in self.spaces if space.class_index is None)
+
+    @property
     def layers(self) -> tuple[str, ...]:
         """Names of the layers that hold important neurons."""
         names = {layer for space in self.spaces for layer, _ in space.neurons}
