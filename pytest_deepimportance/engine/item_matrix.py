@@ -148,7 +148,9 @@ def matrix_of(
     kept = {name: criterion for name, criterion in criteria.items() if name not in left_out}
     if not rows:
         raise RecordingError(
-            "none of the inputs was recorded" + (f": {unusable} not finite" if unusable else ""),
+            f"all of {unusable} neighbouring inputs gave NaN or infinite activations"
+            if unusable
+            else "none of the inputs was recorded",
             fix="Check that the inputs are not empty, and of the scale the model was trained on.",
         )
     digests, labels, predictions = (np.concatenate(part) for part in zip(*rows, strict=True))

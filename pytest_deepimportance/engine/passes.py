@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn, no_grad
 
@@ -23,6 +24,8 @@ from pytest_deepimportance.settings import Settings
 
 _GROUP = 1024
 """Inputs recorded before they are handed on, at least."""
+
+_NO_ROWS = ActivationBatch({}, np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 def opened(inputs: Any, settings: Settings) -> Reference:
@@ -97,7 +100,8 @@ def recorded_batches(
 ) -> Iterator[tuple[ActivationBatch, int]]:
     """Yield the finite rows of the inputs in their order, and how many others were left out.
 
-    The model is put back as it was, also when the caller stops early.
+    A batch is empty where no row of many neighbouring inputs is finite. The model is put back as it
+    was, also when the caller stops early.
 
     Args:
         source: What the inputs are called in an error.
@@ -136,10 +140,5 @@ def _finished(block: Block, rows: int, cause: Any) -> Iterator[tuple[ActivationB
             "What they cover would be missing without a word.",
             "Check that each element of the inputs is a whole batch, with one row per input.",
         )
-    for number, batch in enumerate(batches):
+    for number, batch in enumerate(batches or [_NO_ROWS]):
         yield batch, unusable if number == 0 else 0
-    if unusable and not batches:
-        raise RecordingError(
-            f"all of {rows} neighbouring inputs gave NaN or infinite activations",
-            fix="Check the scale of the inputs, and the model's layers.",
-        )

@@ -108,3 +108,13 @@ def test_the_model_is_as_it_was_and_other_weights_are_refused(profile, inputs):
         next(model.parameters()).add_(1)
     with pytest.raises(ProfileError, match="fingerprint"):
         idc.item_matrix(model, profile, inputs)
+
+
+def test_a_long_stretch_that_is_not_finite_is_left_out_like_single_rows(model, profile):
+    x, y = rows(2000, seed=6)
+    x[200:1700] = float("nan")
+    found = idc.item_matrix(model, profile, (x, y), criteria=["IDC"])
+    assert (len(found), found.non_finite) == (500, 1500)
+    np.testing.assert_array_equal(found.labels, np.delete(y.numpy(), np.s_[200:1700]))
+    built = idc.build_profile(model, (x, y), min_values=2)
+    assert built.null.growth["KMNC"].rows == built.reference.usable == 500
