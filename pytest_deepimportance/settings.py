@@ -210,8 +210,9 @@ class Settings(CriterionSettings):
         metavar="THRESHOLD", native=(list,), many=True,
     )  # fmt: skip
     report: tuple[str, ...] = setting(
-        (), lines, "Write a report: json:PATH (a file) or audit:DIR (a folder to be signed)",
-        metavar="TYPE:PATH", native=(list,), many=True,
+        (), lines, "Add a report: term-missing, json:PATH, markdown:PATH, github, junit, csv:PATH, "
+        "latex:PATH or audit:DIR (a folder to be signed)",
+        metavar="TYPE[:DEST]", native=(list,), many=True,
     )  # fmt: skip
     suites: tuple[str, ...] = setting(
         (), lines, "Suites by path: lines 'tests/clean = clean'", metavar="PATH=SUITE",
