@@ -2,7 +2,8 @@
 
 Relevance is activation x modified gradient (DESIGN D6): under a function mode each torch function
 gets a gradient that carries relevance, so residual adds, concatenation, reused modules and
-functional calls need no special case. Rules: Bach et al. 2015, equations 56 (z) and 58 (epsilon).
+functional calls need no special case. Rules: `linear_rules`; z and epsilon are equations 56
+and 58 of Bach et al. 2015.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from torch import Tensor, nn
 
 from pytest_deepimportance.attribution.base import AttributionBatch, Conservation
 from pytest_deepimportance.attribution.lrp import checks
+from pytest_deepimportance.attribution.lrp.choice import RuleChoice, Rules
 from pytest_deepimportance.attribution.lrp.inputs import Inputs
 from pytest_deepimportance.attribution.lrp.ledger import Ledger, conservation
+from pytest_deepimportance.attribution.lrp.linear_rules import Numbers
 from pytest_deepimportance.attribution.lrp.mode import RelevanceMode
 from pytest_deepimportance.attribution.lrp.passing import Pass, copied
 from pytest_deepimportance.attribution.lrp.running import device_of, run_model, undisturbed
@@ -37,8 +40,6 @@ from pytest_deepimportance.errors import AttributionError
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.recording.neurons import padding_mask
 from pytest_deepimportance.recording.reader import SiteReader
-
-RULES = ("epsilon", "z")
 
 _Result = TypeVar("_Result")
 
@@ -61,8 +62,11 @@ class LrpAttribution:
         sites: Where its layers are read.
         layers: Names of the layers whose relevance is wanted.
         also: Names of further layers, whose activations are read only.
-        rule: "epsilon", or "z" (epsilon 0) for linear operations.
-        epsilon: Absolute stabiliser, added to z with its sign, sign(0) = +1.
+        rule: Rule of linear operations, or a composite (`relevance_rules.CHOICES`).
+        epsilon: Absolute stabiliser, added to z with its sign, sign(0) = +1; the z rule has none.
+        gamma, alpha: Of the rules named so; beta is alpha - 1.
+        low, high: Bounds of the model's input for the z-box rule: a number, or one a channel.
+        rules: Rules by module type, module name or operation name (docs/lrp.md).
         target: "predicted", "label" or a class index.
         tap: "post" or "pre", as for recording.
         reduce: How positions of a neuron become one activation; relevance is summed over them
@@ -74,7 +78,7 @@ class LrpAttribution:
 
     Raises:
         LayerError: A layer does not exist.
-        AttributionError: The rule or the target is unknown, epsilon is negative.
+        AttributionError: A rule or the target is unknown, or a number cannot be used.
     """
 
     name = "lrp"
@@ -87,6 +91,11 @@ class LrpAttribution:
         *,
         rule: str = "epsilon",
         epsilon: float = 1e-6,
+        gamma: float = 0.25,
+        alpha: float = 2.0,
+        low: float | Sequence[float] | None = None,
+        high: float | Sequence[float] | None = None,
+        rules: Rules | None = None,
         target: str | int = "predicted",
         tap: str = "post",
         reduce: str = "mean",
@@ -95,12 +104,8 @@ class LrpAttribution:
         conserve_every: int = 1,
         also: Sequence[str] = (),
     ) -> None:
-        if rule not in RULES or not epsilon >= 0:
-            raise AttributionError(
-                f"LRP rule {rule!r} with epsilon {epsilon!r} is not known",
-                fix=f"Rules: {', '.join(RULES)}; epsilon is a number from 0 upwards.",
-            )
-        self.rule, self.epsilon = rule, float(epsilon) if rule == "epsilon" else 0.0
+        numbers = Numbers(float(epsilon), float(gamma), float(alpha), _bound(low), _bound(high))
+        self._choice = RuleChoice(model, rule, numbers, rules)
         self.target = parse_target(target)
         self._model, self.sites = model, sites
         if not layers:
@@ -118,9 +123,19 @@ class LrpAttribution:
         self._places: dict[tuple[str, str], dict[str, None]] = {}
 
     @property
+    def rule(self) -> str:
+        """The rules in use with their numbers, for the report."""
+        return self._choice.label
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the report must say, gathered over the batches so far."""
-        return (*self._notes, *_sentences(self._places))
+        unused = self._choice.unused if self._batches else ()
+        return (
+            *self._notes,
+            *_sentences(self._places),
+            *(f"no linear operation asked for the rule of {key}" for key in unused),
+        )
 
     def attribute(self, call: ModelCall) -> AttributionBatch:
         """Attribute one batch; memory grows with its rows (`memory.micro_batch`).
@@ -177,7 +192,7 @@ class LrpAttribution:
         device = device_of(model, call)
         rows_first = all(site.row_axis == 0 for site in self.sites.sites)
         ledger = Ledger(call.rows, device, rows_first=rows_first) if conserve else None
-        run = Pass(model, device, self.epsilon, ledger, inputs=inputs)
+        run = Pass(model, device, self._choice, ledger, inputs=inputs)
         mode = RelevanceMode(run)
         watch = Watch(run, mode, self._reduce, padding_mask(call))
         wanted = self.sites.sites if every_site else (*self._wanted, *self._also)
@@ -291,6 +306,12 @@ class LrpAttribution:
 
     def _note(self, sentence: str) -> None:
         self._notes[sentence] = None
+
+
+def _bound(value: float | Sequence[float] | None) -> tuple[float, ...]:
+    if value is None:
+        return ()
+    return tuple(map(float, value)) if isinstance(value, Sequence) else (float(value),)
 
 
 def _sentences(notes: Mapping[tuple[str, str], Mapping[str, None]]) -> list[str]:
