@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pytest_deepimportance.attribution.base import Conservation, create
+from pytest_deepimportance.attribution.shrinking import Shrinking
 from pytest_deepimportance.attribution.target import Target, target_name
 from pytest_deepimportance.data.batches import as_call
 from pytest_deepimportance.errors import AttributionError, LayerError, did_you_mean
@@ -217,7 +218,9 @@ def importance(
         )
     sites = find_sites(model, first)
     names = [site.name for site in sites.candidates()] if layers is None else list(layers)
-    attribution = create(method, model=model, sites=sites, layers=names, target=target, **settings)
+    attribution = Shrinking(
+        create(method, model=model, sites=sites, layers=names, target=target, **settings)
+    )
     sums: dict[str, NDArray[np.float64]] = {}
     account, rows = Conservation(), 0
     for call in chain([first], calls):
@@ -230,7 +233,7 @@ def importance(
         scores=sums,
         rows=rows,
         method=attribution.name,
-        rule=getattr(attribution, "rule", None),
+        rule=attribution.rule or None,
         target=target_name(target),
         balance=account.balance,
         input_share=account.input_share,
