@@ -10,31 +10,31 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pytest_deepimportance.attribution.base import AttributionBatch, Conservation
+from pytest_deepimportance.attribution.base import AttributionBatch
 from pytest_deepimportance.attribution.lrp import checks
 from pytest_deepimportance.attribution.lrp.choice import RuleChoice, Rules
+from pytest_deepimportance.attribution.lrp.collecting import Forward, collected
 from pytest_deepimportance.attribution.lrp.inputs import Inputs
-from pytest_deepimportance.attribution.lrp.ledger import Ledger, conservation
+from pytest_deepimportance.attribution.lrp.ledger import Ledger
 from pytest_deepimportance.attribution.lrp.linear_rules import Numbers
 from pytest_deepimportance.attribution.lrp.mode import RelevanceMode
 from pytest_deepimportance.attribution.lrp.passing import Pass, copied
 from pytest_deepimportance.attribution.lrp.running import device_of, run_model, undisturbed
-from pytest_deepimportance.attribution.lrp.target import (
+from pytest_deepimportance.attribution.lrp.watch import Watch
+from pytest_deepimportance.attribution.target import (
+    Target,
     chosen_classes,
     parse_target,
     refuse_output,
+    target_values,
 )
-from pytest_deepimportance.attribution.lrp.watch import Watch
-from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch, LayerValues
+from pytest_deepimportance.data.activations import LayerValues
 from pytest_deepimportance.data.batches import ModelCall
-from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.outputs import class_scores
 from pytest_deepimportance.errors import AttributionError
 from pytest_deepimportance.models.sitemap import SiteMap
@@ -42,16 +42,6 @@ from pytest_deepimportance.recording.neurons import padding_mask
 from pytest_deepimportance.recording.reader import SiteReader
 
 _Result = TypeVar("_Result")
-
-
-@dataclass
-class _Forward:
-    """One forward pass under the engine: class scores, and what relevance starts from."""
-
-    run: Pass
-    watch: Watch
-    scores: Tensor
-    start_scores: Tensor
 
 
 class LrpAttribution:
@@ -67,7 +57,7 @@ class LrpAttribution:
         gamma, alpha: Of the rules named so; beta is alpha - 1.
         low, high: Bounds of the model's input for the z-box rule: a number, or one a channel.
         rules: Rules by module type, module name or operation name (docs/lrp.md).
-        target: "predicted", "label" or a class index.
+        target: "predicted", "label", a class index, or a callable on the model's output.
         tap: "post" or "pre", as for recording.
         reduce: How positions of a neuron become one activation; relevance is summed over them
             ("none": neither).
@@ -96,7 +86,7 @@ class LrpAttribution:
         low: float | Sequence[float] | None = None,
         high: float | Sequence[float] | None = None,
         rules: Rules | None = None,
-        target: str | int = "predicted",
+        target: Target = "predicted",
         tap: str = "post",
         reduce: str = "mean",
         output: Callable[[Any], Any] | None = None,
@@ -186,7 +176,7 @@ class LrpAttribution:
         conserve: bool,
         every_site: bool = False,
         inputs: Inputs | None = None,
-    ) -> _Forward:
+    ) -> Forward:
         """Run the model once under the engine."""
         model = self._model
         device = device_of(model, call)
@@ -209,11 +199,21 @@ class LrpAttribution:
                 finally:
                     reader.end()
                 scores = class_scores(output, self._output)
+                given = None
+                if callable(self.target):
+                    given = target_values(self.target, output, call.rows)
         finally:
             reader.detach()
-        if scores is None or len(scores) != call.rows:
+        if scores is not None and len(scores) != call.rows:
+            scores = None
+        if given is not None:
+            return Forward(run, watch, given[:, None] if scores is None else scores, given)
+        if scores is None:
             raise refuse_output(output)
-        return _Forward(run, watch, scores, self._before_activation(run, scores))
+        assert not callable(self.target)
+        classes = chosen_classes(self.target, scores, call)
+        start = self._before_activation(run, scores)
+        return Forward(run, watch, scores, start.gather(1, classes[:, None])[:, 0])
 
     def _before_activation(self, run: Pass, scores: Tensor) -> Tensor:
         """Return the scores that a final softmax or sigmoid was given, else the scores."""
@@ -243,15 +243,21 @@ class LrpAttribution:
 
     def _pass(self, call: ModelCall, conserve: bool) -> AttributionBatch:
         forward, target = self._propagate(call, conserve=conserve)
-        return self._collect(call, forward, target)
+        return collected(
+            call,
+            forward,
+            target,
+            names=[site.name for site in self._wanted],
+            also=[site.name for site in self._also],
+            method=f"{self.name} ({self.rule})",
+        )
 
     def _propagate(
         self, call: ModelCall, *, conserve: bool, inputs: Inputs | None = None
-    ) -> tuple[_Forward, Tensor]:
+    ) -> tuple[Forward, Tensor]:
         """Run forward and backward; return what was read, and the target's values (N,)."""
         forward = self.forward(call, conserve=conserve, inputs=inputs)
-        classes = chosen_classes(self.target, forward.scores, call)
-        target = forward.start_scores.gather(1, classes[:, None])[:, 0]
+        target = forward.target
         if not target.requires_grad:
             raise checks.no_path(self._model, _sentences(forward.run.notes))
         torch.autograd.grad(target.sum(), forward.run.root, allow_unused=True)
@@ -259,44 +265,8 @@ class LrpAttribution:
             self._places.setdefault(key, {}).update(places)
         return forward, target.detach()
 
-    def _collect(self, call: ModelCall, forward: _Forward, target: Tensor) -> AttributionBatch:
-        watch, ledger = forward.watch, forward.run.ledger
-        names = [site.name for site in self._wanted]
-        checks.check_visited(names, watch.values, call.rows)
-        relevance = {
-            name: watch.relevance.get(name, torch.zeros_like(watch.values[name].values))
-            for name in names
-        }
-        usable = torch.isfinite(target)
-        extra = [s.name for s in self._also if s.name in watch.values]
-        read = [*names, *(n for n in extra if len(watch.values[n].values) == call.rows)]
-        for name in read:
-            usable &= watch.values[name].finite()
-        finite = torch.stack([torch.isfinite(relevance[name]).all(1) for name in names])
-        accounts = torch.empty(0, call.rows) if ledger is None else ledger.table(target)
-        # One transfer: a device is waited for once a batch.
-        columns = (forward.scores.detach().argmax(1)[None], usable[None], finite, accounts)
-        table = torch.cat([part.to(accounts.dtype).to(target.device) for part in columns]).cpu()
-        rows = table[1] > 0
-        checks.check_finite(
-            f"{self.name} ({self.rule})", relevance, table[2 : 2 + len(names)] > 0, rows
-        )
-        if not bool(rows.all()):
-            off = ~rows.to(target.device)[:, None]
-            relevance = {name: r.masked_fill(off, 0.0) for name, r in relevance.items()}
-        kept = Conservation()
-        if ledger is not None:
-            kept = conservation(table[2 + len(names) :], rows)
-        activations = ActivationBatch(
-            layers={name: watch.values[name] for name in read},
-            digests=row_digests(call),
-            predictions=table[0].numpy().astype(np.int64),
-            labels=_labels(call),
-        )
-        return AttributionBatch(activations, relevance, kept)
-
     def bare_scores(self, call: ModelCall) -> Tensor | None:
-        """Return the class scores of the bare forward pass."""
+        """Return the class scores of the bare forward pass, None where there are none."""
         with torch.no_grad():
             return class_scores(run_model(self._model, _copied(call)), self._output)
 
@@ -326,9 +296,3 @@ def _sentences(notes: Mapping[tuple[str, str], Mapping[str, None]]) -> list[str]
 def _copied(call: ModelCall) -> ModelCall:
     """Return the call with its tensors copied: a forward may write into its inputs."""
     return dataclasses.replace(call, args=copied(call.args), kwargs=copied(call.kwargs))
-
-
-def _labels(call: ModelCall) -> np.ndarray[Any, np.dtype[np.int64]]:
-    if call.labels is None:
-        return np.full(call.rows, UNKNOWN, dtype=np.int64)
-    return call.labels.detach().cpu().numpy().astype(np.int64)
