@@ -15,7 +15,9 @@ from typing import Any, Literal
 
 from pytest_deepimportance.criterion_settings import CriterionSettings
 from pytest_deepimportance.errors import SettingsError, did_you_mean
+from pytest_deepimportance.methods import canonical
 from pytest_deepimportance.parsing import (
+    baseline,
     boolean,
     byte_size,
     choice,
@@ -146,12 +148,32 @@ class Settings(CriterionSettings):
         "reference inputs only, or on all", metavar="WHICH", profile=True,
     )  # fmt: skip
     target: str = setting(
-        "predicted", text, "What relevance starts from: predicted, label, or a class index",
+        "predicted", named, "What relevance starts from: predicted, label, a class index, or "
+        "pkg.mod:callable (model output -> one number a row)",
         metavar="WHAT", native=(str, int), profile=True,
     )  # fmt: skip
     importance_method: str = setting(
-        "lrp", choice("lrp"), "Attribution method for importance", metavar="NAME", profile=True
-    )
+        "lrp", canonical, "Attribution method for importance: lrp, random, or one of captum's by "
+        "name or alias (docs/attribution.md)", metavar="NAME", profile=True,
+    )  # fmt: skip
+    importance_samples: int | Literal["all"] = setting(
+        "all", one_of("all", parse=positive), "Reference inputs that importance is computed from: "
+        "all, or N drawn by the seed (the others count for clusters and coverage only)",
+        metavar="N", native=(int, str), profile=True,
+    )  # fmt: skip
+    attribution_steps: int = setting(
+        50, positive, "Points on the path from baseline to input (conductance, internal-influence, "
+        "integrated-gradients)", metavar="N", native=(int,), profile=True,
+    )  # fmt: skip
+    attribution_baseline: str = setting(
+        "zero", baseline, "What inputs are compared with: zero, mean (of attribution_samples "
+        "reference inputs) or a number (methods with a path, and deeplift)", metavar="WHAT",
+        native=(str, int, float), profile=True,
+    )  # fmt: skip
+    attribution_samples: int = setting(
+        10, positive, "Reference inputs drawn as baselines (gradient-shap, deeplift-shap, "
+        "baseline mean)", metavar="N", native=(int,), profile=True,
+    )  # fmt: skip
     lrp_rule: str = setting(
         "epsilon", choice("epsilon", "z"), "Rule for linear operations in LRP", metavar="RULE",
         profile=True,

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pytest_deepimportance.attribution.base import Conservation, create
+from pytest_deepimportance.attribution.shrinking import Shrinking
+from pytest_deepimportance.attribution.target import Target, target_name
 from pytest_deepimportance.data.batches import as_call
 from pytest_deepimportance.errors import AttributionError, LayerError, did_you_mean
 from pytest_deepimportance.models.fingerprint import fingerprint
@@ -190,7 +192,7 @@ def importance(
     *,
     layers: Sequence[str] | None = None,
     method: str = "lrp",
-    target: str | int = "predicted",
+    target: Target = "predicted",
     **settings: Any,
 ) -> Importance:
     """Compute how much each neuron contributed to the model's decisions, summed over all inputs.
@@ -199,9 +201,10 @@ def importance(
         model: Any eager module; it is left exactly as it was.
         batches: What the model takes: tensors, (x, y), mappings (see `data.batches.as_call`).
         layers: Names of layers, None for all hidden ones.
-        method: Name of an attribution method.
-        target: "predicted", "label" (batches then carry labels) or a class index.
-        **settings: Of the method; for LRP rule, epsilon, tap, reduce and output.
+        method: Name or alias of an attribution method.
+        target: "predicted", "label" (batches then carry labels), a class index, or a callable
+            (or "pkg.mod:callable") that makes one number a row of the model's output.
+        **settings: tap, reduce, output, and those of the method (`attribution.base.accepted`).
 
     Raises:
         AttributionError: No batch, or importance could not be computed faithfully.
@@ -215,7 +218,9 @@ def importance(
         )
     sites = find_sites(model, first)
     names = [site.name for site in sites.candidates()] if layers is None else list(layers)
-    attribution = create(method, model=model, sites=sites, layers=names, target=target, **settings)
+    attribution = Shrinking(
+        create(method, model=model, sites=sites, layers=names, target=target, **settings)
+    )
     sums: dict[str, NDArray[np.float64]] = {}
     account, rows = Conservation(), 0
     for call in chain([first], calls):
@@ -227,9 +232,9 @@ def importance(
     return Importance(
         scores=sums,
         rows=rows,
-        method=method,
-        rule=getattr(attribution, "rule", None),
-        target=str(target),
+        method=attribution.name,
+        rule=attribution.rule or None,
+        target=target_name(target),
         balance=account.balance,
         input_share=account.input_share,
         notes=(*sites.notes, *attribution.notes),

@@ -33,10 +33,9 @@ def render(
         f"{reference.fitted:,} fitted (correctly classified)",
     ]
     if importance.method:
-        lines.append(
-            f"importance {importance.method}, rule {importance.rule}, target {importance.target}"
-            + faithful
-        )
+        rule = f"rule {importance.rule}, " if importance.method == "lrp" else ""
+        rule = rule or (f"{importance.rule}, " if importance.rule else "")
+        lines.append(f"importance {importance.method}, {rule}target {importance.target}" + faithful)
     if profile.statistics:
         rows = [("statistics", ""), *((clean(n), clean(text)) for n, text in profile.statistics)]
         lines += ["", *columns(rows, right=set())]
