@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,16 +18,22 @@ from pytest_deepimportance.attribution.ballots import (
     lists_of,
     points_of,
 )
-from pytest_deepimportance.attribution.base import Attribution, create
+from pytest_deepimportance.attribution.base import Attribution, accepted, create, method_name
 from pytest_deepimportance.attribution.judging import Judge, Judged
 from pytest_deepimportance.attribution.lrp.running import device_of
 from pytest_deepimportance.attribution.pruning import Loss
 from pytest_deepimportance.attribution.tally import MethodCount, Tally
+from pytest_deepimportance.attribution.target import Target, parse_target
 from pytest_deepimportance.attribution.vote_options import VoteOptions
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.sampling import PrivateRandom
-from pytest_deepimportance.errors import AttributionError, IdcError, SettingsError
+from pytest_deepimportance.errors import (
+    AttributionError,
+    IdcError,
+    MethodUnavailable,
+    SettingsError,
+)
 from pytest_deepimportance.models.sitemap import SiteMap
 
 _STRIDE = 1_000_003
@@ -49,13 +55,15 @@ class Election:
         electorate: Electorate,
         options: VoteOptions,
         *,
-        target: Any,
+        target: Target,
         loss: Loss | None,
         seed: int,
+        background: ModelCall,
         settings: Mapping[str, Any],
     ) -> None:
         self._model, self._electorate, self._options = model, electorate, options
         self._seed, layers = seed, list(electorate.widths)
+        goal = parse_target(target)
         # Elsewhere the number of positions is the same factor for all that is compared.
         means = options.normalize in ("none", "global") and options.mode != "wisdom"
         self.judge = Judge(
@@ -65,29 +73,26 @@ class Election:
             tap=str(settings.get("tap", "post")),
             output=settings.get("output"),
             loss=loss,
+            target=goal if callable(goal) else None,
             count_positions=means,
         )
         self._voters: dict[str, Attribution] = {}
         self._refused: dict[str, str] = {}
-        for method in options.methods:
-            self._enrol(method, model=model, sites=sites, layers=layers, target=target, **settings)
-        self.names = [*self._voters, *self._refused]
-
-    def _enrol(self, method: str, **settings: Any) -> None:
-        try:
-            voter = create(method, **settings)
-        except AttributionError as error:
-            if "there is no attribution method" in error.what:
-                raise
-            self._refused[method] = error.what
-            return
-        if voter.name in self._voters:
-            raise SettingsError(
-                f"attribution method {voter.name} is named twice",
-                "It would have two votes.",
-                "Name each method once.",
-            )
-        self._voters[voter.name] = voter
+        common = {"model": model, "sites": sites, "layers": layers, "target": target}
+        # Samples come from the first batch also where a vote goes on from a checkpoint.
+        drawn = {"seed": seed, "background": background}
+        names = _distinct(options.methods)
+        for name in names:
+            known = accepted(name)
+            # What one method has no use for is another's setting; of no use to all is a mistake.
+            foreign = {other for rest in names for other in accepted(rest)} - known
+            own = {key: value for key, value in settings.items() if key not in foreign}
+            own |= {key: value for key, value in drawn.items() if key in known}
+            try:
+                self._voters[name] = create(name, **common, **own)
+            except MethodUnavailable as error:
+                self._refused[name] = error.what
+        self.names = names
 
     def resume(self, tally: Tally) -> None:
         """Go on from a count."""
@@ -195,6 +200,18 @@ class Election:
             Candidate(own, total, float(after[rows].mean() - before[rows].mean()))
             for own, total, (rows, _) in zip(lists, summed, groups, strict=True)
         ]
+
+
+def _distinct(methods: Sequence[str]) -> list[str]:
+    names = [method_name(method) for method in methods]
+    for name in names:
+        if names.count(name) > 1:
+            raise SettingsError(
+                f"attribution method {name} is named twice",
+                "It would have two votes.",
+                "Name each method once.",
+            )
+    return names
 
 
 def _listed(candidate: Candidate) -> bool:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from pytest_deepimportance.attribution.base import Conservation, create
+from pytest_deepimportance.attribution.base import Conservation, accepted, create
+from pytest_deepimportance.attribution.target import Target, target_name
 from pytest_deepimportance.data.batches import ModelCall, as_call
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.drawn import drawn
@@ -187,7 +188,7 @@ def importance(
     *,
     layers: Sequence[str] | None = None,
     method: str = "lrp",
-    target: str | int = "predicted",
+    target: Target = "predicted",
     samples: int | None = None,
     seed: int = 0,
     **settings: Any,
@@ -198,11 +199,12 @@ def importance(
         model: Any eager module; it is left exactly as it was.
         batches: What the model takes: tensors, (x, y), mappings (see `data.batches.as_call`).
         layers: Names of layers, None for all hidden ones.
-        method: Name of an attribution method.
-        target: "predicted", "label" (batches then carry labels) or a class index.
+        method: Name or alias of an attribution method.
+        target: "predicted", "label" (batches then carry labels), a class index, or a callable
+            (or "pkg.mod:callable") that makes one number a row of the model's output.
         samples: How many inputs to draw at random from the batches; None uses all.
         seed: Of that sample, and of methods that draw random numbers.
-        **settings: Of the method; for LRP rule, epsilon, tap, reduce and output.
+        **settings: tap, reduce, output, and those of the method (`attribution.base.accepted`).
 
     Raises:
         AttributionError: No batch, or importance could not be computed faithfully.
@@ -220,6 +222,9 @@ def importance(
         )
     sites = find_sites(model, first)
     names = [site.name for site in sites.candidates()] if layers is None else list(layers)
+    draws = "seed" in accepted(method)
+    if draws:
+        settings["seed"] = seed
     attribution = create(method, model=model, sites=sites, layers=names, target=target, **settings)
     sums: dict[str, NDArray[np.float64]] = {}
     account, rows, read = Conservation(), 0, 0
@@ -233,14 +238,14 @@ def importance(
     return Importance(
         scores=sums,
         rows=rows,
-        method=method,
+        method=attribution.name,
         rule=getattr(attribution, "rule", None),
-        target=str(target),
+        target=target_name(target),
         balance=account.balance,
         input_share=account.input_share,
         notes=(*sites.notes, *attribution.notes),
         fingerprint=fingerprint(model),
-        seed=None if samples is None else seed,
+        seed=seed if draws or samples is not None else None,
         versions=versions(),
         reference=f"rows-{read % (1 << 64):016x}",
     )

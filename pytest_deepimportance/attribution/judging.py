@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pytest_deepimportance.attribution.ballots import Electorate, Values
-from pytest_deepimportance.attribution.lrp.target import refuse_output
 from pytest_deepimportance.attribution.pruning import Loss, Pruner, cross_entropy
+from pytest_deepimportance.attribution.target import refuse_output, target_values
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.batches import ModelCall, describe
 from pytest_deepimportance.data.outputs import class_scores
@@ -44,6 +44,8 @@ class Judge:
     Args:
         output: Callable that turns the model's output into class scores.
         loss: Instead of cross-entropy.
+        target: Callable from the model's output to one number a row: where the output is no class
+            score, the loss is how far that number falls.
         count_positions: Whether the first pass counts the positions of neurons.
 
     Attributes:
@@ -62,9 +64,11 @@ class Judge:
         tap: str = "post",
         output: Callable[[Any], Any] | None = None,
         loss: Loss | None = None,
+        target: Callable[[Any], Any] | None = None,
         count_positions: bool = False,
     ) -> None:
         self._electorate, self._output, self._loss = electorate, output, loss
+        self._target = target
         self._pruner = Pruner(model, sites, list(electorate.widths), tap=tap)
         self._ends_in, self._count = sites.output_activation, count_positions
         self.name = "cross-entropy" if loss is None else getattr(loss, "__name__", "own loss")
@@ -103,6 +107,10 @@ class Judge:
         if self._loss is not None:
             return Judged(None, _own(self._loss, output, call), positions)
         scores = class_scores(output, self._output)
+        if (scores is None or len(scores) != call.rows) and self._target is not None:
+            self.name = "fall of the target"
+            values = target_values(self._target, output, call.rows)
+            return Judged(None, -values.detach().double().cpu().numpy(), positions)
         if scores is None or len(scores) != call.rows:
             refused = refuse_output(output)
             raise AttributionError(

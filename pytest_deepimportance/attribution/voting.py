@@ -20,6 +20,7 @@ from pytest_deepimportance.attribution.importance_data import versions
 from pytest_deepimportance.attribution.lrp.memory import micro_batch
 from pytest_deepimportance.attribution.pruning import Loss
 from pytest_deepimportance.attribution.tally import Checkpoint, Tally, chained
+from pytest_deepimportance.attribution.target import Target, target_name
 from pytest_deepimportance.attribution.vote_options import VoteOptions, vote_options
 from pytest_deepimportance.data.batches import ModelCall, as_call
 from pytest_deepimportance.data.digests import row_digests
@@ -48,7 +49,7 @@ def vote(
     normalize: str | None = None,
     sign: str | None = None,
     by: str = "batch",
-    target: Any = "predicted",
+    target: Target = "predicted",
     loss: Loss | None = None,
     seed: int = 0,
     checkpoint: str | Path | None = None,
@@ -125,7 +126,15 @@ def vote(
     names = [s.name for s in sites.sites if s.name in {sites.find(n).name for n in names}]
     electorate = Electorate({name: sites.find(name).units for name in names}, options.scope)
     election = Election(
-        model, sites, electorate, options, target=target, loss=loss, seed=seed, settings=settings
+        model,
+        sites,
+        electorate,
+        options,
+        target=target,
+        loss=loss,
+        seed=seed,
+        settings=settings,
+        background=first,
     )
     election.judge.part = micro_batch(model, first, memory // 4)
     owner = fingerprint(model)
@@ -142,7 +151,9 @@ def vote(
             keeper.write(tally)
     if keeper is not None:
         keeper.write(tally)
-    return _elected(tally, electorate, options, election, owner, str(target), seed, sites.notes)
+    return _elected(
+        tally, electorate, options, election, owner, target_name(target), seed, sites.notes
+    )
 
 
 def _held(
@@ -161,7 +172,7 @@ def _held(
         "methods": sorted(election.names),
         **plain,
         "layers": dict(electorate.widths),
-        "target": str(target),
+        "target": target_name(target),
         "loss": election.judge.name,
         "seed": seed,
         "settings": {name: str(value) for name, value in sorted(settings.items())},
