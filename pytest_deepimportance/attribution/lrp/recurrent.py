@@ -83,7 +83,7 @@ class _Layout:
         """Return one tensor for each step."""
         if self.sizes is None:
             return list(tensor.unbind(self.axis))
-        return list(tensor.split(self.sizes.tolist()))
+        return list(torch.split(tensor, self.sizes.tolist()))
 
     def joined(self, steps: list[Tensor]) -> Tensor:
         """Return the tensor of all steps."""
@@ -130,7 +130,7 @@ class _Layers:
     def run(self, run: Pass, cell: Cell) -> tuple[Tensor, ...]:
         """Return (output, h) or (output, h, c), as torch does."""
         steps, ends = self.steps, []
-        output, made = steps[0], []
+        output, made = steps[0], list[list[Tensor]]()
         for number in range(0, len(self.weights), self.directions):
             made = []
             for direction in range(self.directions):
@@ -204,9 +204,7 @@ def _last(steps: Sequence[Tensor], width: int, *, backward: bool) -> Tensor:
 
 def _lstm(run: Pass, tensor: Tensor, state: State, weights: _Weights) -> State:
     hidden, kept = state
-    enter, keep, out = (
-        _gate(tensor, hidden, weights.part(number, of=4)) for number in (0, 1, 3)
-    )
+    enter, keep, out = (_gate(tensor, hidden, weights.part(number, of=4)) for number in (0, 1, 3))
     new = _tanh(run, _joined(run, tensor, hidden, weights.part(2, of=4)))
     kept = _ruled(run, add, torch.add, keep * kept, enter * new)
     hidden = out * _tanh(run, kept)
