@@ -98,7 +98,7 @@ class ActivationBatch:
     def chunks(self, rows: int) -> Iterator[ActivationBatch]:
         """Yield the batch in parts of at most `rows` rows that share its memory.
 
-        A batch that is no larger is yielded itself, so that what was derived from it is found again.
+        A batch no larger is yielded itself, so that what was derived from it is found again.
         """
         if 0 < len(self) <= rows:
             yield self
