@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from pytest_deepimportance.attribution.base import AttributionBatch, Conservation
 from pytest_deepimportance.attribution.lrp import checks
+from pytest_deepimportance.attribution.lrp.inputs import Inputs
 from pytest_deepimportance.attribution.lrp.ledger import Ledger, conservation
 from pytest_deepimportance.attribution.lrp.mode import RelevanceMode
 from pytest_deepimportance.attribution.lrp.passing import Pass, copied
@@ -38,6 +39,8 @@ from pytest_deepimportance.recording.neurons import padding_mask
 from pytest_deepimportance.recording.reader import SiteReader
 
 RULES = ("epsilon", "z")
+
+_Result = TypeVar("_Result")
 
 
 @dataclass
@@ -133,17 +136,48 @@ class LrpAttribution:
             if self._check and self._batches == 0:
                 checks.check_forward(self, call)
             conserve = self._conserve_every > 0 and self._batches % self._conserve_every == 0
-            batch = self._attribute(call, conserve)
+            batch = self._retried(lambda: self._pass(call, conserve))
         self._batches += 1
         return batch
 
-    def forward(self, call: ModelCall, *, conserve: bool, every_site: bool = False) -> _Forward:
+    def attribute_inputs(self, call: ModelCall) -> tuple[Tensor, ...]:
+        """Return the relevance of everything that the model was given, for a heat map.
+
+        Returns:
+            One tensor for each tensor of the call, positional ones first, shaped like it: each
+            value's part of its row's target. Token ids get the sum over their embedding. Zeros
+            where no relevance arrives (masks) and in rows that are not finite.
+
+        Raises:
+            AttributionError: As `attribute`, or no relevance arrives at any input.
+        """
+        if call.rows == 0:
+            raise AttributionError("the batch is empty: there is no input to attribute")
+        with undisturbed(self._model):
+            if self._check and self._batches == 0:
+                checks.check_forward(self, call)
+            forward, target = self._retried(
+                lambda: self._propagate(call, conserve=True, inputs=Inputs(wanted=True))
+            )
+        if not forward.run.inputs.reached:
+            raise checks.no_path(self._model, _sentences(forward.run.notes), "to an input")
+        relevance = forward.run.inputs.relevance()
+        return checks.finite_inputs(f"{self.name} ({self.rule})", relevance, target)
+
+    def forward(
+        self,
+        call: ModelCall,
+        *,
+        conserve: bool,
+        every_site: bool = False,
+        inputs: Inputs | None = None,
+    ) -> _Forward:
         """Run the model once under the engine."""
         model = self._model
         device = device_of(model, call)
         rows_first = all(site.row_axis == 0 for site in self.sites.sites)
         ledger = Ledger(call.rows, device, rows_first=rows_first) if conserve else None
-        run = Pass(model, device, self.epsilon, ledger)
+        run = Pass(model, device, self.epsilon, ledger, inputs=inputs)
         mode = RelevanceMode(run)
         watch = Watch(run, mode, self._reduce, padding_mask(call))
         wanted = self.sites.sites if every_site else (*self._wanted, *self._also)
@@ -180,20 +214,27 @@ class LrpAttribution:
             )
         return scores
 
-    def _attribute(self, call: ModelCall, conserve: bool) -> AttributionBatch:
+    def _retried(self, propagate: Callable[[], _Result]) -> _Result:
         if not self._keeps_mutated:
             try:
-                return self._pass(call, conserve)
+                return propagate()
             except RuntimeError as error:
                 if "modified by an inplace operation" not in str(error):
                     raise
                 # Fine in a forward pass, refused by autograd: torch can copy what is overwritten.
                 self._keeps_mutated = True
         with torch.autograd.graph.allow_mutation_on_saved_tensors():
-            return self._pass(call, conserve)
+            return propagate()
 
     def _pass(self, call: ModelCall, conserve: bool) -> AttributionBatch:
-        forward = self.forward(call, conserve=conserve)
+        forward, target = self._propagate(call, conserve=conserve)
+        return self._collect(call, forward, target)
+
+    def _propagate(
+        self, call: ModelCall, *, conserve: bool, inputs: Inputs | None = None
+    ) -> tuple[_Forward, Tensor]:
+        """Run forward and backward; return what was read, and the target's values (N,)."""
+        forward = self.forward(call, conserve=conserve, inputs=inputs)
         classes = chosen_classes(self.target, forward.scores, call)
         target = forward.start_scores.gather(1, classes[:, None])[:, 0]
         if not target.requires_grad:
@@ -201,7 +242,7 @@ class LrpAttribution:
         torch.autograd.grad(target.sum(), forward.run.root, allow_unused=True)
         for key, places in forward.run.notes.items():
             self._places.setdefault(key, {}).update(places)
-        return self._collect(call, forward, target.detach())
+        return forward, target.detach()
 
     def _collect(self, call: ModelCall, forward: _Forward, target: Tensor) -> AttributionBatch:
         watch, ledger = forward.watch, forward.run.ledger

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pytest_deepimportance.attribution.lrp.autograd import start
 from pytest_deepimportance.attribution.lrp.ledger import Ledger
+from pytest_deepimportance.attribution.lrp.operands import replaced, tensors_of
 from pytest_deepimportance.attribution.lrp.operation import Operation, unknown
 from pytest_deepimportance.attribution.lrp.passing import Kept, Pass, Transform, is_gate, is_signal
 
@@ -19,20 +20,16 @@ def linear_layer(op: Operation) -> Any:
     bias = op.operand(2, "bias")
     if is_signal(weight) or is_signal(bias):
         return unknown(op)
-    is_input = op.run.ledger is not None and op.run.is_input(tensor)
+    is_input = op.run.ledger is not None and not op.run.inputs.wanted and op.run.is_input(tensor)
     if is_input:
         # The sum of x * (w'g) is the sum of (z - b) * g: the gradient with respect to the images,
         # the costliest of all, is not needed for the accounts.
-        given = {key: _off(value) for key, value in op.kwargs.items()}
-        result = op.func(*(_off(value) for value in op.args), **given)
+        args, kwargs = replaced((op.args, op.kwargs), Tensor.detach)
+        result = op.func(*args, **kwargs)
     else:
         result = op.call()
     axis = -1 if op.spelled.name == "linear" else result.dim() - int(op.spelled.name[-2]) - 1
     return _weighted(op.run, result, bias, axis, is_input=is_input)
-
-
-def _off(value: Any) -> Any:
-    return value.detach() if isinstance(value, Tensor) else value
 
 
 def _weighted(
@@ -98,9 +95,7 @@ def _account_bias(ledger: Ledger, bias: Tensor, axis: int | None, is_input: bool
 
 def product(op: Operation) -> Any:
     """Treat a contraction as a linear layer, or as a product where two operands are signals."""
-    operands = [item for item in (*op.args, *op.kwargs.values()) if isinstance(item, Tensor)]
-    operands += [t for item in op.args if isinstance(item, (tuple, list)) for t in item]
-    carriers = [item for item in operands if is_signal(item)]
+    carriers = [item for item in tensors_of((op.args, op.kwargs)) if is_signal(item)]
     if op.spelled.name in ("addmm", "addmv", "addbmm", "baddbmm"):
         return _added_product(op, len(carriers))
     if len(carriers) == 1:
@@ -124,18 +119,10 @@ def _shared(op: Operation, carriers: list[Tensor]) -> Any:
     gates = [is_gate(item) for item in carriers]
     if gates[0] != gates[1]:
         constant = carriers[gates.index(True)]
-        return op.func(*_without(op.args, constant), **_without(op.kwargs, constant))
+        args, kwargs = replaced(
+            (op.args, op.kwargs), lambda item: item.detach() if item is constant else item
+        )
+        return op.func(*args, **kwargs)
     result = op.call()
     op.run.port(result).transforms.append(lambda gradient: gradient * 0.5)
     return result
-
-
-def _without(value: Any, constant: Tensor) -> Any:
-    """Return the arguments with `constant` cut off from the graph."""
-    if value is constant:
-        return constant.detach()
-    if isinstance(value, dict):
-        return {key: _without(item, constant) for key, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return type(value)(_without(item, constant) for item in value)
-    return value
