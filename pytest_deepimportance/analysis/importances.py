@@ -12,11 +12,11 @@ from pytest_deepimportance import __version__
 from pytest_deepimportance.analysis.classes import class_name, wanted_classes
 from pytest_deepimportance.analysis.comparison import compared
 from pytest_deepimportance.analysis.summing import Summed, as_tuples, sum_scores
-from pytest_deepimportance.attribution.base import Attribution, create
 from pytest_deepimportance.attribution.lrp.memory import micro_batch
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.engine.opening import eager, output_adapter
+from pytest_deepimportance.engine.attributions import attribution_for
+from pytest_deepimportance.engine.opening import eager
 from pytest_deepimportance.errors import AttributionError, ReferenceDataError
 from pytest_deepimportance.formatting import count, listed, plural
 from pytest_deepimportance.importance_results import (
@@ -63,26 +63,12 @@ class Run:
     rows: dict[str, DataRow] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
 
-    def attribution(self, method: str) -> Attribution:
-        """Return a fresh attribution of the layers by `method`."""
-        settings = self.settings
-        return create(
-            method,
-            model=self.model,
-            sites=self.sites,
-            layers=self.layers,
-            rule=settings.lrp_rule,
-            epsilon=settings.lrp_epsilon,
-            target=settings.target,
-            tap=settings.tap,
-            reduce=settings.reduce,
-            output=output_adapter(settings),
-        )
-
     def sets(self, method: str) -> Iterator[ScoreSet]:
         """Yield the scores by one method: data set by data set, all classes, then single ones."""
         for name, data in self.data.items():
-            attribution = self.attribution(method)
+            attribution = attribution_for(
+                method, self.model, self.sites, self.layers, self.settings
+            )
             found = sum_scores(
                 data,
                 attribution,
@@ -216,7 +202,7 @@ def _prepare(
     )  # fmt: skip
     run.notes |= dict.fromkeys(sites.notes)
     for method in asked.methods:  # an unknown name is refused before the first pass
-        run.attribution(method)
+        attribution_for(method, run.model, sites, names, settings)
     return run
 
 

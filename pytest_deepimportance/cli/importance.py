@@ -171,7 +171,7 @@ def _write_activations(
 ) -> None:
     from pytest_deepimportance.analysis.chosen import chosen_activations, write_npz
 
-    source = list(data.values())[min(1, len(data) - 1)]
+    source = leading_inputs(data)
     with progress_bar("reading activations") as progress:
         found = chosen_activations(model, source, report, settings, progress=progress)
     path = write_npz(found, options.npz)
@@ -188,5 +188,24 @@ def _draw(
 ) -> None:
     from pytest_deepimportance.plots.importance import draw_all
 
-    for path in draw_all(report, Path(options.plots)):
+    folder = Path(options.plots)
+    for path in draw_all(report, folder):
         print(f"written    {path}")
+    if any(found.method == "lrp" for found in report.sets):
+        _draw_inputs(model, leading_inputs(data), settings, folder)
+
+
+def _draw_inputs(model: nn.Module, source: Reference, settings: Settings, folder: Path) -> None:
+    from pytest_deepimportance.analysis.input_relevance import input_maps
+    from pytest_deepimportance.plots.inputs import draw_inputs
+
+    maps, why = input_maps(model, source, settings)
+    if why:
+        print(f"note       no picture of relevance over the input: {why}")
+    else:
+        print(f"written    {draw_inputs(maps, folder / 'inputs.png')}")
+
+
+def leading_inputs(data: dict[str, Reference]) -> Reference:
+    """Return the first inputs, the reference where there are none."""
+    return list(data.values())[min(1, len(data) - 1)]

@@ -47,16 +47,17 @@ def draw_members(sets: TopSets, path: Path) -> Path:
     axes.set_ylabel("neuron", fontsize=SMALL)
     side.barh(range(len(order)), counts[order], color=BLUE)
     side.set_xlim(0, classes)
-    side.set_xticks([0, classes])
-    side.set_xlabel("classes", fontsize=SMALL)
-    side.tick_params(labelleft=False)
+    side.set_xticks([classes])
+    side.set_xlabel("in so many classes", fontsize=SMALL)
+    side.tick_params(which="both", labelleft=False, length=0)
     for part in (axes, side):
         plain(part)
     side.axvline(classes, color=GREY, linewidth=0.8)
     shared, own = int((counts == classes).sum()), int((counts == 1).sum())
+    which = shown_of(len(order), len(neurons), "neurons of some top", "most common")
     text = (
         f"{sets.layer}, top {m} of each class: {shared} neurons common to all {classes} classes, "
-        f"{own} of one class only; {shown_of(len(order), len(neurons), 'neurons')}"
+        f"{own} of one class only; shown: {which}"
     )
     if len(names) < classes:
         text += f"; {classes - len(names)} classes left out"

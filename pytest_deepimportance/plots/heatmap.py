@@ -44,9 +44,9 @@ def draw_heatmap(
     bar = figure.colorbar(image, ax=axes, shrink=0.8)
     bar.set_label(f"% of the layer's |relevance| of the {of}", fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
-    text = f"{layer}: {shown_of(len(rows), len(values), 'neurons')}"
+    text = f"{layer}: {shown_of(len(rows), len(values), 'neurons', 'largest parts')}"
     if len(columns) < len(sets):
-        text += f"; {shown_of(len(columns), len(sets), f'{of} columns')}"
+        text += f"; {shown_of(len(columns), len(sets), f'{of} columns', 'first ones')}"
     title(axes, text, inches=width - 1.6)
     return save(figure, path)
 
@@ -58,11 +58,11 @@ def leading_rows(values: NDArray[np.float64], most: int) -> list[int]:
     return [int(row) for row in chosen[np.argsort(-values[chosen].mean(axis=1), kind="stable")]]
 
 
-def shown_of(shown: int, whole: int, what: str) -> str:
-    """Say how many are shown and how many are not."""
+def shown_of(shown: int, whole: int, what: str, which: str) -> str:
+    """Say how many are shown, which ones, and how many are not."""
     if shown == whole:
         return f"all {whole:,} {what}"
-    return f"{shown:,} of {whole:,} {what} (largest parts; {whole - shown:,} left out)"
+    return f"{shown:,} of {whole:,} {what} ({which}; {whole - shown:,} left out)"
 
 
 def cut(name: str) -> str:
