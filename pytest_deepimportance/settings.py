@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pytest_deepimportance.criterion_settings import CriterionSettings
 from pytest_deepimportance.errors import SettingsError, did_you_mean
+from pytest_deepimportance.methods import canonical
 from pytest_deepimportance.parsing import (
     boolean,
     byte_size,
@@ -146,12 +147,14 @@ class Settings(CriterionSettings):
         "reference inputs only, or on all", metavar="WHICH", profile=True,
     )  # fmt: skip
     target: str = setting(
-        "predicted", text, "What relevance starts from: predicted, label, or a class index",
+        "predicted", named, "What relevance starts from: predicted, label, a class index, or "
+        "pkg.mod:callable (model output -> one number a row)",
         metavar="WHAT", native=(str, int), profile=True,
     )  # fmt: skip
     importance_method: str = setting(
-        "lrp", choice("lrp"), "Attribution method for importance", metavar="NAME", profile=True
-    )
+        "lrp", canonical, "Attribution method for importance: lrp, random, or one of captum's by "
+        "name or alias (docs/attribution.md)", metavar="NAME", profile=True,
+    )  # fmt: skip
     lrp_rule: str = setting(
         "epsilon", choice("epsilon", "z"), "Rule for linear operations in LRP", metavar="RULE",
         profile=True,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pytest_deepimportance.attribution.base import Conservation, create
+from pytest_deepimportance.attribution.target import Target, target_name
 from pytest_deepimportance.data.batches import as_call
 from pytest_deepimportance.errors import AttributionError, LayerError, did_you_mean
 from pytest_deepimportance.models.fingerprint import fingerprint
@@ -190,7 +191,7 @@ def importance(
     *,
     layers: Sequence[str] | None = None,
     method: str = "lrp",
-    target: str | int = "predicted",
+    target: Target = "predicted",
     **settings: Any,
 ) -> Importance:
     """Compute how much each neuron contributed to the model's decisions, summed over all inputs.
@@ -199,9 +200,10 @@ def importance(
         model: Any eager module; it is left exactly as it was.
         batches: What the model takes: tensors, (x, y), mappings (see `data.batches.as_call`).
         layers: Names of layers, None for all hidden ones.
-        method: Name of an attribution method.
-        target: "predicted", "label" (batches then carry labels) or a class index.
-        **settings: Of the method; for LRP rule, epsilon, tap, reduce and output.
+        method: Name or alias of an attribution method.
+        target: "predicted", "label" (batches then carry labels), a class index, or a callable
+            (or "pkg.mod:callable") that makes one number a row of the model's output.
+        **settings: tap, reduce, output, and those of the method (`attribution.base.accepted`).
 
     Raises:
         AttributionError: No batch, or importance could not be computed faithfully.
@@ -227,9 +229,9 @@ def importance(
     return Importance(
         scores=sums,
         rows=rows,
-        method=method,
+        method=attribution.name,
         rule=getattr(attribution, "rule", None),
-        target=str(target),
+        target=target_name(target),
         balance=account.balance,
         input_share=account.input_share,
         notes=(*sites.notes, *attribution.notes),

@@ -60,14 +60,11 @@ def computed(
         IdcError: A subclass that says what is wrong and what to do.
     """
     from pytest_deepimportance.analysis.importances import Asked, importances
-    from pytest_deepimportance.attribution.base import METHODS, create
+    from pytest_deepimportance.attribution.base import method_name
     from pytest_deepimportance.data.references_by_spec import load_reference
     from pytest_deepimportance.engine.profiles import describe_model
 
-    methods = names_of(options.methods, "--method") or ()
-    for method in methods:
-        if method not in METHODS:
-            create(method)  # raises, with the names there are
+    methods = tuple(dict.fromkeys(map(method_name, names_of(options.methods, "--method") or ())))
     asked = Asked(methods, names_of(options.only_layers, "--layers"), m_of(options.top))
     data = {REFERENCE: load_reference(check_reference(settings), settings)}
     for name, spec in suites_of(options.inputs or ()).items():

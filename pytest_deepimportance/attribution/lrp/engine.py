@@ -23,12 +23,14 @@ from pytest_deepimportance.attribution.lrp.ledger import Ledger, conservation
 from pytest_deepimportance.attribution.lrp.mode import RelevanceMode
 from pytest_deepimportance.attribution.lrp.passing import Pass, copied
 from pytest_deepimportance.attribution.lrp.running import device_of, run_model, undisturbed
-from pytest_deepimportance.attribution.lrp.target import (
+from pytest_deepimportance.attribution.lrp.watch import Watch
+from pytest_deepimportance.attribution.target import (
+    Target,
     chosen_classes,
     parse_target,
     refuse_output,
+    target_values,
 )
-from pytest_deepimportance.attribution.lrp.watch import Watch
 from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch, LayerValues
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.digests import row_digests
@@ -45,12 +47,15 @@ _Result = TypeVar("_Result")
 
 @dataclass
 class _Forward:
-    """One forward pass under the engine: class scores, and what relevance starts from."""
+    """One forward pass under the engine: class scores, and what relevance starts from.
+
+    `scores` is the target as the only column where it is a callable and there are no class scores.
+    """
 
     run: Pass
     watch: Watch
     scores: Tensor
-    start_scores: Tensor
+    target: Tensor
 
 
 class LrpAttribution:
@@ -63,7 +68,7 @@ class LrpAttribution:
         also: Names of further layers, whose activations are read only.
         rule: "epsilon", or "z" (epsilon 0) for linear operations.
         epsilon: Absolute stabiliser, added to z with its sign, sign(0) = +1.
-        target: "predicted", "label" or a class index.
+        target: "predicted", "label", a class index, or a callable on the model's output.
         tap: "post" or "pre", as for recording.
         reduce: How positions of a neuron become one activation; relevance is summed over them
             ("none": neither).
@@ -87,7 +92,7 @@ class LrpAttribution:
         *,
         rule: str = "epsilon",
         epsilon: float = 1e-6,
-        target: str | int = "predicted",
+        target: Target = "predicted",
         tap: str = "post",
         reduce: str = "mean",
         output: Callable[[Any], Any] | None = None,
@@ -194,11 +199,21 @@ class LrpAttribution:
                 finally:
                     reader.end()
                 scores = class_scores(output, self._output)
+                given = None
+                if callable(self.target):
+                    given = target_values(self.target, output, call.rows)
         finally:
             reader.detach()
-        if scores is None or len(scores) != call.rows:
+        if scores is not None and len(scores) != call.rows:
+            scores = None
+        if given is not None:
+            return _Forward(run, watch, given[:, None] if scores is None else scores, given)
+        if scores is None:
             raise refuse_output(output)
-        return _Forward(run, watch, scores, self._before_activation(run, scores))
+        assert not callable(self.target)
+        classes = chosen_classes(self.target, scores, call)
+        start = self._before_activation(run, scores)
+        return _Forward(run, watch, scores, start.gather(1, classes[:, None])[:, 0])
 
     def _before_activation(self, run: Pass, scores: Tensor) -> Tensor:
         """Return the scores that a final softmax or sigmoid was given, else the scores."""
@@ -227,6 +242,7 @@ class LrpAttribution:
             return propagate()
 
     def _pass(self, call: ModelCall, conserve: bool) -> AttributionBatch:
+<<<<<<< HEAD
         forward, target = self._propagate(call, conserve=conserve)
         return self._collect(call, forward, target)
 
@@ -237,6 +253,10 @@ class LrpAttribution:
         forward = self.forward(call, conserve=conserve, inputs=inputs)
         classes = chosen_classes(self.target, forward.scores, call)
         target = forward.start_scores.gather(1, classes[:, None])[:, 0]
+=======
+        forward = self.forward(call, conserve=conserve)
+        target = forward.target
+>>>>>>> methods
         if not target.requires_grad:
             raise checks.no_path(self._model, _sentences(forward.run.notes))
         torch.autograd.grad(target.sum(), forward.run.root, allow_unused=True)
@@ -272,16 +292,19 @@ class LrpAttribution:
         kept = Conservation()
         if ledger is not None:
             kept = conservation(table[2 + len(names) :], rows)
+        predictions = table[0].numpy().astype(np.int64)
+        if forward.scores.shape[1] == 1:
+            predictions[:] = UNKNOWN
         activations = ActivationBatch(
             layers={name: watch.values[name] for name in read},
             digests=row_digests(call),
-            predictions=table[0].numpy().astype(np.int64),
+            predictions=predictions,
             labels=_labels(call),
         )
         return AttributionBatch(activations, relevance, kept)
 
     def bare_scores(self, call: ModelCall) -> Tensor | None:
-        """Return the class scores of the bare forward pass."""
+        """Return the class scores of the bare forward pass, None where there are none."""
         with torch.no_grad():
             return class_scores(run_model(self._model, _copied(call)), self._output)
 
