@@ -242,7 +242,6 @@ class LrpAttribution:
             return propagate()
 
     def _pass(self, call: ModelCall, conserve: bool) -> AttributionBatch:
-<<<<<<< HEAD
         forward, target = self._propagate(call, conserve=conserve)
         return self._collect(call, forward, target)
 
@@ -251,12 +250,7 @@ class LrpAttribution:
     ) -> tuple[_Forward, Tensor]:
         """Run forward and backward; return what was read, and the target's values (N,)."""
         forward = self.forward(call, conserve=conserve, inputs=inputs)
-        classes = chosen_classes(self.target, forward.scores, call)
-        target = forward.start_scores.gather(1, classes[:, None])[:, 0]
-=======
-        forward = self.forward(call, conserve=conserve)
         target = forward.target
->>>>>>> methods
         if not target.requires_grad:
             raise checks.no_path(self._model, _sentences(forward.run.notes))
         torch.autograd.grad(target.sum(), forward.run.root, allow_unused=True)
