@@ -9,6 +9,7 @@ Precedence: default < preset < ini < command line < marker or keyword.
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -28,7 +29,9 @@ from pytest_deepimportance.parsing import (
     non_negative,
     one_of,
     orders,
+    path_of_file,
     positive,
+    positive_or_all,
     text,
     texts,
 )
@@ -101,10 +104,10 @@ class Settings(CriterionSettings):
         False, boolean, "Keep only counts in the profile, nothing that points at single reference "
         "inputs", native=(bool,), profile=True,
     )  # fmt: skip
-    m: int | Literal["auto"] = setting(
-        "auto", one_of("auto", parse=positive), "Number of important neurons: auto (6, lowered "
-        "until the reference holds 10 inputs per combination) or a number", metavar="M",
-        native=(int, str),
+    m: int | Literal["auto", "all"] = setting(
+        "auto", one_of("auto", parse=positive_or_all), "Number of important neurons: auto (6, "
+        "lowered until the reference holds 10 inputs per combination), a number, or all (-1) of "
+        "the layer", metavar="M", native=(int, str),
     )  # fmt: skip
     k: int | Literal["auto"] = setting(
         "auto", one_of("auto", parse=positive), "Clusters per neuron: auto (by silhouette over "
@@ -154,6 +157,11 @@ class Settings(CriterionSettings):
     importance_method: str = setting(
         "lrp", canonical, "Attribution method for importance: lrp, random, or one of captum's by "
         "name or alias (docs/attribution.md)", metavar="NAME", profile=True,
+    )  # fmt: skip
+    importance: str | None = setting(
+        None, path_of_file, "File of importance scores to choose neurons by instead of computing "
+        "them: JSON, or CSV with the columns LayerName,NeuronIndex,Score", metavar="FILE",
+        profile=True,
     )  # fmt: skip
     lrp_rule: str = setting(
         "epsilon", choice("epsilon", "z"), "Rule for linear operations in LRP", metavar="RULE",
@@ -229,6 +237,13 @@ class Settings(CriterionSettings):
     def asks_for(self, criterion: str) -> bool:
         """Return whether a criterion is among those to measure."""
         return "all" in self.criteria or criterion in self.criteria
+
+    @property
+    def clustered(self) -> int:
+        """How many neurons get clusters: more than the usual number only where m needs them."""
+        if self.m == "all":
+            return sys.maxsize
+        return max(CLUSTERED_NEURONS, 0 if self.m == "auto" else self.m)
 
     def profile_values(self) -> dict[str, Any]:
         """Return the settings the profile depends on, in table order, JSON-ready."""

@@ -24,6 +24,7 @@ from pytest_deepimportance.models.sites import find_sites
 from pytest_deepimportance.profile.accumulate import Accumulated, Accumulator, Progress, stream
 from pytest_deepimportance.profile.echo import listen
 from pytest_deepimportance.profile.forward import ForwardOnly
+from pytest_deepimportance.profile.given import check_widths, given_for
 from pytest_deepimportance.profile.identity import content_fingerprint
 from pytest_deepimportance.profile.layers import importance_layers, neuron_layers, surprise_layer
 from pytest_deepimportance.profile.leftout import left_out, why_unranked, why_unscored
@@ -49,11 +50,13 @@ def build(
     *,
     output: Any = None,
     progress: Progress | None = None,
+    importance: Importance | None = None,
 ) -> Profile:
     """Compute the profile of `model` on `reference` in one streaming pass.
 
     Args:
         output: Callable of the setting `output`, or None.
+        importance: Scores to choose neurons by; None computes them.
         progress: Called with rows done and rows in all.
 
     Raises:
@@ -68,10 +71,14 @@ def build(
     unranked = unscored or why_unranked(sites, settings)
     ranked = settings.asks_for("IDC") and not unranked
     layers = importance_layers(sites, settings) if ranked else ()
+    given = None
+    if ranked and importance is not None:
+        given = given_for(importance, sites, settings, model_info.fingerprint)
+        layers = tuple(given.scores)
     neurons, surprise = neuron_layers(sites, settings), surprise_layer(sites, settings)
     read = [*layers, *neurons, *([] if surprise is None else [surprise])]
     attribution: Attribution
-    if ranked:
+    if ranked and given is None:
         attribution = create(
             settings.importance_method,
             model=model,
@@ -93,6 +100,7 @@ def build(
             tap=settings.tap,
             reduce=settings.reduce,
             output=output,
+            must_reach=layers,
         )
     size = micro_batch(model, first.to(device), settings.memory // 4)
     accumulator = Accumulator(
@@ -114,7 +122,7 @@ def build(
             progress=progress,
         )
         _check_usable(found, settings)
-        profile = _assemble(reference, settings, model_info, sites, found, attribution)
+        profile = _assemble(reference, settings, model_info, sites, found, attribution, given)
         notes = (*left_out(settings, unscored, unranked), *profile.notes)
         return dataclasses.replace(profile, notes=notes, echo=listen(model, first, output))
     finally:
@@ -153,8 +161,15 @@ def _assemble(
     sites: SiteMap,
     found: Accumulated,
     attribution: Any,
+    given: Importance | None,
 ) -> Profile:
-    importance = _importance(found.relevance, int(found.fitted.sum()), settings, model_info, found)
+    if given is None:
+        importance = _importance(
+            found.relevance, int(found.fitted.sum()), settings, model_info, found
+        )
+    else:
+        check_widths(given, found)
+        importance = dataclasses.replace(given, by_class={}, votes=None)
     names = settings.class_names or reference.class_names
     info = reference_info(reference, found, names)
     spaces: list[CombinationSpace] = []
@@ -173,7 +188,11 @@ def _assemble(
                     f"{settings.min_values} needed"
                 )
                 continue
-            scores = _importance(found.class_relevance[label], fitted, settings, model_info, found)
+            if given is None:
+                relevance = found.class_relevance[label]
+                scores = _importance(relevance, fitted, settings, model_info, found)
+            else:
+                scores = dataclasses.replace(given.of_class(label), by_class={}, votes=None)
             class_importance[label] = scores
         name = names[label] if label is not None and label < len(names) else ""
         for space, counted in spaces_of(scores, found, rows, (label, name), settings):
