@@ -35,23 +35,25 @@ class ScoreSet:
         method: Attribution method; empty where a file does not say.
         data: "reference", or the name of the inputs.
         class_index, class_name: None and empty for all classes together.
-        rows: Rows summed over.
+        rows: Rows summed over; None where a file does not say.
         scores: By layer in network order, (U,): signed, summed over rows.
         rule, target: How the method was set.
         balance: Share of the target that nothing accounts for; None where that is not known.
         input_share: Share of the target that the input explains.
+        notes: What the method has to say.
     """
 
     method: str
     data: str
     class_index: int | None
     class_name: str
-    rows: int
+    rows: int | None
     scores: Mapping[str, tuple[float, ...]]
     rule: str | None = None
     target: str | None = None
     balance: float | None = None
     input_share: float | None = None
+    notes: tuple[str, ...] = ()
 
     def ranking(self, layer: str) -> list[int]:
         """Return the neurons of a layer by descending score, equal scores by index."""
@@ -89,6 +91,7 @@ class Overlap:
 
     Attributes:
         kind: "methods" or "data".
+        within: What both have in common: the data set of two methods, the method of two data sets.
         m: Neurons compared, at most the layer's.
         jaccard: Neurons that stand in both top m / neurons that stand in one of them.
         chance: Expected value of that for two random sets of m neurons.
@@ -96,6 +99,7 @@ class Overlap:
     """
 
     kind: str
+    within: str
     first: str
     second: str
     layer: str
@@ -168,13 +172,15 @@ class ImportanceReport:
     """Everything the command says.
 
     Attributes:
-        model: None where scores come from a file that names no model.
+        model: None where scores come from an importance file; fingerprint: of the model, empty
+            where the file does not say.
         m: Neurons asked for in each layer, None for all of them.
         sets: Method by method, data set by data set: all classes together, then class by class.
     """
 
     version: str
     model: ModelInfo | None
+    fingerprint: str
     data: tuple[DataRow, ...]
     m: int | None
     layers: tuple[RankedLayer, ...]

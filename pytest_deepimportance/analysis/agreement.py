@@ -42,14 +42,18 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float |
     return float(np.clip((a @ b) / length, -1, 1)) if length > 0 else None
 
 
-def overlap(kind: str, names: tuple[str, str], pair: tuple[ScoreSet, ScoreSet], layer: str, m: int
-) -> Overlap:  # fmt: skip
-    """Compare two rankings of a layer's neurons by their m most important ones and as a whole."""
-    first, second = pair
+def overlap(kind: str, first: ScoreSet, second: ScoreSet, layer: str, m: int) -> Overlap:
+    """Compare two rankings of a layer's neurons by their m most important ones and as a whole.
+
+    Args:
+        kind: "methods" (on the same data) or "data" (by the same method).
+    """
+    methods = kind == "methods"
     return Overlap(
         kind=kind,
-        first=names[0],
-        second=names[1],
+        within=first.data if methods else first.method,
+        first=first.method if methods else first.data,
+        second=second.method if methods else second.data,
         layer=layer,
         m=m,
         jaccard=jaccard(first.top(layer, m), second.top(layer, m)),

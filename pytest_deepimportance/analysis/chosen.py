@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import uuid
+import io
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pytest_deepimportance.data.reference import Reference
+from pytest_deepimportance.data.writing import write_atomically
 from pytest_deepimportance.engine.opening import eager, output_adapter
 from pytest_deepimportance.errors import ReferenceDataError, ReportError
 from pytest_deepimportance.importance_results import ImportanceReport
@@ -99,18 +98,13 @@ def write_npz(arrays: Arrays, path: str | Path) -> Path:
     Raises:
         ReportError: The file cannot be written there.
     """
-    target = Path(path)
-    partial = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with open(partial, "xb") as stream:
-            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-        os.replace(partial, target)
+        write_atomically(Path(path), content.getvalue())
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise ReportError(
-            f"{target} cannot be written: {error.strerror or error}",
+            f"{path} cannot be written: {error.strerror or error}",
             fix="Give a file in a folder you may write to: --npz FILE",
         ) from error
-    return target
+    return Path(path)

@@ -7,12 +7,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from pytest_deepimportance.analysis.agreement import class_overlap, overlap
-from pytest_deepimportance.importance_results import (
-    ClassOverlap,
-    ImportanceReport,
-    Overlap,
-    ScoreSet,
-)
+from pytest_deepimportance.importance_results import ClassOverlap, ImportanceReport, Overlap
 
 
 def compared(report: ImportanceReport) -> ImportanceReport:
@@ -23,22 +18,15 @@ def compared(report: ImportanceReport) -> ImportanceReport:
 
 
 def _overlaps(report: ImportanceReport) -> Iterator[Overlap]:
-    for kind, names, pair in _pairs(report.whole()):
-        for layer in report.layers:
-            yield overlap(kind, names, pair, layer.name, report.m_of(layer))
-
-
-def _pairs(
-    sets: list[ScoreSet],
-) -> Iterator[tuple[str, tuple[str, str], tuple[ScoreSet, ScoreSet]]]:
     """Yield methods on the data that lead, then data sets by the same method."""
+    sets = report.whole()
     lead = sets[0].data if sets else ""
-    for first, second in combinations(sets, 2):
-        if first.data == second.data == lead:
-            yield "methods", (first.method, second.method), (first, second)
-    for first, second in combinations(sets, 2):
-        if first.method == second.method and first.data != second.data:
-            yield "data", (first.data, second.data), (first, second)
+    for kind in ("methods", "data"):
+        for first, second in combinations(sets, 2):
+            alike = (first.data == second.data == lead, first.method == second.method)
+            if alike == (kind == "methods", kind == "data"):
+                for layer in report.layers:
+                    yield overlap(kind, first, second, layer.name, report.m_of(layer))
 
 
 def _class_overlaps(report: ImportanceReport) -> Iterator[ClassOverlap]:

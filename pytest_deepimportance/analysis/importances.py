@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
@@ -18,7 +18,7 @@ from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.engine.attributions import attribution_for
 from pytest_deepimportance.engine.opening import eager
 from pytest_deepimportance.errors import AttributionError, ReferenceDataError
-from pytest_deepimportance.formatting import count, listed, plural
+from pytest_deepimportance.formatting import count, plural
 from pytest_deepimportance.importance_results import (
     DataRow,
     ImportanceReport,
@@ -79,29 +79,27 @@ class Run:
                 advance=self.advance,
             )
             self._say(name, data, found)
-            self.notes |= dict.fromkeys(attribution.notes)
-            yield from self._sets_of(method, name, data, found)
+            for made in self._sets_of(method, name, data, found):
+                yield replace(made, notes=attribution.notes)
 
     def _sets_of(
         self, method: str, name: str, data: Reference, found: Summed
     ) -> Iterator[ScoreSet]:
         settings = self.settings
-        rule = f"{settings.lrp_rule} {settings.lrp_epsilon:g}".removesuffix(" 0")
-        shared = {
-            "rule": rule if method == "lrp" else None,
-            "target": settings.target,
-            "balance": found.conservation.balance,
-            "input_share": found.conservation.input_share,
-        }
+        rule = _rule(settings) if method == "lrp" else None
+        target = None if method == "random" else settings.target
         scores = as_tuples(found.whole, self.layers)
-        yield ScoreSet(method, name, None, "", found.used, scores, **shared)  # type: ignore[arg-type]
+        yield ScoreSet(
+            method, name, None, "", found.used, scores, rule=rule, target=target,
+            balance=found.conservation.balance, input_share=found.conservation.input_share,
+        )  # fmt: skip
         names = settings.class_names or data.class_names
         for label in wanted_classes(settings.classes, list(found.by_class), names):
             scores = as_tuples(found.by_class[label], self.layers)
             rows = found.class_rows[label]
             yield ScoreSet(
-                method, name, label, class_name(label, names), rows, scores,
-                rule=rule if method == "lrp" else None, target=settings.target,
+                method, name, label, class_name(label, names), rows, scores, rule=rule,
+                target=target,
             )  # fmt: skip
 
     def _say(self, name: str, data: Reference, found: Summed) -> None:
@@ -169,12 +167,13 @@ def importances(
     report = ImportanceReport(
         version=__version__,
         model=info,
+        fingerprint=info.fingerprint,
         data=tuple(run.rows.values()),
         m=asked.m,
         layers=layers,
         sets=tuple(sets),
         left_out=tuple(left_out),
-        notes=(*run.notes, *_notes(layers, asked.m)),
+        notes=tuple(run.notes),
     )
     return compared(report)
 
@@ -206,6 +205,12 @@ def _prepare(
     return run
 
 
+def _rule(settings: Settings) -> str:
+    if settings.lrp_rule == "epsilon":
+        return f"epsilon {settings.lrp_epsilon:g}"
+    return settings.lrp_rule
+
+
 def _first(data: Reference, batch_size: int) -> ModelCall:
     return next(call for call in data.batches(batch_size) if call.rows)
 
@@ -228,11 +233,3 @@ def _counter(
 def _ranked(sites: SiteMap, name: str) -> RankedLayer:
     site = sites.find(name)
     return RankedLayer(site.name, site.type, site.units, site.name == sites.default)
-
-
-def _notes(layers: Sequence[RankedLayer], m: int | None) -> list[str]:
-    small = [] if m is None else [layer for layer in layers if layer.neurons < m]
-    if not small:
-        return []
-    names = listed([f"{layer.name} ({count(layer.neurons)})" for layer in small], 4)
-    return [f"m = {m} is more than the neurons of {names}: all of them count there"]

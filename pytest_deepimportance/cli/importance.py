@@ -16,8 +16,11 @@ from pytest_deepimportance.errors import ModelLoadError, SettingsError
 from pytest_deepimportance.importance_results import REFERENCE, ImportanceReport, ScoreSet
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import nn
 
+    from pytest_deepimportance.attribution.importance import Importance
     from pytest_deepimportance.data.reference import Reference
     from pytest_deepimportance.settings import Settings
 
@@ -134,29 +137,37 @@ def _write(report: ImportanceReport, options: argparse.Namespace) -> None:
             path = Path(options.csv)
             if len(lead) > 1:
                 path = path.with_stem(f"{path.stem}-{found.method}")
-            write_csv(found, path)
+            as_importance(found, report).to_csv(path)
             print(f"written    {path}")
 
 
-def write_csv(found: ScoreSet, path: Path) -> None:
-    """Write the scores of one method as LayerName,NeuronIndex,Score.
-
-    Raises:
-        SettingsError: The file cannot be written.
-    """
+def as_importance(found: ScoreSet, report: ImportanceReport) -> Importance:
+    """Return the scores of one method and data set, with those of its classes, as Importance."""
     import numpy as np
 
     from pytest_deepimportance.attribution.importance import Importance
+    from pytest_deepimportance.attribution.importance_data import versions
 
-    scores = {layer: np.array(values) for layer, values in found.scores.items()}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Importance(scores).to_csv(path)
-    except OSError as error:
-        raise SettingsError(
-            f"{path} cannot be written: {error.strerror or error}",
-            fix="Give a file in a folder you may write to: --csv FILE",
-        ) from error
+    def arrays(one: ScoreSet) -> dict[str, NDArray[np.float64]]:
+        return {layer: np.array(values) for layer, values in one.scores.items()}
+
+    return Importance(
+        arrays(found),
+        rows=found.rows or 0,
+        method=found.method,
+        rule=found.rule,
+        target=found.target,
+        balance=found.balance,
+        input_share=found.input_share,
+        notes=(*report.notes, *found.notes),
+        fingerprint=report.fingerprint,
+        versions=versions(),
+        by_class={
+            one.class_index: arrays(one)
+            for one in report.by_class(found.method, found.data)
+            if one.class_index is not None
+        },
+    )
 
 
 def _write_activations(

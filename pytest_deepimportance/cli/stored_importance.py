@@ -22,6 +22,9 @@ from pytest_deepimportance.importance_results import (
 from pytest_deepimportance.reporting import json_report
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from pytest_deepimportance.attribution.importance import Importance
     from pytest_deepimportance.results import Report
 
@@ -56,17 +59,15 @@ def read_stored(path: Path) -> ImportanceReport | tuple[Report, list[TopSets]]:
         ReportError: The file cannot be read, or holds nothing that can be shown.
     """
     if path.suffix.lower() == ".csv":
-        return _from_csv(path)
+        return _from_importance(path)
     data = _json(path)
     schema = data.get("schema")
     if schema == SCHEMA:
         return _from_json(path, data)
     if schema == json_report.SCHEMA:
         return _from_report(path)
-    if schema is None and "scores" in data:
-        from pytest_deepimportance.attribution.importance import Importance
-
-        return _from_importance(path, Importance.from_json(data))
+    if schema is None and "format" in data:
+        return _from_importance(path)
     raise ReportError(f"{path} holds no importance", fix=_FORMS)
 
 
@@ -105,36 +106,37 @@ def _from_json(path: Path, data: Mapping[str, Any]) -> ImportanceReport:
     return report
 
 
-def _from_csv(path: Path) -> ImportanceReport:
+def _from_importance(path: Path) -> ImportanceReport:
+    from pytest_deepimportance import __version__
     from pytest_deepimportance.attribution.importance import Importance
 
-    try:
-        return _from_importance(path, Importance.from_csv(path))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ReportError(f"{path} cannot be read: {reason}", fix=_FORMS) from error
-
-
-def _from_importance(path: Path, found: Importance) -> ImportanceReport:
-    from pytest_deepimportance import __version__
-
-    if not found.scores:
-        raise ReportError(f"{path} holds no score", fix=_FORMS)
-    scores = {name: tuple(values.tolist()) for name, values in found.scores.items()}
-    only = ScoreSet(
-        found.method or "", REFERENCE, None, "", found.rows, scores,
-        rule=found.rule, target=found.target, balance=found.balance, input_share=found.input_share,
-    )  # fmt: skip
+    found = Importance.load(path)
+    layers = tuple(RankedLayer(name, "", len(values)) for name, values in found.scores.items())
+    sets = [_set(found, None, found.scores)]
+    sets += [_set(found, label, own) for label, own in sorted(found.by_class.items())]
     unnamed = () if found.fingerprint else ("the file does not say which model it belongs to",)
     return ImportanceReport(
         version=__version__,
         model=None,
-        data=(DataRow("file", str(path), found.rows, found.rows, "as the file says"),),
+        fingerprint=found.fingerprint or "",
+        data=(DataRow(REFERENCE, str(path), found.rows, found.rows, "as the file says"),),
         m=None,
-        layers=tuple(RankedLayer(name, "", len(values)) for name, values in scores.items()),
-        sets=(only,),
-        notes=(*found.notes, *unnamed),
+        layers=layers,
+        sets=tuple(sets),
+        notes=unnamed,
     )
+
+
+def _set(
+    found: Importance, label: int | None, scores: Mapping[str, NDArray[np.float64]]
+) -> ScoreSet:
+    return ScoreSet(
+        found.method or "", REFERENCE, label, "" if label is None else str(label),
+        found.rows if label is None else None,
+        {name: tuple(values.tolist()) for name, values in scores.items()},
+        rule=found.rule, target=found.target, balance=found.balance, input_share=found.input_share,
+        notes=found.notes,
+    )  # fmt: skip
 
 
 def _from_report(path: Path) -> tuple[Report, list[TopSets]]:
@@ -169,21 +171,25 @@ def _check_model(found: ImportanceReport | tuple[Report, list[TopSets]], options
     from pytest_deepimportance.cli.arguments import load
     from pytest_deepimportance.models.fingerprint import fingerprint
 
-    model = found.model if isinstance(found, ImportanceReport) else found[0].model
+    theirs = found.fingerprint if isinstance(found, ImportanceReport) else _of_run(found)
     own = fingerprint(load(options).module)
-    if model is None:
+    if not theirs:
         raise ReportError(
             f"{options.stored} does not say which model it belongs to",
             f"So it cannot be checked against {options.model}.",
             "Leave the model out, or store results with --json FILE.",
         )
-    if model.fingerprint != own:
+    if theirs != own:
         raise ReportError(
             f"{options.stored} belongs to another model than {options.model}: "
-            f"{model.fingerprint[:16]}, not {own[:16]}",
+            f"{theirs[:16]}, not {own[:16]}",
             "Its neurons are other neurons.",
             "Compute it again: deepimportance importance MODEL --reference R --json FILE",
         )
+
+
+def _of_run(found: tuple[Report, list[TopSets]]) -> str:
+    return found[0].model.fingerprint
 
 
 def _show_report(report: ImportanceReport, options: argparse.Namespace) -> None:

@@ -124,9 +124,9 @@ def _stored(path: Path, model: Any, sites: Any) -> ScoreSet:
             "It belongs to another model.",
             "Compute it for this one: deepimportance importance MODEL --reference R --json FILE",
         )
-    if found.model is not None and found.model.fingerprint != fingerprint(model):
+    if found.fingerprint and found.fingerprint != fingerprint(model):
         raise LayerError(
-            f"{path} belongs to other weights: {found.model.fingerprint[:16]}, not "
+            f"{path} belongs to other weights: {found.fingerprint[:16]}, not "
             f"{fingerprint(model)[:16]}",
             "Importance of one model says nothing of another.",
             "Compute it for this one: deepimportance importance MODEL --reference R --json FILE",

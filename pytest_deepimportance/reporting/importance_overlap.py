@@ -16,34 +16,31 @@ from pytest_deepimportance.importance_results import (
 from pytest_deepimportance.reporting.layers_table import columns
 from pytest_deepimportance.reporting.text import shorten
 
-_NAME = 18
+_NAME, _LONG_NAME = 14, 24
 _ROWS = 12
 _HEADS = {"methods": "two methods", "data": "two data sets"}
 
 
 def overlap_lines(report: ImportanceReport, fold: bool) -> list[str]:
-    """Return a table of the overlaps of methods, and one of data sets, where there are any."""
+    """Return the overlaps of methods, then those of data sets, where there are any."""
     lines: list[str] = []
     for kind, head in _HEADS.items():
         found = [item for item in report.overlaps if item.kind == kind]
-        if found:
-            lines += ["", *_table(head, _chosen(found, report, fold))]
-            hidden = len(found) - len(_chosen(found, report, fold))
-            lines += [f"... and {plural(hidden, 'row')} more (-v)"] if hidden else []
+        if fold and kind == "data":
+            found = [item for item in found if item.within == found[0].within]
+        if fold and len(found) > _ROWS:
+            layer = next((y.name for y in report.layers if y.default), report.layers[-1].name)
+            hidden = len(report.layers) - 1
+            lines += ["", *_matrix([item for item in found if item.layer == layer])]
+            lines += [f"... and {plural(hidden, 'other layer')} (-v)"] if hidden else []
+        elif found:
+            lines += ["", *_table(head, found)]
     return lines
 
 
-def _chosen(found: Sequence[Overlap], report: ImportanceReport, fold: bool) -> list[Overlap]:
-    if not fold or len(found) <= _ROWS:
-        return list(found)
-    layer = next((y.name for y in report.layers if y.default), report.layers[-1].name)
-    return [item for item in found if item.layer == layer][:_ROWS]
-
-
 def _table(head: str, found: Sequence[Overlap]) -> list[str]:
-    rows = [(head, "layer", "m", "overlap of top m", "by chance", "rank correlation")]
+    rows = [(head, "layer", "m", "overlap", "by chance", "rank corr.")]
     for item in found:
-        correlation = item.rank_correlation
         rows.append(
             (
                 f"{shorten(clean(item.first), _NAME)} / {shorten(clean(item.second), _NAME)}",
@@ -51,19 +48,41 @@ def _table(head: str, found: Sequence[Overlap]) -> list[str]:
                 count(item.m),
                 percent(item.jaccard, 0, " %"),
                 percent(item.chance, 0, " %"),
-                "-" if correlation is None else f"{correlation:.2f}",
+                "-" if item.rank_correlation is None else f"{item.rank_correlation:.2f}",
             )
         )
     return columns(rows, right={2, 3, 4, 5})
+
+
+def _matrix(found: Sequence[Overlap]) -> list[str]:
+    """Return all pairs of one layer: overlap below the diagonal, rank correlation above it."""
+    names = list(dict.fromkeys(name for item in found for name in (item.first, item.second)))
+    at = {(item.first, item.second): item for item in found}
+    rows = [("", "", *map(str, range(1, len(names) + 1)))]
+    for row, name in enumerate(names):
+        cells = [str(row + 1), shorten(clean(name), _LONG_NAME)]
+        for column, other in enumerate(names):
+            if row == column:
+                cells.append("-")
+            elif row > column:
+                cells.append(percent(at[other, name].jaccard, 0))
+            else:
+                correlation = at[name, other].rank_correlation
+                cells.append("-" if correlation is None else f"{correlation:.2f}")
+        rows.append(tuple(cells))
+    first = found[0]
+    said = (
+        f"{clean(first.layer)}: below the diagonal the overlap of the top {first.m} (by chance "
+        f"{percent(first.chance, 0)}), above it the rank correlation"
+    )
+    return [*columns(rows, right={0, *range(2, len(names) + 2)}), *textwrap.wrap(said, 80)]
 
 
 def class_lines(report: ImportanceReport, whole: ScoreSet, layer: RankedLayer) -> list[str]:
     """Return what the classes have in common in one layer; nothing for a single class."""
     for found in report.class_overlaps:
         if (found.method, found.data, found.layer) == (whole.method, whole.data, layer.name):
-            return [
-                line for text in _sentences(found) for line in textwrap.wrap(text, 80)
-            ]  # fmt: skip
+            return [line for text in _sentences(found) for line in textwrap.wrap(text, 80)]
     return []
 
 

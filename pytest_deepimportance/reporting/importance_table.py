@@ -35,15 +35,34 @@ def render(report: ImportanceReport, following: Sequence[str] = (), *, fold: boo
         lines += ["", *_layers(report, found, shown)]
     lines += _classes(report, fold)
     lines += overlap_lines(report, fold)
-    lines += [""] if report.notes or report.left_out else []
+    notes = [*report.notes, *_of_methods(report), *_small_layers(report)]
+    lines += [""] if notes or report.left_out else []
     for item in report.left_out:
         lines += wrapped("left out", f"{clean(item.method)}: {clean(item.why)}")
-    for note in report.notes:
+    for note in dict.fromkeys(notes):
         lines += wrapped("note", clean(note))
     lines += [""] if following else []
     for number, text in enumerate(following):
         lines += wrapped("next" if not number else "", text)
     return lines
+
+
+def _of_methods(report: ImportanceReport) -> list[str]:
+    several = len({found.method for found in report.sets}) > 1
+    return [
+        f"{found.method}: {note}" if several else note
+        for found in report.whole()
+        for note in found.notes
+    ]
+
+
+def _small_layers(report: ImportanceReport) -> list[str]:
+    m = report.m
+    small = [] if m is None else [layer for layer in report.layers if layer.neurons < m]
+    if not small:
+        return []
+    names = listed([f"{layer.name} ({count(layer.neurons)})" for layer in small], 4)
+    return [f"m = {m} is more than the neurons of {names}: all of them count there"]
 
 
 def wrapped(label: str, text: str) -> list[str]:
@@ -70,9 +89,12 @@ def _head(report: ImportanceReport) -> list[str]:
             ("" if row.name == "reference" else f"{clean(row.name)}: ")
             + f"{clean(row.descriptor)}, {counted} ({row.which})",
         )
-    for found in report.whole():
-        if found.data == report.whole()[0].data:
-            lines += wrapped("method", _method(found))
+    lead = [found for found in report.whole() if found.data == report.whole()[0].data]
+    for found in lead[:1]:
+        lines += wrapped("method", _method(found))
+    if len(lead) > 1:
+        others = ", ".join(found.method for found in lead[1:])
+        lines += wrapped("", f"compared with {others}; the layers below are by {lead[0].method}")
     return lines
 
 
@@ -153,7 +175,10 @@ def _class_table(
     report: ImportanceReport, classes: Sequence[ScoreSet], layer: RankedLayer, fold: bool
 ) -> list[str]:
     shown = classes[:_CLASSES] if fold else classes
-    rows = [(shorten(clean(c.class_name), _NAME), count(c.rows)) for c in shown]
+    rows = [
+        (shorten(clean(c.class_name), _NAME), "-" if c.rows is None else count(c.rows))
+        for c in shown
+    ]
     table = columns([("class", "inputs"), *rows], right={1})
     width = max(map(len, table))
     m = report.m_of(layer)
