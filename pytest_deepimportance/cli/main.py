@@ -20,6 +20,8 @@ EXAMPLES = """examples:
       --reference app.data:train -o lenet.idc
   deepimportance drift app.data:last_week lenet.pth --factory app.model:LeNet \\
       --profile lenet.idc
+  deepimportance suggest app.data:unlabelled lenet.pth --factory app.model:LeNet \\
+      --profile lenet.idc --inputs app.data:test -n 100 --out next.csv
   deepimportance profile show lenet.idc
   deepimportance profile check lenet.idc lenet.pth --factory app.model:LeNet
   deepimportance selfcheck
@@ -36,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
         measure,
         profile,
         selfcheck,
+        suggest,
     )
     from pytest_deepimportance.cli.arguments import usage_of
 
@@ -54,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     measure.add_parser(commands)
     calibrate.add_parser(commands)
     drift.add_parser(commands)
+    suggest.add_parser(commands)
     profile.add_parser(commands)
     selfcheck.add_parser(commands)
     return top
