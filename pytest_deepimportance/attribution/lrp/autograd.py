@@ -1,7 +1,8 @@
-"""The two differentiable functions the engine adds to torch's own."""
+"""The differentiable functions the engine adds to torch's own."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -33,6 +34,22 @@ class _Secant(Function):
         return gradients[0] * ctx.slope, None, None
 
 
+class _Sent(Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, value: Tensor, send: Callable[[Tensor], Tensor]) -> Tensor:
+        ctx.send = send
+        ctx.mark_dirty(value)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None, None]:
+        return ctx.send(gradients[0]), None, None
+
+
+OWN = (_Start, _Secant, _Sent)
+"""Our own functions: any other one that is written in Python belongs to the user."""
+
+
 def start(tensor: Tensor, root: Tensor) -> Tensor:
     """Let the graph begin at `tensor`, in place; it may be changed in place later.
 
@@ -50,6 +67,12 @@ def start(tensor: Tensor, root: Tensor) -> Tensor:
 def secant(tensor: Tensor, value: Tensor, slope: Tensor) -> Tensor:
     """Return `value` (outside the graph until now), which sends slope x gradient to `tensor`."""
     ruled: Tensor = _Secant.apply(tensor, value, slope)
+    return ruled
+
+
+def sent_back(tensor: Tensor, value: Tensor, send: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return `value` (outside the graph until now), which sends `send(gradient)` to `tensor`."""
+    ruled: Tensor = _Sent.apply(tensor, value, send)
     return ruled
 
 

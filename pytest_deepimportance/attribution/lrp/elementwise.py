@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pytest_deepimportance.attribution.lrp.autograd import secant
 from pytest_deepimportance.attribution.lrp.names import GATES
-from pytest_deepimportance.attribution.lrp.operation import Operation, unknown
+from pytest_deepimportance.attribution.lrp.operation import Operation, pass_gate, unknown
 from pytest_deepimportance.attribution.lrp.passing import Pass, is_signal, mark_gate
 from pytest_deepimportance.attribution.lrp.spelling import asks_in_place
 
@@ -34,7 +34,7 @@ def elementwise(op: Operation) -> Any:
     if op.spelled.name in GATES:
         mark_gate(result)
         op.run.final = (op.spelled.name, args[0], result)
-    return result
+    return result if in_place else pass_gate(op, result)
 
 
 def apply_secant(

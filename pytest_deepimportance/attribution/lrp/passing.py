@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -55,6 +56,9 @@ class Pass:
         epsilon: Stabiliser of linear operations, 0 for the z rule.
         ledger: Keeps the accounts; the graph then begins at the inputs, else (None) at the first
             measured site.
+
+    Attributes:
+        mode: The function mode of this pass: rules that are made of ruled functions enter it again.
     """
 
     def __init__(
@@ -65,7 +69,9 @@ class Pass:
         self.ledger = ledger
         self.notes: dict[tuple[str, str], dict[str, None]] = {}
         self.final: tuple[str, Tensor, Tensor] | None = None
+        self.mode: AbstractContextManager[Any] = nullcontext()
         self._model = model
+        self._module_names: dict[int, str] | None = None
         self._inputs: dict[int, tuple[Tensor, int]] = {}
         self._kept: dict[int, list[Kept]] = {}
 
@@ -130,7 +136,9 @@ class Pass:
 
     def place(self) -> str:
         """Return where in the model the running operation is: the innermost module, by name."""
-        names = {id(module): name for name, module in self._model.named_modules()}
+        if self._module_names is None:
+            self._module_names = {id(module): name for name, module in self._model.named_modules()}
+        names = self._module_names
         frame = sys._getframe(1)
         while frame is not None:
             module = frame.f_locals.get("self")
