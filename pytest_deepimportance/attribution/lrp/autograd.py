@@ -34,6 +34,18 @@ class _Secant(Function):
         return gradients[0] * ctx.slope, None, None
 
 
+class _Overwritten(Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, slope: Tensor) -> Tensor:
+        ctx.slope = slope
+        ctx.mark_dirty(tensor)
+        return tensor
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None]:
+        return gradients[0] * ctx.slope, None
+
+
 class _Sent(Function):
     @staticmethod
     def forward(ctx: Any, tensor: Tensor, value: Tensor, send: Callable[[Tensor], Tensor]) -> Tensor:
@@ -46,7 +58,7 @@ class _Sent(Function):
         return ctx.send(gradients[0]), None, None
 
 
-OWN = (_Start, _Secant, _Sent)
+OWN = (_Start, _Secant, _Overwritten, _Sent)
 """Our own functions: any other one that is written in Python belongs to the user."""
 
 
@@ -67,6 +79,12 @@ def start(tensor: Tensor, root: Tensor) -> Tensor:
 def secant(tensor: Tensor, value: Tensor, slope: Tensor) -> Tensor:
     """Return `value` (outside the graph until now), which sends slope x gradient to `tensor`."""
     ruled: Tensor = _Secant.apply(tensor, value, slope)
+    return ruled
+
+
+def overwritten(tensor: Tensor, slope: Tensor) -> Tensor:
+    """Return `tensor`, whose memory now holds f(x): it sends slope x gradient to what it was."""
+    ruled: Tensor = _Overwritten.apply(tensor, slope)
     return ruled
 
 

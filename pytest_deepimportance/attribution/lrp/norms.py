@@ -38,12 +38,12 @@ def batch_norm(op: Operation) -> Any:
 def _scaled_channels(
     run: Pass, tensor: Tensor, mean: Tensor, var: Tensor, weight: Any, bias: Any, eps: float
 ) -> Tensor:
-    result = F.batch_norm(tensor, mean, var, weight, bias, False, 0.0, eps)
-    ledger = run.ledger
-    if ledger is not None:
-        scale = (var + eps).rsqrt() if weight is None else weight * (var + eps).rsqrt()
-        shift = -mean * scale if bias is None else bias - mean * scale
-        run.port(result).readers.append(lambda g: ledger.channels("shift", g, shift, 1))
+    value = F.batch_norm(tensor.detach(), mean, var, weight, bias, False, 0.0, eps)
+    scale = (var + eps).rsqrt() if weight is None else weight * (var + eps).rsqrt()
+    factor = scale.view(-1, *[1] * (tensor.dim() - 2))
+    # torch's own backward pass also adds up what statistics in training would need.
+    result = sent_back(tensor, value, lambda gradient: gradient * factor)
+    _shift(run, result, -mean * scale if bias is None else bias - mean * scale, 1)
     return result
 
 
