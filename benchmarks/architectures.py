@@ -4,9 +4,9 @@
     python benchmarks/architectures.py resnet18 vit_b_16   # these only
     python benchmarks/architectures.py --write         # put the rows into docs/architectures.md
 
-Weights are random (seed 0), the statistics of batch norms those of a few batches of noise. Times are
-the shortest of several passes, all with one thread in the same process; memory is the growth of the
-process's peak while one micro-batch is attributed, measured in another process.
+Weights are random (seed 0), the statistics of batch norms those of a few batches of noise. Times
+are the shortest of several passes, all with one thread in the same process; memory is the growth of
+the process's peak while one micro-batch is attributed, measured in another process.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Attention: the weights are constants, so relevance goes to the values alone (DESIGN D6).
 
-`F.multi_head_attention_forward` is one function to a mode, so it is computed here again from functions
-that have rules (Vaswani et al. 2017, section 3.2); queries and keys, to which nothing flows back, run
-outside the graph.
+`F.multi_head_attention_forward` is one function to a mode, so it is computed here again from
+functions that have rules (Vaswani et al. 2017, section 3.2); queries and keys, to which nothing
+flows back, run outside the graph.
 """
 
 from __future__ import annotations
@@ -48,15 +48,16 @@ def multi_head_attention(op: Operation) -> Any:
         given |= {key: given[key].unsqueeze(1) for key in ("query", "key", "value")}
         if given["key_padding_mask"] is not None:
             given["key_padding_mask"] = given["key_padding_mask"].unsqueeze(0)
+    with op.run.mode:  # inputs first, for the accounts
+        given |= {key: given[key].transpose(0, 1) for key in ("query", "key", "value")}
     heads = _projected(op, given)
     weights, mixed = _mixed(op, given, heads)
-    length, rows, width = given["query"].shape
     with op.run.mode:
-        joined = mixed.transpose(1, 2).reshape(rows, length, -1).transpose(0, 1)
-        output = F.linear(joined, given["out_proj_weight"], given["out_proj_bias"])
+        joined = mixed.transpose(1, 2).flatten(2)
+        output = F.linear(joined, given["out_proj_weight"], given["out_proj_bias"]).transpose(0, 1)
         if not batched:
             output = output.squeeze(1)
-    if not given["need_weights"]:
+    if weights is None:
         return output, None
     shown = weights.mean(1) if given["average_attn_weights"] else weights
     return output, shown if batched else shown.squeeze(0)
@@ -79,11 +80,11 @@ def _projected(op: Operation, given: dict[str, Any]) -> _Heads:
     key = F.linear(_constant(given["key"]), weights[1], biases[1])
     with op.run.mode:
         value = F.linear(given["value"], weights[2], biases[2])
-    rows, added = query.shape[1], 0
+    rows, added = len(query), 0
     if given["bias_k"] is not None:
-        key = torch.cat([key, given["bias_k"].expand(1, rows, -1)])
+        key = torch.cat([key, given["bias_k"].expand(rows, 1, -1)], 1)
         with op.run.mode:
-            value = torch.cat([value, given["bias_v"].expand(1, rows, -1)])
+            value = torch.cat([value, given["bias_v"].expand(rows, 1, -1)], 1)
         added += 1
     count = given["num_heads"]
     query, key = _split(query, count), _split(key, count)
@@ -109,9 +110,9 @@ def _projections(given: dict[str, Any]) -> list[Tensor]:
 
 
 def _split(tensor: Tensor, heads: int) -> Tensor:
-    """Return (T, N, H * D) as (N, H, T, D)."""
-    length, rows, width = tensor.shape
-    return tensor.reshape(length, rows, heads, width // heads).permute(1, 2, 0, 3)
+    """Return (N, T, H * D) as (N, H, T, D)."""
+    rows, length, width = tensor.shape
+    return tensor.reshape(rows, length, heads, width // heads).transpose(1, 2)
 
 
 def _mixed(op: Operation, given: dict[str, Any], heads: _Heads) -> tuple[Tensor | None, Tensor]:
@@ -135,7 +136,7 @@ def _mask(given: dict[str, Any], heads: _Heads) -> Tensor | None:
     dtype = heads.query.dtype
     mask = _additive(given["attn_mask"], dtype)
     if mask is not None and mask.dim() == 3:
-        mask = mask.unflatten(0, (-1, given["num_heads"]))
+        mask = mask.view(-1, given["num_heads"], *mask.shape[1:])
     padding = _additive(given["key_padding_mask"], dtype)
     if padding is not None:
         padding = padding[:, None, None, :]

@@ -48,7 +48,9 @@ class _Overwritten(Function):
 
 class _Sent(Function):
     @staticmethod
-    def forward(ctx: Any, tensor: Tensor, value: Tensor, send: Callable[[Tensor], Tensor]) -> Tensor:
+    def forward(
+        ctx: Any, tensor: Tensor, value: Tensor, send: Callable[[Tensor], Tensor]
+    ) -> Tensor:
         ctx.send = send
         ctx.mark_dirty(value)
         return value
@@ -58,7 +60,30 @@ class _Sent(Function):
         return ctx.send(gradients[0]), None, None
 
 
-OWN = (_Start, _Secant, _Overwritten, _Sent)
+Back = Callable[[Tensor, Tensor], "Tensor | None"]
+"""(gradient of a result, weight) -> gradient of the signal."""
+
+
+class _Ruled(Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        tensor: Tensor,
+        value: Tensor,
+        weight: Tensor,
+        back: Back,
+    ) -> Tensor:
+        ctx.back = back
+        ctx.save_for_backward(weight)
+        ctx.mark_dirty(value)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, None, None, None]:
+        return ctx.back(gradients[0], *ctx.saved_tensors), None, None, None
+
+
+OWN = (_Start, _Secant, _Overwritten, _Sent, _Ruled)
 """Our own functions: any other one that is written in Python belongs to the user."""
 
 
@@ -92,6 +117,18 @@ def sent_back(tensor: Tensor, value: Tensor, send: Callable[[Tensor], Tensor]) -
     """Return `value` (outside the graph until now), which sends `send(gradient)` to `tensor`."""
     ruled: Tensor = _Sent.apply(tensor, value, send)
     return ruled
+
+
+def ruled(tensor: Tensor, value: Tensor, weight: Tensor, back: Back) -> Tensor:
+    """Return `value` (outside the graph until now), whose gradient reaches `tensor` as `back` says.
+
+    Args:
+        weight: Kept until the backward pass; torch refuses it if something overwrites it.
+        back: (gradient of the value, weight) -> gradient of the tensor. It must hold nothing of
+            the graph, or the graph would hold itself.
+    """
+    result: Tensor = _Ruled.apply(tensor, value, weight, back)
+    return result
 
 
 def new_root(device: torch.device) -> Tensor:

@@ -1,4 +1,4 @@
-"""Functions that are made of others with rules: computed again from those, under the pass's mode."""
+"""Functions that are made of others with rules: computed again from those, under the mode."""
 
 from __future__ import annotations
 
@@ -66,14 +66,15 @@ def cosine_similarity(op: Operation) -> Any:
     """Multiply two vectors, each divided by its norm, a constant."""
     dim, eps = op.operand(2, "dim"), op.operand(3, "eps")
     dim, eps = 1 if dim is None else dim, 1e-8 if eps is None else eps
-    first, second = torch.broadcast_tensors(op.operand(0, "x1"), op.operand(1, "x2"))
+    both = op.operand(0, "x1"), op.operand(1, "x2")
+    first, second = torch.broadcast_tensors(*both)  # type: ignore[no-untyped-call]
     with op.run.mode:
         return (_to_length_one(first, dim, eps) * _to_length_one(second, dim, eps)).sum(dim)
 
 
 def _to_length_one(tensor: Tensor, dim: int, eps: float) -> Tensor:
     norm = torch.linalg.vector_norm(tensor.detach(), 2, dim, keepdim=True)
-    return tensor / norm.clamp_min(eps)
+    return torch.div(tensor, norm.clamp_min(eps))
 
 
 def pairwise_distance(op: Operation) -> Any:

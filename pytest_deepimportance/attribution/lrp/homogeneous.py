@@ -1,4 +1,4 @@
-"""Statistics: constant where they divide or scale; as signals of their own, Euler's theorem divides.
+"""Statistics: constant where they divide or scale; as signals, divided by Euler's theorem.
 
 A function with f(a x) = a^d f(x) has sum x_i df/dx_i = d f(x) (Euler): its gradient, divided by the
 degree d, hands on exactly what it is given. A norm has d = 1, a variance d = 2.

@@ -23,7 +23,7 @@ class RelevanceMode(TorchFunctionMode):
     def __init__(self, run: Pass) -> None:
         super().__init__()
         self._run = run
-        run.mode = self
+        run.follow(self)
         self._paused = 0
 
     @contextmanager
@@ -50,7 +50,7 @@ class RelevanceMode(TorchFunctionMode):
         if not _carries(args) and not (kwargs and _carries(tuple(kwargs.values()))):
             result = func(*args, **kwargs)
             if spelled.name in SOURCES and self._run.ledger is not None:
-                self._run.begin_at(result, "input")
+                self._run.begin_source(result, (args, kwargs))
             return result
         if "out" in kwargs and kwargs["out"] is not None:
             return self._into(func, types, args, kwargs)

@@ -74,14 +74,16 @@ _ARRANGING = frozenset(
     | {"to_dense", "to_sparse", "to_mkldnn", "coalesce", "resolve_conj", "resolve_neg", "conj"}
     | {"conj_physical", "imag", "complex", "view_as_real", "view_as_complex", "cfloat", "cdouble"}
     | {"chalf", "resize", "resize_as", "unsafe_split_with_sizes", "xpu", "ipu", "mtia"}
-    )
+)
 _COPYING = frozenset(
     f"{name}_copy"
-    for name in ("alias", "as_strided", "detach", "diagonal", "expand", "neg_view", "permute")
-    + ("reshape_alias", "select", "slice", "split", "split_with_sizes", "squeeze", "t", "conj")
-    + ("transpose", "unbind", "unfold", "unsqueeze", "values", "view", "view_as_complex")
-    + ("view_as_real", "narrow", "fw_primal")
-)
+    for name in (
+        "alias", "as_strided", "conj", "detach", "diagonal", "expand", "fw_primal", "narrow",
+        "neg_view", "permute", "reshape_alias", "select", "slice", "split", "split_with_sizes",
+        "squeeze", "t", "transpose", "unbind", "unfold", "unsqueeze", "values", "view",
+        "view_as_complex", "view_as_real",
+    )
+)  # fmt: skip
 _LINEAR = frozenset(
     {"neg", "negative", "sum", "mean", "cumsum", "diff", "trace", "dropout", "interpolate"}
     | {"upsample", "upsample_nearest", "upsample_bilinear", "avg_pool1d", "deg2rad", "rad2deg"}
@@ -114,6 +116,12 @@ JOINS = frozenset(
     | {"row_stack", "where"}
 )
 """Linear in tensors of which some may be constant."""
+
+RECURRENT = frozenset({"lstm", "gru", "rnn_tanh"})
+"""Whole recurrent layers and their cells in one function, unrolled."""
+
+PACKINGS = frozenset({"pack_padded_sequence", "pad_packed_sequence"})
+"""Arrange the tokens of `PackedSequence`."""
 
 SOURCES = frozenset({"embedding", "embedding_bag"})
 """Turn integers into signals: the graph begins at their results."""

@@ -1,7 +1,8 @@
 """Normalisation: each value is scaled by a constant, the statistic; shifts absorb.
 
-That a layer norm subtracts its mean stays linear in the input, so only the division is held constant
-(Ali et al. 2022, "XAI for Transformers", section 3.2); batch norm in eval mode has constants only.
+That a layer norm subtracts its mean stays linear in the input, so only the division is held
+constant (Ali et al. 2022, "XAI for Transformers", section 3.2); batch norm in eval mode has
+constants only.
 """
 
 from __future__ import annotations
@@ -95,8 +96,7 @@ def instance_norm(op: Operation) -> Any:
 def _grouped(
     run: Pass, tensor: Tensor, value: Tensor, groups: int, weight: Any, bias: Any, eps: float
 ) -> Tensor:
-    rows, channels = tensor.shape[:2]
-    grouped = (rows, groups, -1)
+    grouped = (len(tensor), groups, -1)
     var = tensor.detach().reshape(grouped).var(-1, correction=0, keepdim=True)
     rstd = (var + eps).rsqrt()
     factor = None if weight is None else weight.view(-1, *[1] * (tensor.dim() - 2))
@@ -123,7 +123,8 @@ def rms_norm(op: Operation) -> Any:
     scale = (square + _or(eps, torch.finfo(plain.dtype).eps)).rsqrt()
 
     def send(gradient: Tensor) -> Tensor:
-        return (gradient if weight is None else gradient * weight) * scale
+        weighted = gradient if weight is None else gradient * weight
+        return torch.mul(weighted, scale)
 
     return sent_back(tensor, value, send)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-
 from pytest_deepimportance.attribution.lrp import composites, homogeneous, names, norms
 from pytest_deepimportance.attribution.lrp.arithmetic import (
     add,
@@ -29,6 +28,7 @@ from pytest_deepimportance.attribution.lrp.elementwise import elementwise
 from pytest_deepimportance.attribution.lrp.linear import linear_layer, product
 from pytest_deepimportance.attribution.lrp.operation import Operation, noted, plain, statistic
 from pytest_deepimportance.attribution.lrp.passing import mark_gate
+from pytest_deepimportance.attribution.lrp.recurrent import packed, recurrent
 from pytest_deepimportance.attribution.lrp.writing import affine
 
 Rule = Callable[[Operation], Any]
@@ -72,6 +72,8 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(names.WRITES, affine),
     **dict.fromkeys(names.IDENTITIES, identity),
     **dict.fromkeys(names.JOINS, join),
+    **dict.fromkeys(names.PACKINGS, packed),
+    **dict.fromkeys(names.RECURRENT, recurrent),
     "add": add,
     "sub": add,
     "mul": multiply,
