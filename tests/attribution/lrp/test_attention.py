@@ -110,12 +110,14 @@ def test_attention_equals_the_slow_twin(causal: bool) -> None:
         def __init__(self) -> None:
             super().__init__()
             self.same = nn.Linear(4, 4, bias=False)
+            self.head = nn.Linear(2, 2, bias=False)
             with torch.no_grad():
                 self.same.weight.copy_(torch.eye(4))
+                self.head.weight.copy_(torch.eye(2))
 
         def forward(self, x: Tensor) -> Tensor:
             q, k, v = self.same(x).unbind(1)
-            return SDPA(q, k, v, is_causal=causal)[:, :, :2].sum(1)
+            return self.head(SDPA(q, k, v, is_causal=causal)[:, :, :2].sum(1))
 
     x = noise(2, 3, 5, 4)
     engine = lrp(Model().double().eval(), x, rule="z")
