@@ -220,6 +220,9 @@ class LrpAttribution:
             return Forward(run, watch, given[:, None] if scores is None else scores, given)
         if scores is None:
             raise refuse_output(output)
+        return self._started(call, run, watch, scores)
+
+    def _started(self, call: ModelCall, run: Pass, watch: Watch, scores: Tensor) -> Forward:
         assert not callable(self.target)
         classes = chosen_classes(self.target, scores, call)
         start = self._before_activation(run, scores)
