@@ -155,7 +155,7 @@ def _assemble(
     found: Accumulated,
     attribution: Attribution,
 ) -> Profile:
-    rule = parameters_of(attribution, settings) if found.spools else settings.lrp_rule
+    rule = parameters_of(attribution) if found.spools else settings.lrp_rule
     importance = _importance(
         found.relevance,
         int((found.fitted & found.attributed).sum()),
