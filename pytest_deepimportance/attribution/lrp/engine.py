@@ -294,7 +294,7 @@ class LrpAttribution:
 def _bound(value: float | Sequence[float] | None) -> tuple[float, ...]:
     if value is None:
         return ()
-    return tuple(map(float, value)) if isinstance(value, Sequence) else (float(value),)
+    return (float(value),) if isinstance(value, (int, float)) else tuple(map(float, value))
 
 
 def _copied(call: ModelCall) -> ModelCall:
