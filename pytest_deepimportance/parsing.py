@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import Any
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -17,6 +18,13 @@ def text(value: Any) -> str:
     if not result:
         raise ValueError("empty value")
     return result
+
+
+def path_of_file(value: Any) -> str:
+    """Accept the path of a file, as text or path."""
+    if not isinstance(value, (str, PurePath)):
+        raise ValueError(f"{type(value).__name__} is not the path of a file")
+    return text(value)
 
 
 def named(value: Any) -> str:
@@ -75,6 +83,11 @@ def positive(value: Any) -> int:
     if number < 1:
         raise ValueError(f"{value!r} is not 1 or more")
     return number
+
+
+def positive_or_all(value: Any) -> int | str:
+    """Accept a whole number of at least 1, or "all", which -1 means too."""
+    return "all" if str(value).strip().lower() in ("all", "-1") else positive(value)
 
 
 def orders(value: Any) -> int:

@@ -119,6 +119,8 @@ class Accumulator:
             fitted = known & (acts.labels == acts.predictions)
         for name in self.layers:
             self.spools[name].append(acts.layers[name].values.cpu().numpy())
+            if name not in batch.relevance:
+                continue  # the scores are given
             scores = batch.relevance[name].detach().cpu().numpy()[usable]
             self._add_relevance(name, scores, fitted, acts.labels)
             # Whether any row of the reference has a label is known only after the last batch.

@@ -33,6 +33,7 @@ def attribution_for(
     device: torch.device,
     rows_at_once: int,
     output: Any,
+    known: bool = False,
 ) -> Attribution:
     """Return the attribution of the settings, or a plain forward pass where nothing is ranked.
 
@@ -40,15 +41,16 @@ def attribution_for(
         layers: Whose neurons are ranked; none where importance is not computed.
         read: Every layer whose activations are wanted.
         rows_at_once: How many rows fit into memory in one pass.
+        known: Whether their scores are known already.
 
     Raises:
         AttributionError: The settings do not fit the method.
     """
     forward = ForwardOnly(
         model, sites, tuple(dict.fromkeys(read)),
-        tap=settings.tap, reduce=settings.reduce, output=output,
+        tap=settings.tap, reduce=settings.reduce, output=output, must_reach=layers,
     )  # fmt: skip
-    if not layers:
+    if known or not layers:
         return Shrinking(forward)
     method = settings.importance_method
     given: dict[str, Any] = {}
