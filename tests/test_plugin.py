@@ -19,7 +19,7 @@ TEXT: dict[str, str] = {
     "download": "true", "profile": "app:x", "no_samples": "true", "m": "4", "k": "3",
     "k_range": "2,5", "layer": "fc1", "scope": "all", "normalize": "none", "classes": "each",
     "class_names": "ape,bee", "zeros": "drop", "min_values": "5", "correct": "all",
-    "target": "label", "importance_method": "lgxa", "importance": "votes.csv", "lrp_rule": "z", "lrp_epsilon": "0.001",
+    "target": "label", "importance_method": "lgxa", "importance": "app:votes", "lrp_rule": "z", "lrp_epsilon": "0.001",
     "tap": "pre", "reduce": "max", "output": "app.model:scores", "bounds_tolerance": "0.1",
     "criteria": "IDC", "preset": "paper", "seed": "7", "device": "cpu", "batch_size": "64",
     "memory": "512MB", "count": "passed", "partial": "warn", "missing": "skip",

@@ -170,7 +170,8 @@ class Election:
             if not count.lists and count.failures == number + 1:
                 tally.failed[name] = reason
             return None
-        tally.note(*voter.notes)
+        notes = voter.notes
+        tally.note(*(n if n.startswith(name) else f"{name}: {n}" for n in notes))
         return np.concatenate([self._columns(part) for part in parts])
 
     def _columns(self, relevance: Mapping[str, Tensor]) -> Values:

@@ -20,13 +20,23 @@ EXAMPLES = """examples:
       --profile lenet.idc
   deepimportance profile show lenet.idc
   deepimportance profile check lenet.idc lenet.pth --factory app.model:LeNet
+  deepimportance vote lenet.pth --factory app.model:LeNet --reference app.data:train \\
+      --methods lrp,deeplift,integrated-gradients --m 10 --out votes.csv
   deepimportance selfcheck
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
-    from pytest_deepimportance.cli import calibrate, drift, layers, measure, profile, selfcheck
+    from pytest_deepimportance.cli import (
+        calibrate,
+        drift,
+        layers,
+        measure,
+        profile,
+        selfcheck,
+        vote,
+    )
     from pytest_deepimportance.cli.arguments import usage_of
 
     top = argparse.ArgumentParser(
@@ -44,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     calibrate.add_parser(commands)
     drift.add_parser(commands)
     profile.add_parser(commands)
+    vote.add_parser(commands)
     selfcheck.add_parser(commands)
     return top
 

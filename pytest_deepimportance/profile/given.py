@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 
 import numpy as np
 
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.attribution.importance_fit import fitted_to
+from pytest_deepimportance.clustering.combinations import DEFAULT_M
 from pytest_deepimportance.errors import LayerError
 from pytest_deepimportance.formatting import listed, plural
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.profile.accumulate import Accumulated
 from pytest_deepimportance.profile.layers import importance_layers
-from pytest_deepimportance.settings import CLUSTERED_NEURONS, Settings
+from pytest_deepimportance.settings import Settings
 
 
 def given_for(
@@ -50,6 +52,9 @@ def given_for(
 
 def _ties(kept: dict[str, np.ndarray], settings: Settings) -> list[str]:
     """Say where a list of important neurons is filled up with neurons that scored nothing."""
+    wanted = (
+        DEFAULT_M if settings.m == "auto" else sys.maxsize if settings.m == "all" else settings.m
+    )
     groups = (
         [("all layers", list(kept))] if settings.scope == "global" else [(n, [n]) for n in kept]
     )
@@ -57,7 +62,7 @@ def _ties(kept: dict[str, np.ndarray], settings: Settings) -> list[str]:
     for title, names in groups:
         scored = sum(int(np.count_nonzero(kept[name])) for name in names)
         width = sum(len(kept[name]) for name in names)
-        if scored < min(CLUSTERED_NEURONS, width):
+        if scored < min(wanted, width):
             notes.append(
                 f"importance: only {scored} of {plural(width, 'neuron')} of {title} have a score "
                 "other than 0; the rest are ranked by their number"
