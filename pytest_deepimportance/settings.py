@@ -18,6 +18,7 @@ from pytest_deepimportance.criterion_settings import CriterionSettings
 from pytest_deepimportance.errors import SettingsError, did_you_mean
 from pytest_deepimportance.methods import canonical
 from pytest_deepimportance.parsing import (
+    baseline,
     boolean,
     byte_size,
     choice,
@@ -163,6 +164,24 @@ class Settings(CriterionSettings):
         "them: JSON, or CSV with the columns LayerName,NeuronIndex,Score", metavar="FILE",
         profile=True,
     )  # fmt: skip
+    importance_samples: int | Literal["all"] = setting(
+        "all", one_of("all", parse=positive), "Reference inputs that importance is computed from: "
+        "all, or N drawn by the seed (the others count for clusters and coverage only)",
+        metavar="N", native=(int, str), profile=True,
+    )  # fmt: skip
+    attribution_steps: int = setting(
+        50, positive, "Points on the path from baseline to input (conductance, internal-influence, "
+        "integrated-gradients)", metavar="N", native=(int,), profile=True,
+    )  # fmt: skip
+    attribution_baseline: str = setting(
+        "zero", baseline, "What inputs are compared with: zero, mean (of attribution_samples "
+        "reference inputs) or a number (methods with a path, and deeplift)", metavar="WHAT",
+        native=(str, int, float), profile=True,
+    )  # fmt: skip
+    attribution_samples: int = setting(
+        10, positive, "Reference inputs drawn as baselines (gradient-shap, deeplift-shap, "
+        "baseline mean)", metavar="N", native=(int,), profile=True,
+    )  # fmt: skip
     lrp_rule: str = setting(
         "epsilon", choice("epsilon", "z"), "Rule for linear operations in LRP", metavar="RULE",
         profile=True,
@@ -221,8 +240,9 @@ class Settings(CriterionSettings):
         metavar="THRESHOLD", native=(list,), many=True,
     )  # fmt: skip
     report: tuple[str, ...] = setting(
-        (), lines, "Write a report: json:PATH (a file) or audit:DIR (a folder to be signed)",
-        metavar="TYPE:PATH", native=(list,), many=True,
+        (), lines, "Add a report: term-missing, json:PATH, markdown:PATH, github, junit, csv:PATH, "
+        "latex:PATH or audit:DIR (a folder to be signed)",
+        metavar="TYPE[:DEST]", native=(list,), many=True,
     )  # fmt: skip
     suites: tuple[str, ...] = setting(
         (), lines, "Suites by path: lines 'tests/clean = clean'", metavar="PATH=SUITE",

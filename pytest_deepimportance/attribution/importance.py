@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pytest_deepimportance.attribution.base import Conservation, accepted, create
+from pytest_deepimportance.attribution.shrinking import Shrinking
 from pytest_deepimportance.attribution.target import Target, target_name
 from pytest_deepimportance.data.batches import ModelCall, as_call
 from pytest_deepimportance.data.digests import row_digests
@@ -204,7 +205,8 @@ def importance(
             (or "pkg.mod:callable") that makes one number a row of the model's output.
         samples: How many inputs to draw at random from the batches; None uses all.
         seed: Of that sample, and of methods that draw random numbers.
-        **settings: tap, reduce, output, and those of the method (`attribution.base.accepted`).
+        **settings: tap, reduce, output, and those of the method (`attribution.base.accepted`;
+            its `samples` are called attribution_samples here).
 
     Raises:
         AttributionError: No batch, or importance could not be computed faithfully.
@@ -222,10 +224,14 @@ def importance(
         )
     sites = find_sites(model, first)
     names = [site.name for site in sites.candidates()] if layers is None else list(layers)
+    if "attribution_samples" in settings:
+        settings["samples"] = settings.pop("attribution_samples")
     draws = "seed" in accepted(method)
     if draws:
         settings["seed"] = seed
-    attribution = create(method, model=model, sites=sites, layers=names, target=target, **settings)
+    attribution = Shrinking(
+        create(method, model=model, sites=sites, layers=names, target=target, **settings)
+    )
     sums: dict[str, NDArray[np.float64]] = {}
     account, rows, read = Conservation(), 0, 0
     for call in chain([first], calls):
@@ -239,7 +245,7 @@ def importance(
         scores=sums,
         rows=rows,
         method=attribution.name,
-        rule=getattr(attribution, "rule", None),
+        rule=attribution.rule or None,
         target=target_name(target),
         balance=account.balance,
         input_share=account.input_share,

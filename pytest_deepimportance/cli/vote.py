@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 _SETTINGS = (
     "reference", "reference_samples", "transform", "data_root", "download", "class_names", "target",
-    "tap", "output", "lrp_rule", "lrp_epsilon", "preset", "seed", "batch_size", "memory",
+    "tap", "output", "lrp_rule", "lrp_epsilon", "attribution_steps", "attribution_baseline",
+    "attribution_samples", "preset", "seed", "batch_size", "memory",
 )  # fmt: skip
-_OF_METHODS = {"lrp_rule": "rule", "lrp_epsilon": "epsilon"}
 _TOP = 20
+_COMMON = ("target", "tap", "reduce", "seed")
 
 
 def add_parser(commands: Any) -> None:
@@ -128,17 +129,19 @@ def _target(text: str) -> Path:
 def _vote(
     options: argparse.Namespace, settings: Settings, model: Any, reference: Reference
 ) -> Importance:
+    from pytest_deepimportance.attribution.method_settings import method_settings
     from pytest_deepimportance.attribution.voting import vote
     from pytest_deepimportance.engine.opening import eager, output_adapter
 
-    given = {ours: getattr(settings, name) for name, ours in _OF_METHODS.items()
-             if settings.origins[name] != "default"}  # fmt: skip
+    methods = [name.strip() for name in options.methods.split(",") if name.strip()]
+    own = [method_settings(name, settings) for name in methods]
+    given = {key: value for one in own for key, value in one.items() if key not in _COMMON}
     asked = settings.m if settings.m != "auto" else 10
     with progress_bar("voting") as progress:
         return vote(
             eager(model),
             reference.batches(settings.batch_size),
-            options.methods,
+            methods,
             options.vote_m if options.vote_m is not None else asked,
             layers=_layers(options.vote_layers),
             scope=options.vote_scope,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from pytest_deepimportance.attribution.base import Attribution, create
+from pytest_deepimportance.attribution.base import Attribution
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.attribution.lrp.memory import micro_batch
+from pytest_deepimportance.attribution.method_settings import parameters_of
+from pytest_deepimportance.attribution.target import is_callable_target
 from pytest_deepimportance.clustering.combinations import CombinationSpace
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.batches import ModelCall
@@ -22,13 +23,14 @@ from pytest_deepimportance.errors import ProfileError, ReferenceDataError
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.models.sites import find_sites
 from pytest_deepimportance.profile.accumulate import Accumulated, Accumulator, Progress, stream
+from pytest_deepimportance.profile.attributing import attribution_for
 from pytest_deepimportance.profile.echo import listen
-from pytest_deepimportance.profile.forward import ForwardOnly
-from pytest_deepimportance.profile.given import check_widths, given_for
+from pytest_deepimportance.profile.given import given_for
 from pytest_deepimportance.profile.identity import content_fingerprint
 from pytest_deepimportance.profile.layers import importance_layers, neuron_layers, surprise_layer
 from pytest_deepimportance.profile.leftout import left_out, why_unranked, why_unscored
 from pytest_deepimportance.profile.model import Profile
+from pytest_deepimportance.profile.scores import Scores
 from pytest_deepimportance.profile.spaces import class_filters, spaces_of
 from pytest_deepimportance.provenance import ModelInfo, ReferenceInfo
 from pytest_deepimportance.settings import Settings
@@ -68,7 +70,9 @@ def build(
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     unscored = why_unscored(model, first.first_rows(2).to(device), output)
     sites = find_sites(model, first.to(device))
-    unranked = unscored or why_unranked(sites, settings)
+    unranked = why_unranked(sites, settings)
+    if importance is None and not is_callable_target(settings.target):
+        unranked = unscored or unranked
     ranked = settings.asks_for("IDC") and not unranked
     layers = importance_layers(sites, settings) if ranked else ()
     given = None
@@ -76,36 +80,22 @@ def build(
         given = given_for(importance, sites, settings, model_info.fingerprint)
         layers = tuple(given.scores)
     neurons, surprise = neuron_layers(sites, settings), surprise_layer(sites, settings)
-    read = [*layers, *neurons, *([] if surprise is None else [surprise])]
-    attribution: Attribution
-    if ranked and given is None:
-        attribution = create(
-            settings.importance_method,
-            model=model,
-            sites=sites,
-            layers=layers,
-            also=read,
-            rule=settings.lrp_rule,
-            epsilon=settings.lrp_epsilon,
-            target=settings.target,
-            tap=settings.tap,
-            reduce=settings.reduce,
-            output=output,
-        )
-    else:
-        attribution = ForwardOnly(
-            model,
-            sites,
-            tuple(dict.fromkeys(read)),
-            tap=settings.tap,
-            reduce=settings.reduce,
-            output=output,
-            must_reach=layers,
-        )
     size = micro_batch(model, first.to(device), settings.memory // 4)
+    attribution = attribution_for(
+        model,
+        sites,
+        settings,
+        layers=layers,
+        read=[*layers, *neurons, *([] if surprise is None else [surprise])],
+        reference=reference,
+        device=device,
+        rows_at_once=size,
+        output=output,
+        scored=given is not None,
+    )
     accumulator = Accumulator(
         layers=layers,
-        correct_only=ranked and settings.correct == "only",
+        correct_only=ranked and settings.correct == "only" and not unscored,
         per_class=settings.classes != "all",
         budget=settings.memory // 4,
         gathering=Gathering(neurons, surprise, settings),
@@ -122,7 +112,10 @@ def build(
             progress=progress,
         )
         _check_usable(found, settings)
-        profile = _assemble(reference, settings, model_info, sites, found, attribution, given)
+        _check_attributed(found, settings)
+        rule = parameters_of(attribution, settings) if found.spools else settings.lrp_rule
+        scores = Scores(found, settings, model_info, rule, given)
+        profile = _assemble(reference, settings, model_info, sites, found, attribution, scores)
         notes = (*left_out(settings, unscored, unranked), *profile.notes)
         return dataclasses.replace(profile, notes=notes, echo=listen(model, first, output))
     finally:
@@ -154,22 +147,26 @@ def _check_usable(found: Accumulated, settings: Settings) -> None:
         )
 
 
+def _check_attributed(found: Accumulated, settings: Settings) -> None:
+    if found.spools and not (found.fitted & found.attributed).any():
+        raise ReferenceDataError(
+            f"none of the {settings.importance_samples} reference inputs that importance is "
+            "computed from is classified correctly",
+            "Without them no neuron is more important than another.",
+            "Take more (idc_importance_samples), or set idc_correct = all.",
+        )
+
+
 def _assemble(
     reference: Reference,
     settings: Settings,
     model_info: ModelInfo,
     sites: SiteMap,
     found: Accumulated,
-    attribution: Any,
-    given: Importance | None,
+    attribution: Attribution,
+    scored: Scores,
 ) -> Profile:
-    if given is None:
-        importance = _importance(
-            found.relevance, int(found.fitted.sum()), settings, model_info, found
-        )
-    else:
-        check_widths(given, found)
-        importance = dataclasses.replace(given, by_class={}, votes=None)
+    importance = scored.of_all()
     names = settings.class_names or reference.class_names
     info = reference_info(reference, found, names)
     spaces: list[CombinationSpace] = []
@@ -188,11 +185,14 @@ def _assemble(
                     f"{settings.min_values} needed"
                 )
                 continue
-            if given is None:
-                relevance = found.class_relevance[label]
-                scores = _importance(relevance, fitted, settings, model_info, found)
-            else:
-                scores = dataclasses.replace(given.of_class(label), by_class={}, votes=None)
+            attributed = int((rows & found.fitted & found.attributed).sum())
+            if not attributed:
+                notes.append(
+                    f"class {label} is not measured: none of its inputs is among those that "
+                    "importance is computed from"
+                )
+                continue
+            scores = scored.of_class(label, attributed)
             class_importance[label] = scores
         name = names[label] if label is not None and label < len(names) else ""
         for space, counted in spaces_of(scores, found, rows, (label, name), settings):
@@ -240,29 +240,6 @@ def reference_info(
     )
 
 
-def _importance(
-    relevance: Mapping[str, NDArray[np.float64]],
-    rows: int,
-    settings: Settings,
-    model_info: ModelInfo,
-    found: Accumulated,
-) -> Importance:
-    rule = settings.lrp_rule
-    if rule == "epsilon":
-        rule = f"epsilon {settings.lrp_epsilon:g}"
-    return Importance(
-        scores=dict(relevance),
-        rows=rows,
-        method=settings.importance_method,
-        rule=rule,
-        target=settings.target,
-        balance=found.conservation.balance,
-        input_share=found.conservation.input_share,
-        notes=found.attribution_notes,
-        fingerprint=model_info.fingerprint,
-    )
-
-
 def _notes(found: Accumulated, settings: Settings, importance: Importance) -> list[str]:
     notes = []
     if settings.layer is not None and settings.scope != "layer":
@@ -278,8 +255,14 @@ def _notes(found: Accumulated, settings: Settings, importance: Importance) -> li
             "clusters are not fitted on them"
         )
     labelled = len(found.labels) - unlabelled
+    scored = bool((found.predictions != UNKNOWN).any())
+    if settings.correct == "only" and found.spools and found.labelled and not scored:
+        notes.append(
+            "the model gives no class scores: importance and clusters are fitted on all "
+            "reference inputs"
+        )
     correct = int((found.labels == found.predictions).sum())
-    if found.labelled and correct < POORLY_CLASSIFIED * labelled:
+    if found.labelled and scored and correct < POORLY_CLASSIFIED * labelled:
         notes.append(
             f"only {correct:,} of {labelled:,} labelled reference inputs are classified correctly: "
             "check that scale, order of classes and labels fit the model"
