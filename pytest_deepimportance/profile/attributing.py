@@ -33,7 +33,7 @@ def attribution_for(
     device: torch.device,
     rows_at_once: int,
     output: Any,
-    scored: bool = False,
+    known: bool = False,
 ) -> Attribution:
     """Return the attribution of the settings, or a plain forward pass where nothing is ranked.
 
@@ -41,7 +41,7 @@ def attribution_for(
         layers: Whose neurons are ranked; none where importance is not computed.
         read: Every layer whose activations are wanted.
         rows_at_once: How many rows fit into memory in one pass.
-        scored: Whether the scores of neurons are there already.
+        known: Whether their scores are known already.
 
     Raises:
         AttributionError: The settings do not fit the method.
@@ -50,7 +50,7 @@ def attribution_for(
         model, sites, tuple(dict.fromkeys(read)),
         tap=settings.tap, reduce=settings.reduce, output=output, must_reach=layers,
     )  # fmt: skip
-    if not layers or scored:
+    if known or not layers:
         return Shrinking(forward)
     method = settings.importance_method
     given: dict[str, Any] = {}

@@ -16,7 +16,6 @@ from pytest_deepimportance.attribution.lrp.memory import micro_batch
 from pytest_deepimportance.attribution.method_settings import parameters_of
 from pytest_deepimportance.attribution.target import is_callable_target
 from pytest_deepimportance.clustering.combinations import CombinationSpace
-from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.errors import ProfileError, ReferenceDataError
@@ -30,18 +29,13 @@ from pytest_deepimportance.profile.identity import content_fingerprint
 from pytest_deepimportance.profile.layers import importance_layers, neuron_layers, surprise_layer
 from pytest_deepimportance.profile.leftout import left_out, why_unranked, why_unscored
 from pytest_deepimportance.profile.model import Profile
-from pytest_deepimportance.profile.scores import Scores
+from pytest_deepimportance.profile.remarks import remarks
+from pytest_deepimportance.profile.scored import Scored
 from pytest_deepimportance.profile.spaces import class_filters, spaces_of
 from pytest_deepimportance.provenance import ModelInfo, ReferenceInfo
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.statistics.combination_counts import CombinationCounts
 from pytest_deepimportance.statistics.gathering import Gathering
-
-LARGEST_IMBALANCE = 1e-3
-"""Relevance that is unaccounted for above this share of the target is said in the report."""
-
-POORLY_CLASSIFIED = 0.5
-"""Below this accuracy on its own reference something is more likely wrong than learned badly."""
 
 
 def build(
@@ -91,7 +85,7 @@ def build(
         device=device,
         rows_at_once=size,
         output=output,
-        scored=given is not None,
+        known=given is not None,
     )
     accumulator = Accumulator(
         layers=layers,
@@ -113,9 +107,7 @@ def build(
         )
         _check_usable(found, settings)
         _check_attributed(found, settings)
-        rule = parameters_of(attribution, settings) if found.spools else settings.lrp_rule
-        scores = Scores(found, settings, model_info, rule, given)
-        profile = _assemble(reference, settings, model_info, sites, found, attribution, scores)
+        profile = _assemble(reference, settings, model_info, sites, found, attribution, given)
         notes = (*left_out(settings, unscored, unranked), *profile.notes)
         return dataclasses.replace(profile, notes=notes, echo=listen(model, first, output))
     finally:
@@ -164,15 +156,17 @@ def _assemble(
     sites: SiteMap,
     found: Accumulated,
     attribution: Attribution,
-    scored: Scores,
+    given: Importance | None,
 ) -> Profile:
-    importance = scored.of_all()
+    rule = parameters_of(attribution, settings) if found.spools else settings.lrp_rule
+    scored = Scored(found, settings, model_info.fingerprint, rule, given)
+    importance = scored.whole()
     names = settings.class_names or reference.class_names
     info = reference_info(reference, found, names)
     spaces: list[CombinationSpace] = []
     counts: dict[str, CombinationCounts] = {}
     class_importance: dict[int, Importance] = {}
-    notes = [*_notes(found, settings, importance), *sites.notes, *attribution.notes]
+    notes = [*remarks(found, settings, importance), *sites.notes, *attribution.notes]
     for label in class_filters(found, settings, names) if found.spools else ():
         scores = importance
         rows = np.ones(len(found.labels), dtype=bool)
@@ -185,14 +179,14 @@ def _assemble(
                     f"{settings.min_values} needed"
                 )
                 continue
-            attributed = int((rows & found.fitted & found.attributed).sum())
-            if not attributed:
+            own = scored.of_class(label, rows)
+            if own is None:
                 notes.append(
                     f"class {label} is not measured: none of its inputs is among those that "
                     "importance is computed from"
                 )
                 continue
-            scores = scored.of_class(label, attributed)
+            scores = own
             class_importance[label] = scores
         name = names[label] if label is not None and label < len(names) else ""
         for space, counted in spaces_of(scores, found, rows, (label, name), settings):
@@ -238,43 +232,3 @@ def reference_info(
         class_names=tuple(class_names),
         notes=tuple(reference.notes),
     )
-
-
-def _notes(found: Accumulated, settings: Settings, importance: Importance) -> list[str]:
-    notes = []
-    if settings.layer is not None and settings.scope != "layer":
-        notes.append(f"layer {settings.layer} is not singled out: the scope is {settings.scope}")
-    if settings.correct == "only" and not found.labelled and found.spools:
-        notes.append(
-            "the reference has no labels: importance and clusters are fitted on all of its inputs"
-        )
-    unlabelled = int((found.labels == UNKNOWN).sum())
-    if settings.correct == "only" and found.labelled and unlabelled and found.spools:
-        notes.append(
-            f"{unlabelled} reference inputs have no label: they count, but importance and "
-            "clusters are not fitted on them"
-        )
-    labelled = len(found.labels) - unlabelled
-    scored = bool((found.predictions != UNKNOWN).any())
-    if settings.correct == "only" and found.spools and found.labelled and not scored:
-        notes.append(
-            "the model gives no class scores: importance and clusters are fitted on all "
-            "reference inputs"
-        )
-    correct = int((found.labels == found.predictions).sum())
-    if found.labelled and scored and correct < POORLY_CLASSIFIED * labelled:
-        notes.append(
-            f"only {correct:,} of {labelled:,} labelled reference inputs are classified correctly: "
-            "check that scale, order of classes and labels fit the model"
-        )
-    if found.non_finite:
-        notes.append(f"{found.non_finite} reference inputs left out: NaN or infinity in them")
-    if settings.no_samples:
-        notes.append("the leak check drops out: idc_no_samples keeps no hash of reference inputs")
-    balance = importance.balance
-    if balance is not None and balance > LARGEST_IMBALANCE:
-        notes.append(
-            f"relevance is not conserved: {100 * balance:.2g} % of the target is unaccounted for, "
-            "so the choice of important neurons may be off"
-        )
-    return notes

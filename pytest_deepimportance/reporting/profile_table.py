@@ -32,15 +32,14 @@ def render(
         f"           {reference.usable:,} usable of {reference.rows:,} rows, "
         f"{reference.fitted:,} fitted (correctly classified)",
     ]
-    if importance.source:
-        named = (("", importance.method), ("target ", importance.target),
-                 ("from ", importance.source))  # fmt: skip
+    if importance.method or importance.source:
+        rule = "rule " if importance.method == "lrp" else ""
+        named = (
+            ("", importance.method), (rule, importance.rule), ("target ", importance.target),
+            ("read from ", importance.source),
+        )  # fmt: skip
         said = ", ".join(f"{label}{clean(value)}" for label, value in named if value)
-        lines.append(f"importance {said}")
-    elif importance.method:
-        rule = f"rule {importance.rule}, " if importance.method == "lrp" else ""
-        rule = rule or (f"{importance.rule}, " if importance.rule else "")
-        lines.append(f"importance {importance.method}, {rule}target {importance.target}" + faithful)
+        lines.append(f"importance {said}{faithful}")
     if profile.statistics:
         rows = [("statistics", ""), *((clean(n), clean(text)) for n, text in profile.statistics)]
         lines += ["", *columns(rows, right=set())]

@@ -180,6 +180,8 @@ class LrpAttribution:
         """Run the model once under the engine."""
         model = self._model
         device = device_of(model, call)
+        # Last states leave a recurrent layer beside its output, so the graph must begin before it.
+        conserve = conserve or any(site.reading.item is not None for site in self._wanted)
         rows_first = all(site.row_axis == 0 for site in self.sites.sites)
         ledger = Ledger(call.rows, device, rows_first=rows_first) if conserve else None
         run = Pass(model, device, self._choice, ledger, inputs=inputs)
