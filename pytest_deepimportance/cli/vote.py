@@ -111,12 +111,20 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _target(text: str) -> Path:
-    """Return where to write.
+    """Return where to write, its folder made: better refused before the vote than after it.
 
     Raises:
-        AttributionError: It is a folder.
+        AttributionError: It is a folder, or no folder can be there.
     """
     path = Path(text)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AttributionError(
+            f"the scores cannot be written to {path}: {error.strerror or error}",
+            "Voting takes long, and its result must be kept.",
+            "Give the path of a file in a folder that may be written to: --out votes.csv",
+        ) from error
     if path.is_dir():
         raise AttributionError(
             f"{path} is a folder, not a file for scores",

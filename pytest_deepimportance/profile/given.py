@@ -43,7 +43,7 @@ def given_for(
     kept, notes = _scoring(kept, fitted.source or "")
     told = [note for note in fitted.notes if not note.startswith("no importance for ")]
     notes = [*(told if settings.scope == "layer" else fitted.notes), *notes, *_ties(kept, settings)]
-    by_class = {}
+    by_class: dict[int, Scores] = {}
     if settings.classes != "all":
         by_class, more = _by_class(fitted, list(kept))
         notes += more
