@@ -24,6 +24,8 @@ EXAMPLES = """examples:
       --profile lenet.idc --inputs app.data:test -n 100 --out next.csv
   deepimportance profile show lenet.idc
   deepimportance profile check lenet.idc lenet.pth --factory app.model:LeNet
+  deepimportance vote lenet.pth --factory app.model:LeNet --reference app.data:train \\
+      --methods lrp,deeplift,integrated-gradients --m 10 --out votes.csv
   deepimportance selfcheck
 """
 
@@ -39,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
         profile,
         selfcheck,
         suggest,
+        vote,
     )
     from pytest_deepimportance.cli.arguments import usage_of
 
@@ -59,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     drift.add_parser(commands)
     suggest.add_parser(commands)
     profile.add_parser(commands)
+    vote.add_parser(commands)
     selfcheck.add_parser(commands)
     return top
 

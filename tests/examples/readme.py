@@ -22,7 +22,14 @@ PAGES = (
     README,
     *(
         ROOT / "docs" / name
-        for name in ("without-pytest.md", "demo.md", "beside-coverage.md", "audit.md", "suggest.md")
+        for name in (
+            "without-pytest.md",
+            "demo.md",
+            "beside-coverage.md",
+            "audit.md",
+            "suggest.md",
+            "voting.md",
+        )
     ),
 )
 BLOCK = re.compile(r"<!-- readme: (\w+) -->\n```\n(.*?)```\n", re.DOTALL)
@@ -45,6 +52,8 @@ COMMANDS = {
     "measure": f"deepimportance measure {_DIGITS} --inputs clean=app.data:load_test --fail-under share=0.995",
     "calibrate": f"deepimportance calibrate {_DIGITS} --inputs clean=app.data:load_test --write",
     "drift": f"deepimportance drift app.data:load_test {_DIGITS} --fail-under p=0.001",
+    "vote": f"deepimportance vote {_DIGITS} --batch-size 64 --methods lrp,deeplift,activation,conductance --m 6 "
+    "--out votes.csv",
     "selfcheck": "deepimportance selfcheck",
     "suggest": f"deepimportance suggest app.data:load_test {_DIGITS} --inputs app.data:load_test "
     "--input-samples 60 -n 10",
