@@ -48,6 +48,7 @@ class SelectorReport:
 
     Attributes:
         kind: "logistic" or "mlp".
+        held_out: Part of the inputs held out; seed: of the split.
         methods: In the order of the gains.
         layers: Whose gains were learned, one-hot beside the features; empty for one question an
             input.
@@ -69,6 +70,7 @@ class SelectorReport:
     version: str
     kind: str
     seed: int
+    held_out: float
     methods: tuple[str, ...]
     layers: tuple[str, ...]
     features: int

@@ -49,12 +49,27 @@ def fit_selector(
     Raises:
         AttributionError: Arrays that do not fit together, an unknown kind, or too few inputs.
     """
+    given = SelectorRows.checked(features, gains, methods, layers, inputs)
+    return fit_rows(
+        given, kind=kind, held_out=held_out, seed=seed, fingerprint=fingerprint, notes=notes
+    )
+
+
+def fit_rows(
+    given: SelectorRows,
+    *,
+    kind: str = "logistic",
+    held_out: float = 0.3,
+    seed: int = 0,
+    fingerprint: str = "",
+    notes: Sequence[str] = (),
+) -> Selector:
+    """Do what `fit_selector` does, on rows that were checked."""
     if kind not in KINDS or not 0 < held_out < 1:
         raise AttributionError(
             f"a selector of kind {kind!r} with held_out {held_out!r} is not known",
             fix=f"Kinds: {', '.join(KINDS)}; held_out is a part between 0 and 1.",
         )
-    given = SelectorRows.checked(features, gains, methods, layers, inputs)
     judged = given.gains.max(axis=1) > 0
     rows = given.select(judged)
     _check_enough(rows, given)
@@ -66,6 +81,7 @@ def fit_selector(
         version=__version__,
         kind=kind,
         seed=seed,
+        held_out=held_out,
         methods=given.methods,
         layers=given.layers,
         features=given.features.shape[1],

@@ -39,8 +39,8 @@ class SelectorRows:
         features: ArrayLike,
         gains: ArrayLike,
         methods: Sequence[str],
-        layer: Sequence[str] | None,
-        inputs: ArrayLike | None,
+        layers: Sequence[str] | None = None,
+        inputs: ArrayLike | None = None,
     ) -> SelectorRows:
         """Check shapes and values.
 
@@ -56,8 +56,8 @@ class SelectorRows:
         for what, values in (("features", x), ("gains", g)):
             if not np.isfinite(values).all():
                 raise _unfit(f"{int((~np.isfinite(values)).sum())} {what} are not finite")
-        known = tuple(dict.fromkeys(layer or ()))
-        index = [known.index(name) for name in layer] if layer is not None else [0] * len(x)
+        known = tuple(dict.fromkeys(layers or ()))
+        index = [known.index(name) for name in layers] if layers is not None else [0] * len(x)
         groups: NDArray[Any] = np.arange(len(x)) if inputs is None else np.asarray(inputs)
         if len(index) != len(x) or groups.shape != (len(x),):
             raise _unfit(f"{len(index)} layers and {groups.shape} inputs for {len(x)} rows")

@@ -22,6 +22,8 @@ EXAMPLES = """examples:
       --profile lenet.idc
   deepimportance profile show lenet.idc
   deepimportance profile check lenet.idc lenet.pth --factory app.model:LeNet
+  deepimportance selector fit lenet.pth --factory app.model:LeNet \\
+      --reference app.data:train -o selector.safetensors
   deepimportance selfcheck
 """
 
@@ -35,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
         layers,
         measure,
         profile,
+        selector,
         selfcheck,
     )
     from pytest_deepimportance.cli.arguments import usage_of
@@ -55,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     calibrate.add_parser(commands)
     drift.add_parser(commands)
     profile.add_parser(commands)
+    selector.add_parser(commands)
     selfcheck.add_parser(commands)
     return top
 
