@@ -34,7 +34,7 @@ def render(report: SelectorReport, model: str = "") -> list[str]:
         f"{plural(report.held_inputs, 'input')} (seed {report.seed})",
     )  # fmt: skip
     lines += ["", *_methods(report), "", *_judged(report), ""]
-    lines += textwrap.wrap(_MEANING[report.verdict].format(winner=clean(report.winner)), 80)
+    lines += _verdict(report)
     for note in report.notes:
         lines += _wrapped("note", clean(note))
     return lines
@@ -98,7 +98,7 @@ def choices(report: SelectorReport, chosen: Sequence[str], described: str) -> li
     lines = [f"inputs     {clean(described)}, {plural(len(chosen), 'input')}", ""]
     lines += columns(rows, right={1, 2})
     if report.verdict != "better":
-        lines += ["", *textwrap.wrap(_MEANING[report.verdict].format(winner=report.winner), 80)]
+        lines += ["", *_verdict(report)]
     return lines
 
 
@@ -106,3 +106,8 @@ def _wrapped(label: str, text: str) -> list[str]:
     return textwrap.wrap(
         text, 80, initial_indent=f"{label:<11}", subsequent_indent=" " * 11, break_on_hyphens=False
     )
+
+
+def _verdict(report: SelectorReport) -> list[str]:
+    text = _MEANING[report.verdict].format(winner=clean(report.winner))
+    return textwrap.wrap(text, 80, break_on_hyphens=False)
