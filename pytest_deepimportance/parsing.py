@@ -117,6 +117,20 @@ def above_zero(value: Any) -> float:
     return number
 
 
+def baseline(value: Any) -> str:
+    """Accept zero, mean or a finite number, as text."""
+    word = str(value).strip().lower()
+    if word in ("zero", "mean"):
+        return word
+    try:
+        number = float(word)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is neither zero, mean nor a finite number")
+    return f"{number:g}" if number else "zero"
+
+
 def integers(value: Any) -> tuple[int, ...]:
     """Accept whole numbers of at least 1, as a sequence or separated by commas."""
     try:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pytest_deepimportance.criterion_settings import CriterionSettings
 from pytest_deepimportance.errors import SettingsError, did_you_mean
-from pytest_deepimportance.methods import canonical
+from pytest_deepimportance.importance_settings import ImportanceSettings
 from pytest_deepimportance.parsing import (
     boolean,
     byte_size,
@@ -26,10 +26,8 @@ from pytest_deepimportance.parsing import (
     lines,
     named,
     names,
-    non_negative,
     one_of,
     orders,
-    path_of_file,
     positive,
     positive_or_all,
     text,
@@ -44,7 +42,7 @@ CLUSTERED_NEURONS = 12
 
 
 @dataclass(frozen=True)
-class Settings(CriterionSettings):
+class Settings(ImportanceSettings, CriterionSettings):
     """All settings with their values; `origins` says where each one came from."""
 
     model: str | None = setting(
@@ -149,40 +147,6 @@ class Settings(CriterionSettings):
         "only", choice("only", "all"), "Fit importance and clusters on the correctly classified "
         "reference inputs only, or on all", metavar="WHICH", profile=True,
     )  # fmt: skip
-    target: str = setting(
-        "predicted", named, "What relevance starts from: predicted, label, a class index, or "
-        "pkg.mod:callable (model output -> one number a row)",
-        metavar="WHAT", native=(str, int), profile=True,
-    )  # fmt: skip
-    importance_method: str = setting(
-        "lrp", canonical, "Attribution method for importance: lrp, random, or one of captum's by "
-        "name or alias (docs/attribution.md)", metavar="NAME", profile=True,
-    )  # fmt: skip
-    importance: str | None = setting(
-        None, path_of_file, "File of importance scores to choose neurons by instead of computing "
-        "them: JSON, or CSV with the columns LayerName,NeuronIndex,Score", metavar="FILE",
-        profile=True,
-    )  # fmt: skip
-    lrp_rule: str = setting(
-        "epsilon", choice("epsilon", "z"), "Rule for linear operations in LRP", metavar="RULE",
-        profile=True,
-    )  # fmt: skip
-    lrp_epsilon: float = setting(
-        1e-6, non_negative, "Stabiliser of the epsilon rule (absolute, with the sign of z)",
-        metavar="EPS", native=(float,), profile=True,
-    )  # fmt: skip
-    tap: str = setting(
-        "post", choice("post", "pre"), "Read neurons after (post) or before (pre) normalisation "
-        "and activation", metavar="SIDE", profile=True,
-    )  # fmt: skip
-    reduce: str = setting(
-        "mean", choice("mean", "first", "last", "max", "none"), "How positions (or tokens) of one "
-        "neuron become one value", metavar="HOW", profile=True,
-    )  # fmt: skip
-    output: str | None = setting(
-        None, named, "Callable that turns the model's output into class scores: pkg.mod:callable",
-        metavar="SPEC", profile=True,
-    )  # fmt: skip
     criteria: tuple[str, ...] = setting(
         ("all",), names("all", *MEASURED), "Criteria to measure: all, or names", metavar="A,B,..."
     )
@@ -221,8 +185,9 @@ class Settings(CriterionSettings):
         metavar="THRESHOLD", native=(list,), many=True,
     )  # fmt: skip
     report: tuple[str, ...] = setting(
-        (), lines, "Write a report: json:PATH (a file) or audit:DIR (a folder to be signed)",
-        metavar="TYPE:PATH", native=(list,), many=True,
+        (), lines, "Add a report: term-missing, json:PATH, markdown:PATH, github, junit, csv:PATH, "
+        "latex:PATH or audit:DIR (a folder to be signed)",
+        metavar="TYPE[:DEST]", native=(list,), many=True,
     )  # fmt: skip
     suites: tuple[str, ...] = setting(
         (), lines, "Suites by path: lines 'tests/clean = clean'", metavar="PATH=SUITE",
@@ -252,14 +217,22 @@ class Settings(CriterionSettings):
         }
 
 
-_OF_CRITERIA = frozenset(CriterionSettings.__dataclass_fields__)
+_GROUPS = [
+    {item.name for item in dataclasses.fields(group)}
+    for group in (ImportanceSettings, CriterionSettings)
+]
+
+
+def _group(name: str) -> int:
+    return next((at for at, g in enumerate(_GROUPS, 1) if name in g), 0)
+
 
 TABLE: Mapping[str, Setting] = {
     item.name: Setting(name=item.name, default=item.default, **item.metadata)
-    for item in sorted(dataclasses.fields(Settings), key=lambda item: item.name in _OF_CRITERIA)
+    for item in sorted(dataclasses.fields(Settings), key=lambda item: _group(item.name))
     if item.name != "origins"
 }
-"""Every setting by name; those of single criteria come last."""
+"""Every setting by name; those of importance, then those of single criteria come last."""
 
 
 def resolve(sources: Sequence[tuple[str, Mapping[str, Any]]]) -> Settings:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pytest_deepimportance.data.activations import ActivationBatch
@@ -66,11 +68,13 @@ class AttributionBatch:
         relevance: By layer, (N, U): signed sum over a neuron's positions. A row with an activation
             that is not finite holds zeros (`activations.finite()` names it).
         conservation: Sums over the rows whose relevance was accounted for.
+        attributed: Which rows have relevance, (N,); None: all.
     """
 
     activations: ActivationBatch
     relevance: dict[str, Tensor]
     conservation: Conservation
+    attributed: NDArray[np.bool_] | None = None
 
 
 class Attribution(Protocol):

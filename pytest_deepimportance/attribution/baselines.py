@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pytest_deepimportance import parsing
 from pytest_deepimportance.attribution.captum_model import Arguments
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.errors import AttributionError
@@ -19,17 +20,15 @@ def parse_baseline(baseline: Baseline) -> Baseline:
     Raises:
         AttributionError: Anything else.
     """
-    word = str(baseline).strip().lower()
-    if word in ("zero", "mean"):
-        return 0.0 if word == "zero" else "mean"
     try:
-        return float(word)
-    except ValueError:
+        word = parsing.baseline(baseline)
+    except ValueError as error:
         raise AttributionError(
-            f"baseline {baseline!r} is neither zero, mean nor a number",
+            f"baseline: {error}",
             "Attributions say what changes between the baseline and the input.",
             "For example: --idc-attribution-baseline zero",
         ) from None
+    return word if word == "mean" else 0.0 if word == "zero" else float(word)
 
 
 class Background:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,7 @@ from pytest_deepimportance.recording.neurons import (
 from pytest_deepimportance.recording.reader import SiteReader
 
 FEWEST_ROWS = 16
-"""Rows that one pass may always hold: inputs are repeated along a path."""
+"""Rows that one pass may hold where nobody says: inputs are repeated along a path."""
 
 _PROBED = 8
 """Rows of the first batch on which the pass that captum runs is compared with the bare one."""
@@ -79,6 +79,8 @@ class CaptumAttribution:
     name = "captum"
     interpolates = False
     """Whether it needs floating inputs, to go from a baseline to them."""
+    attributes_inputs = False
+    """Whether the junction holds the inputs too."""
 
     def __init__(
         self,
@@ -103,10 +105,15 @@ class CaptumAttribution:
         self._wanted = [sites.find(layer) for layer in layers]
         self._also = [s for s in map(sites.find, also) if s not in self._wanted]
         self._tap, self._reduce, self._output = tap, reduce, output
-        self._rows_at_once = rows_at_once
+        self.rows_at_once = rows_at_once
         self._notes: dict[str, None] = {}
         self._reached: dict[str, bool] = {site.name: False for site in self._wanted}
         self._tapped: Tapped | None = None
+
+    @property
+    def rule(self) -> str:
+        """The method's parameters, as reports word them."""
+        return ""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -167,9 +174,12 @@ class CaptumAttribution:
         """Keep a sentence for the report."""
         self._notes[sentence] = None
 
-    def model_for_captum(self) -> nn.Module:
-        """Return the module that captum's forward passes run."""
-        return self._model
+    def prepare(self, tapped: Tapped) -> None:
+        """Add what the method needs to the module that captum is given."""
+
+    def around(self) -> AbstractContextManager[Any]:
+        """Return the context in which captum's passes run the model."""
+        return nullcontext()
 
     def seed_part(self, call: ModelCall) -> None:
         """Seed whatever the method draws for these rows."""
@@ -183,15 +193,13 @@ class CaptumAttribution:
                 "Use lrp, gradient-x-activation or integrated-gradients.",
             )
         tapped = Tapped(
-            self.model_for_captum(), self._wanted, self._tap, self._run,
+            self._model, self._wanted, self._tap, self._run,
             lambda: checks.no_path(self._model, ()),
             attribute_inputs=self.attributes_inputs,
         )  # fmt: skip
+        self.prepare(tapped)
         self._probe(tapped, call, classes)
         return tapped
-
-    attributes_inputs = False
-    """Whether the junction holds the inputs too."""
 
     def _probe(self, tapped: Tapped, call: ModelCall, classes: Tensor) -> None:
         """Compare the pass that captum runs with the bare one, and see which sites lead on."""
@@ -229,7 +237,7 @@ class CaptumAttribution:
         return chosen_classes(self.target, seen.scores, call)
 
     def _relevance(self, call: ModelCall, classes: Tensor) -> dict[str, Tensor]:
-        limit = max(self._rows_at_once or call.rows, FEWEST_ROWS)
+        limit = self.rows_at_once or max(call.rows, FEWEST_ROWS)
         size = max(1, min(call.rows, limit // self.expansion()))
         parts: dict[str, list[Tensor]] = {site.name: [] for site in self._wanted}
         for number, part in enumerate(call.split(size)):
@@ -281,6 +289,7 @@ class CaptumAttribution:
         with ExitStack() as stack:
             final = stack.enter_context(watching_final(self._sites.output_activation))
             if reader is not None:
+                stack.enter_context(self.around())
                 reader.attach()
                 stack.callback(reader.detach)
                 reader.begin()

@@ -1,17 +1,20 @@
 """DeepLIFT and DeepLiftShap (captum: LayerDeepLift, LayerDeepLiftShap), with the rescale rule.
 
-Shrikumar et al. 2017, equations 2 and 12; Lundberg and Lee 2017. captum puts hooks on every module
-that is an activation or a max pool, and leaves data there, so it is given a copy of the model.
+Shrikumar et al. 2017, equations 2 and 12; Lundberg and Lee 2017. captum puts hooks on activation
+and pooling modules and leaves data there; those it is given are ours (`captum_calls`).
 """
 
 from __future__ import annotations
 
-import copy
+from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pytest_deepimportance.attribution.captum_base import Job, as_tuple
+from pytest_deepimportance.attribution.captum_calls import OneModuleEach
+from pytest_deepimportance.attribution.captum_model import Tapped
 from pytest_deepimportance.attribution.captum_paths import FromBaseline
 from pytest_deepimportance.errors import MethodUnavailable
 
@@ -29,9 +32,14 @@ class DeepLift(FromBaseline):
         """Return how many rows captum makes of one."""
         return 2
 
-    def model_for_captum(self) -> nn.Module:
-        """Return a copy of the model, in eval mode, whose activations do not work in place."""
-        return copied_model(self._model, self.name)
+    def prepare(self, tapped: Tapped) -> None:
+        """Let captum find a module for every call."""
+        self._calls = OneModuleEach()
+        tapped.call_modules = self._calls.modules
+
+    def around(self) -> AbstractContextManager[Any]:
+        """Run the model with every activation and max pool as a module of ours."""
+        return self._calls
 
     def compute(self, job: Job) -> tuple[Tensor, ...]:
         """Return captum's LayerDeepLift."""
@@ -61,10 +69,9 @@ class DeepLift(FromBaseline):
         if off > LARGEST_DELTA * total and total > 0:
             raise MethodUnavailable(
                 f"{self.name} leaves {100 * off / total:.0f} % of the target's change unexplained",
-                "captum knows its rule for activation and pooling modules, each called once; "
-                "functions (F.relu, x * y, softmax) and modules called twice it takes for linear.",
-                "Use lrp or integrated-gradients, or give each call an activation module of its "
-                "own.",
+                "captum has rules for activations and max pooling; products of two signals, "
+                "softmax, attention, layer norms and overlapping pools it takes for linear.",
+                "Use lrp or integrated-gradients.",
             )
         return found
 
@@ -73,6 +80,11 @@ class DeepLiftShap(DeepLift):
     """DeepLIFT averaged over rows of the background as baselines."""
 
     name = "deeplift-shap"
+
+    @property
+    def rule(self) -> str:
+        """The parameters, as reports word them."""
+        return f"{self._samples} baselines, seed {self._seed}"
 
     @property
     def draws(self) -> bool:
@@ -98,25 +110,3 @@ class DeepLiftShap(DeepLift):
             job.inputs, baselines=baselines, additional_forward_args=job.others
         )
         return self.checked(as_tuple(found), len(baselines[0]))
-
-
-def copied_model(model: nn.Module, method: str) -> nn.Module:
-    """Return a deep copy of a model that captum may put hooks on.
-
-    Raises:
-        MethodUnavailable: The model cannot be copied.
-    """
-    try:
-        twin = copy.deepcopy(model)
-    except Exception as error:
-        raise MethodUnavailable(
-            f"{method} needs a copy of the model, and copy.deepcopy raised "
-            f"{type(error).__name__}: {' '.join(str(error).split())[:200]}",
-            "captum puts hooks on the model's activations and leaves data there.",
-            "Make the model copyable, or use lrp or integrated-gradients.",
-        ) from error
-    for module in twin.modules():
-        module.training = False
-        if getattr(module, "inplace", False) is True:
-            module.inplace = False  # type: ignore[assignment]
-    return twin

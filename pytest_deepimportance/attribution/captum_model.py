@@ -115,7 +115,8 @@ class Tapped(nn.Module):
         attribute_inputs: bool = False,
     ) -> None:
         super().__init__()
-        self.model, self.junction = model, Junction()
+        self._hidden = (model,)  # in a tuple: no submodule, so captum finds none of the user's
+        self.junction = Junction()
         self._names = [site.name for site in sites]
         self._taps = nn.ModuleList(nn.Identity() for _ in sites)
         self.taps = dict(zip(self._names, self._taps, strict=True))
@@ -149,7 +150,7 @@ class Tapped(nn.Module):
         call = self.arguments.call([s.clone() for s in signals], [e.clone() for e in extras])
         self._found = {}
         self._with_gradients = torch.is_grad_enabled()
-        target = self._run(self.model, call, classes, self._reader)
+        target = self._run(self._hidden[0], call, classes, self._reader)
         self.target = target.detach()
         if torch.is_grad_enabled() and not target.requires_grad:
             raise self._no_path()

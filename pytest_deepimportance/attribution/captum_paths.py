@@ -72,6 +72,13 @@ class FromBaseline(CaptumAttribution):
         return super().attribute(call)
 
     @property
+    def rule(self) -> str:
+        """The parameters, as reports word them."""
+        if self._baseline == "mean":
+            return f"baseline: mean of {self._samples} inputs"
+        return f"baseline {self._baseline:g}"
+
+    @property
     def draws(self) -> bool:
         """Whether rows of the background are used."""
         return self._baseline == "mean"
@@ -103,6 +110,11 @@ class _Path(FromBaseline):
                 f"{steps} steps make no path", fix="Take at least 1: --idc-attribution-steps"
             )
         self._steps = steps
+
+    @property
+    def rule(self) -> str:
+        """The parameters, as reports word them."""
+        return f"{self._steps} steps, {super().rule}"
 
     def expansion(self) -> int:
         """Return how many rows captum makes of one."""
@@ -172,6 +184,11 @@ class GradientShap(FromBaseline):
     """
 
     name = "gradient-shap"
+
+    @property
+    def rule(self) -> str:
+        """The parameters, as reports word them."""
+        return f"{self._samples} baselines drawn, seed {self._seed}"
 
     @property
     def draws(self) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pytest_deepimportance.attribution.base import Conservation, accepted, create
+from pytest_deepimportance.attribution.shrinking import Shrinking
 from pytest_deepimportance.attribution.target import Target, target_name
 from pytest_deepimportance.data.batches import ModelCall, as_call
 from pytest_deepimportance.data.digests import row_digests
@@ -225,7 +226,9 @@ def importance(
     draws = "seed" in accepted(method)
     if draws:
         settings["seed"] = seed
-    attribution = create(method, model=model, sites=sites, layers=names, target=target, **settings)
+    attribution = Shrinking(
+        create(method, model=model, sites=sites, layers=names, target=target, **settings)
+    )
     sums: dict[str, NDArray[np.float64]] = {}
     account, rows, read = Conservation(), 0, 0
     for call in chain([first], calls):
@@ -239,7 +242,7 @@ def importance(
         scores=sums,
         rows=rows,
         method=attribution.name,
-        rule=getattr(attribution, "rule", None),
+        rule=attribution.rule or None,
         target=target_name(target),
         balance=account.balance,
         input_share=account.input_share,

@@ -51,6 +51,11 @@ class RandomAttribution:
         self._how: dict[str, Any] = {"tap": tap, "reduce": reduce, "output": output}
 
     @property
+    def rule(self) -> str:
+        """The parameters, as reports word them."""
+        return f"seed {self._seed}"
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the report must say."""
         return (

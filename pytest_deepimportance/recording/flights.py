@@ -118,7 +118,7 @@ class Flight:
             # Copies made in inference mode would be inference tensors, unusable for later updates.
             with torch.inference_mode(False), torch.no_grad():
                 values = reduce_to_neurons(
-                    tensor.detach(),
+                    tensor,
                     site,
                     measure.reduce,
                     self._mask,

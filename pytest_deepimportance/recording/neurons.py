@@ -11,6 +11,7 @@ from torch import Tensor
 from pytest_deepimportance.data.activations import LayerValues
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.models.sitemap import Site
+from pytest_deepimportance.recording.packing import unpacked
 
 _REAL = ("attention_mask", "input_mask")
 """Arguments in which non-zero marks a real token."""
@@ -43,7 +44,7 @@ def reduce_to_neurons(
         Values (N, U) in at least single precision, with the smallest and largest unreduced value of
         each row (N,). Nothing shares memory with `tensor`.
     """
-    rows = _Rows(tensor.detach(), site, mask)
+    rows = _Rows(tensor, site, mask)
     if rows.flat is not None:
         return LayerValues(rows.flat.clone() if rows.shares_memory else rows.flat)
     low, high = rows.extremes(non_negative)
@@ -56,7 +57,7 @@ def sum_to_neurons(tensor: Tensor, site: Site, mask: Tensor | None = None) -> Te
     Args:
         tensor, site, mask: As for `reduce_to_neurons`; padded positions count nothing.
     """
-    rows = _Rows(tensor.detach(), site, mask)
+    rows = _Rows(tensor, site, mask)
     if rows.flat is not None:
         return rows.flat.clone() if rows.shares_memory else rows.flat
     return rows.summed()
@@ -96,7 +97,10 @@ class _Rows:
     """
 
     def __init__(self, tensor: Tensor, site: Site, mask: Tensor | None) -> None:
-        if tensor.is_nested:
+        packed, tensor = unpacked(tensor), tensor.detach()
+        if packed is not None:
+            tensor, mask = packed
+        elif tensor.is_nested:
             tensor, mask = _padded(tensor)
         plain = tensor
         if tensor.dtype in (torch.float16, torch.bfloat16):

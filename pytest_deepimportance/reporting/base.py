@@ -146,6 +146,8 @@ def importance(report: Report) -> str:
     parts = [", ".join(clean(text) for text in (info.method, info.rule, source) if text)]
     if info.balance is not None:
         parts.append(f"balance {info.balance:.0e}{bad}")
+    elif info.method not in ("", "lrp"):
+        parts.append("balance not applicable")
     if info.input_share is not None:
         parts.append(f"{_signed_percent(info.input_share)} explained by the input")
     return "; ".join(parts)

@@ -33,8 +33,9 @@ def render(
         f"{reference.fitted:,} fitted (correctly classified)",
     ]
     if importance.method or importance.source:
+        rule = "rule " if importance.method == "lrp" else ""
         named = (
-            ("", importance.method), ("rule ", importance.rule), ("target ", importance.target),
+            ("", importance.method), (rule, importance.rule), ("target ", importance.target),
             ("read from ", importance.source),
         )  # fmt: skip
         said = ", ".join(f"{label}{clean(value)}" for label, value in named if value)

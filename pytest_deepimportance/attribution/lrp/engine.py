@@ -2,24 +2,26 @@
 
 Relevance is activation x modified gradient (DESIGN D6): under a function mode each torch function
 gets a gradient that carries relevance, so residual adds, concatenation, reused modules and
-functional calls need no special case. Rules: Bach et al. 2015, equations 56 (z) and 58 (epsilon).
+functional calls need no special case. Rules: `linear_rules`; z and epsilon are equations 56
+and 58 of Bach et al. 2015.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pytest_deepimportance.attribution.base import AttributionBatch, Conservation
+from pytest_deepimportance.attribution.base import AttributionBatch
 from pytest_deepimportance.attribution.lrp import checks
+from pytest_deepimportance.attribution.lrp.choice import RuleChoice, Rules
+from pytest_deepimportance.attribution.lrp.collecting import Forward, collected
 from pytest_deepimportance.attribution.lrp.inputs import Inputs
-from pytest_deepimportance.attribution.lrp.ledger import Ledger, conservation
+from pytest_deepimportance.attribution.lrp.ledger import Ledger
+from pytest_deepimportance.attribution.lrp.linear_rules import Numbers
 from pytest_deepimportance.attribution.lrp.mode import RelevanceMode
 from pytest_deepimportance.attribution.lrp.passing import Pass, copied
 from pytest_deepimportance.attribution.lrp.running import device_of, run_model, undisturbed
@@ -31,31 +33,15 @@ from pytest_deepimportance.attribution.target import (
     refuse_output,
     target_values,
 )
-from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch, LayerValues
+from pytest_deepimportance.data.activations import LayerValues
 from pytest_deepimportance.data.batches import ModelCall
-from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.outputs import class_scores
 from pytest_deepimportance.errors import AttributionError
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.recording.neurons import padding_mask
 from pytest_deepimportance.recording.reader import SiteReader
 
-RULES = ("epsilon", "z")
-
 _Result = TypeVar("_Result")
-
-
-@dataclass
-class _Forward:
-    """One forward pass under the engine: class scores, and what relevance starts from.
-
-    `scores` is the target as the only column where it is a callable and there are no class scores.
-    """
-
-    run: Pass
-    watch: Watch
-    scores: Tensor
-    target: Tensor
 
 
 class LrpAttribution:
@@ -66,8 +52,11 @@ class LrpAttribution:
         sites: Where its layers are read.
         layers: Names of the layers whose relevance is wanted.
         also: Names of further layers, whose activations are read only.
-        rule: "epsilon", or "z" (epsilon 0) for linear operations.
-        epsilon: Absolute stabiliser, added to z with its sign, sign(0) = +1.
+        rule: Rule of linear operations, or a composite (`relevance_rules.CHOICES`).
+        epsilon: Absolute stabiliser, added to z with its sign, sign(0) = +1; the z rule has none.
+        gamma, alpha: Of the rules named so; beta is alpha - 1.
+        low, high: Bounds of the model's input for the z-box rule: a number, or one a channel.
+        rules: Rules by module type, module name or operation name (docs/lrp.md).
         target: "predicted", "label", a class index, or a callable on the model's output.
         tap: "post" or "pre", as for recording.
         reduce: How positions of a neuron become one activation; relevance is summed over them
@@ -79,7 +68,7 @@ class LrpAttribution:
 
     Raises:
         LayerError: A layer does not exist.
-        AttributionError: The rule or the target is unknown, epsilon is negative.
+        AttributionError: A rule or the target is unknown, or a number cannot be used.
     """
 
     name = "lrp"
@@ -92,6 +81,11 @@ class LrpAttribution:
         *,
         rule: str = "epsilon",
         epsilon: float = 1e-6,
+        gamma: float = 0.25,
+        alpha: float = 2.0,
+        low: float | Sequence[float] | None = None,
+        high: float | Sequence[float] | None = None,
+        rules: Rules | None = None,
         target: Target = "predicted",
         tap: str = "post",
         reduce: str = "mean",
@@ -100,12 +94,8 @@ class LrpAttribution:
         conserve_every: int = 1,
         also: Sequence[str] = (),
     ) -> None:
-        if rule not in RULES or not epsilon >= 0:
-            raise AttributionError(
-                f"LRP rule {rule!r} with epsilon {epsilon!r} is not known",
-                fix=f"Rules: {', '.join(RULES)}; epsilon is a number from 0 upwards.",
-            )
-        self.rule, self.epsilon = rule, float(epsilon) if rule == "epsilon" else 0.0
+        numbers = Numbers(float(epsilon), float(gamma), float(alpha), _bound(low), _bound(high))
+        self._choice = RuleChoice(model, rule, numbers, rules)
         self.target = parse_target(target)
         self._model, self.sites = model, sites
         if not layers:
@@ -123,9 +113,19 @@ class LrpAttribution:
         self._places: dict[tuple[str, str], dict[str, None]] = {}
 
     @property
+    def rule(self) -> str:
+        """The rules in use with their numbers, for the report."""
+        return self._choice.label
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the report must say, gathered over the batches so far."""
-        return (*self._notes, *_sentences(self._places))
+        unused = self._choice.unused if self._batches else ()
+        return (
+            *self._notes,
+            *_sentences(self._places),
+            *(f"no linear operation asked for the rule of {key}" for key in unused),
+        )
 
     def attribute(self, call: ModelCall) -> AttributionBatch:
         """Attribute one batch; memory grows with its rows (`memory.micro_batch`).
@@ -176,13 +176,15 @@ class LrpAttribution:
         conserve: bool,
         every_site: bool = False,
         inputs: Inputs | None = None,
-    ) -> _Forward:
+    ) -> Forward:
         """Run the model once under the engine."""
         model = self._model
         device = device_of(model, call)
+        # Last states leave a recurrent layer beside its output, so the graph must begin before it.
+        conserve = conserve or any(site.reading.item is not None for site in self._wanted)
         rows_first = all(site.row_axis == 0 for site in self.sites.sites)
         ledger = Ledger(call.rows, device, rows_first=rows_first) if conserve else None
-        run = Pass(model, device, self.epsilon, ledger, inputs=inputs)
+        run = Pass(model, device, self._choice, ledger, inputs=inputs)
         mode = RelevanceMode(run)
         watch = Watch(run, mode, self._reduce, padding_mask(call))
         wanted = self.sites.sites if every_site else (*self._wanted, *self._also)
@@ -207,13 +209,13 @@ class LrpAttribution:
         if scores is not None and len(scores) != call.rows:
             scores = None
         if given is not None:
-            return _Forward(run, watch, given[:, None] if scores is None else scores, given)
+            return Forward(run, watch, given[:, None] if scores is None else scores, given)
         if scores is None:
             raise refuse_output(output)
         assert not callable(self.target)
         classes = chosen_classes(self.target, scores, call)
         start = self._before_activation(run, scores)
-        return _Forward(run, watch, scores, start.gather(1, classes[:, None])[:, 0])
+        return Forward(run, watch, scores, start.gather(1, classes[:, None])[:, 0])
 
     def _before_activation(self, run: Pass, scores: Tensor) -> Tensor:
         """Return the scores that a final softmax or sigmoid was given, else the scores."""
@@ -243,11 +245,18 @@ class LrpAttribution:
 
     def _pass(self, call: ModelCall, conserve: bool) -> AttributionBatch:
         forward, target = self._propagate(call, conserve=conserve)
-        return self._collect(call, forward, target)
+        return collected(
+            call,
+            forward,
+            target,
+            names=[site.name for site in self._wanted],
+            also=[site.name for site in self._also],
+            method=f"{self.name} ({self.rule})",
+        )
 
     def _propagate(
         self, call: ModelCall, *, conserve: bool, inputs: Inputs | None = None
-    ) -> tuple[_Forward, Tensor]:
+    ) -> tuple[Forward, Tensor]:
         """Run forward and backward; return what was read, and the target's values (N,)."""
         forward = self.forward(call, conserve=conserve, inputs=inputs)
         target = forward.target
@@ -257,45 +266,6 @@ class LrpAttribution:
         for key, places in forward.run.notes.items():
             self._places.setdefault(key, {}).update(places)
         return forward, target.detach()
-
-    def _collect(self, call: ModelCall, forward: _Forward, target: Tensor) -> AttributionBatch:
-        watch, ledger = forward.watch, forward.run.ledger
-        names = [site.name for site in self._wanted]
-        checks.check_visited(names, watch.values, call.rows)
-        relevance = {
-            name: watch.relevance.get(name, torch.zeros_like(watch.values[name].values))
-            for name in names
-        }
-        usable = torch.isfinite(target)
-        extra = [s.name for s in self._also if s.name in watch.values]
-        read = [*names, *(n for n in extra if len(watch.values[n].values) == call.rows)]
-        for name in read:
-            usable &= watch.values[name].finite()
-        finite = torch.stack([torch.isfinite(relevance[name]).all(1) for name in names])
-        accounts = torch.empty(0, call.rows) if ledger is None else ledger.table(target)
-        # One transfer: a device is waited for once a batch.
-        columns = (forward.scores.detach().argmax(1)[None], usable[None], finite, accounts)
-        table = torch.cat([part.to(accounts.dtype).to(target.device) for part in columns]).cpu()
-        rows = table[1] > 0
-        checks.check_finite(
-            f"{self.name} ({self.rule})", relevance, table[2 : 2 + len(names)] > 0, rows
-        )
-        if not bool(rows.all()):
-            off = ~rows.to(target.device)[:, None]
-            relevance = {name: r.masked_fill(off, 0.0) for name, r in relevance.items()}
-        kept = Conservation()
-        if ledger is not None:
-            kept = conservation(table[2 + len(names) :], rows)
-        predictions = table[0].numpy().astype(np.int64)
-        if forward.scores.shape[1] == 1:
-            predictions[:] = UNKNOWN
-        activations = ActivationBatch(
-            layers={name: watch.values[name] for name in read},
-            digests=row_digests(call),
-            predictions=predictions,
-            labels=_labels(call),
-        )
-        return AttributionBatch(activations, relevance, kept)
 
     def bare_scores(self, call: ModelCall) -> Tensor | None:
         """Return the class scores of the bare forward pass, None where there are none."""
@@ -310,6 +280,12 @@ class LrpAttribution:
         self._notes[sentence] = None
 
 
+def _bound(value: float | Sequence[float] | None) -> tuple[float, ...]:
+    if value is None:
+        return ()
+    return tuple(map(float, value)) if isinstance(value, Sequence) else (float(value),)
+
+
 def _sentences(notes: Mapping[tuple[str, str], Mapping[str, None]]) -> list[str]:
     """Return one sentence for each function and what happened at it, with its places."""
     sentences = []
@@ -322,9 +298,3 @@ def _sentences(notes: Mapping[tuple[str, str], Mapping[str, None]]) -> list[str]
 def _copied(call: ModelCall) -> ModelCall:
     """Return the call with its tensors copied: a forward may write into its inputs."""
     return dataclasses.replace(call, args=copied(call.args), kwargs=copied(call.kwargs))
-
-
-def _labels(call: ModelCall) -> np.ndarray[Any, np.dtype[np.int64]]:
-    if call.labels is None:
-        return np.full(call.rows, UNKNOWN, dtype=np.int64)
-    return call.labels.detach().cpu().numpy().astype(np.int64)

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pytest_deepimportance.attribution.lrp.operands import tensors_of
+
+
+@dataclass(frozen=True)
+class Landing:
+    """Where in an input a view of it lies.
+
+    Attributes:
+        position: Which tensor of the call.
+        shape, stride, offset: Of the view, the offset from the input's first value.
+    """
+
+    position: int
+    shape: torch.Size
+    stride: tuple[int, ...]
+    offset: int
 
 
 class Inputs:
@@ -46,6 +62,30 @@ class Inputs:
             if same and version == tensor._version:
                 return position
         return None
+
+    def landing(self, tensor: Tensor) -> Landing | None:
+        """Return where in an unchanged input the values of `tensor` lie, if it is a view of one."""
+        for position, (known, version) in enumerate(self._tensors):
+            same = known.untyped_storage().data_ptr() == tensor.untyped_storage().data_ptr()
+            spread = any(
+                stride == 0 and size > 1
+                for size, stride in zip(tensor.shape, tensor.stride(), strict=True)
+            )
+            if same and version == tensor._version and not spread:
+                offset = int(tensor.storage_offset() - known.storage_offset())
+                return Landing(position, tensor.shape, tensor.stride(), offset)
+        return None
+
+    def collect_at(self, landing: Landing, relevance: Tensor) -> None:
+        """Add relevance at a view of an input."""
+        if not self.wanted:
+            return
+        tensor = self._tensors[landing.position][0]
+        whole = torch.empty_strided(
+            tensor.shape, tensor.stride(), dtype=relevance.dtype, device=relevance.device
+        ).zero_()
+        whole.as_strided(landing.shape, landing.stride, landing.offset).copy_(relevance)
+        self.collect(landing.position, whole)
 
     def read_by(self, values: Any, shape: torch.Size) -> int | None:
         """Return which input of `shape` is among the arguments `values` of a function, if any."""

@@ -76,6 +76,12 @@ JOINS = frozenset(
 )
 """Linear in tensors of which some may be constant."""
 
+RECURRENT = frozenset({"lstm", "gru", "rnn_tanh"})
+"""Whole recurrent layers and their cells in one function, unrolled."""
+
+PACKINGS = frozenset({"pack_padded_sequence", "pad_packed_sequence"})
+"""Arrange the tokens of `PackedSequence`."""
+
 SOURCES = frozenset({"embedding", "embedding_bag"})
 """Turn integers into signals: the graph begins at their results."""
 

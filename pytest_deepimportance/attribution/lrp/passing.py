@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,8 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from pytest_deepimportance.attribution.lrp.autograd import new_root, start
+from pytest_deepimportance.attribution.lrp.choice import RuleChoice
+from pytest_deepimportance.attribution.lrp.firstlayer import FirstLayer
 from pytest_deepimportance.attribution.lrp.inputs import Inputs
 from pytest_deepimportance.attribution.lrp.ledger import Ledger
+from pytest_deepimportance.attribution.lrp.linear_rules import LinearRule
+from pytest_deepimportance.attribution.lrp.surroundings import modules_around
 
 Reader = Callable[[Tensor], None]
 Transform = Callable[[Tensor], Tensor]
@@ -53,7 +56,7 @@ class Pass:
     Args:
         model: The model, to name modules in notes.
         device: Of the model.
-        epsilon: Stabiliser of linear operations, 0 for the z rule.
+        choice: Of the rules of linear operations.
         ledger: Keeps the accounts; the graph then begins at the inputs, else (None) at the first
             measured site.
         inputs: Collects the relevance of the inputs; needs a ledger.
@@ -63,12 +66,13 @@ class Pass:
         self,
         model: nn.Module,
         device: torch.device,
-        epsilon: float,
+        choice: RuleChoice,
         ledger: Ledger | None,
         *,
         inputs: Inputs | None = None,
     ) -> None:
-        self.epsilon = epsilon
+        self.choice = choice
+        self.first_layer = FirstLayer() if choice.asks_first else None
         self.root = new_root(device)
         self.ledger = ledger
         self.notes: dict[tuple[str, str], dict[str, None]] = {}
@@ -87,6 +91,8 @@ class Pass:
         if begins:
             copy = start(copy, self.root)
         position = self.inputs.add(copy)
+        if begins and self.first_layer is not None:
+            self.first_layer.add_input(copy)
         if begins:
             self._account_start(copy, "input", position)
         return copy
@@ -112,9 +118,9 @@ class Pass:
         if inputs.wanted and position is not None:
             port.readers.append(lambda g: inputs.collect(position, g * kept.value))
 
-    def is_input(self, tensor: Tensor) -> bool:
-        """Whether `tensor` is an input of the model that nothing has changed."""
-        return self.inputs.is_one(tensor)
+    def ends_at(self, tensor: Tensor) -> bool:
+        """Whether nothing is wanted of `tensor`, an input of the model, but its account."""
+        return self.ledger is not None and not self.inputs.wanted and self.inputs.is_one(tensor)
 
     def keep(self, tensor: Tensor) -> Kept:
         """Keep the present values of `tensor`, without a copy while nothing overwrites them."""
@@ -150,16 +156,18 @@ class Pass:
         """Keep for the report what happened at a function, and in which module."""
         self.notes.setdefault((function, what), {})[place] = None
 
+    def rule_of(self, operation: str, tensor: Tensor) -> LinearRule:
+        """Return the rule of a linear operation, called now, that reads the signal `tensor`."""
+        if self.choice.everywhere is not None:
+            return self.choice.everywhere
+        first = self.first_layer is not None and self.first_layer.reads_input(tensor)
+        return self.choice.of(operation, is_first=first)
+
     def place(self) -> str:
         """Return where in the model the running operation is: the innermost module, by name."""
         names = {id(module): name for name, module in self._model.named_modules()}
-        frame = sys._getframe(1)
-        while frame is not None:
-            module = frame.f_locals.get("self")
-            if isinstance(module, nn.Module) and id(module) in names:
-                return names[id(module)] or type(module).__name__
-            frame = frame.f_back  # type: ignore[assignment]
-        return "the model"
+        around = modules_around(names)
+        return (names[id(around[0])] or type(around[0]).__name__) if around else "the model"
 
 
 def _clone(tensor: Tensor) -> Tensor:

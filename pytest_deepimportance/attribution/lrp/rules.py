@@ -26,6 +26,7 @@ from pytest_deepimportance.attribution.lrp.elementwise import elementwise
 from pytest_deepimportance.attribution.lrp.linear import linear_layer, product
 from pytest_deepimportance.attribution.lrp.operation import Operation, noted, plain, statistic
 from pytest_deepimportance.attribution.lrp.passing import mark_gate
+from pytest_deepimportance.attribution.lrp.recurrent import packed, recurrent
 
 Rule = Callable[[Operation], Any]
 
@@ -85,6 +86,8 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(names.STATISTICS, statistic),
     **dict.fromkeys(names.IDENTITIES, identity),
     **dict.fromkeys(names.JOINS, join),
+    **dict.fromkeys(names.PACKINGS, packed),
+    **dict.fromkeys(names.RECURRENT, recurrent),
     "add": add,
     "sub": add,
     "mul": multiply,

@@ -11,6 +11,7 @@ from pytest_deepimportance.attribution.lrp.passing import Pass, is_signal
 from pytest_deepimportance.data.activations import LayerValues
 from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.neurons import reduce_to_neurons, sum_to_neurons
+from pytest_deepimportance.recording.packing import same_packing
 
 
 class Watch:
@@ -48,11 +49,12 @@ class Watch:
                 # The graph begins here: without accounts, nothing before a site needs one.
                 with torch.enable_grad():
                     replacement = start(tensor.detach().clone(), self._run.root)
+                    same_packing(replacement, tensor)
                 tensor = replacement
             kept = self._run.keep(tensor)
 
             def read(gradient: Tensor) -> None:
-                product = kept.value * gradient
+                product = same_packing(kept.value * gradient, tensor)
                 if self._reduce == "none":
                     reduced = reduce_to_neurons(product, site, "none", self._mask).values
                 else:
