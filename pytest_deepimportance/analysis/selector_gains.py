@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pytest_deepimportance.analysis.selector_rows import SelectorRows
+from pytest_deepimportance.attribution.method_settings import method_settings
 from pytest_deepimportance.attribution.voting import vote
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.engine.opening import eager, output_adapter
@@ -202,9 +204,8 @@ def _gains(
         seed=settings.seed,
         memory=settings.memory,
         progress=progress,
-        tap=settings.tap,
-        reduce=settings.reduce,
         output=output_adapter(settings),
+        **_of_methods(methods, settings),
     ).votes
     assert votes is not None
     if votes.left_out:
@@ -218,3 +219,11 @@ def _gains(
     ran = [method.name for method in votes.methods]
     columns = {name: table[:, at] for at, name in enumerate(ran)}
     return {name: columns[name] for name in methods if name in columns}, dict(votes.failed or {})
+
+
+def _of_methods(methods: Sequence[str], settings: Settings) -> dict[str, Any]:
+    """Return the settings that any of the methods takes; `vote` gives each its own."""
+    every: dict[str, Any] = {"tap": settings.tap, "reduce": settings.reduce}
+    for method in methods:
+        every |= method_settings(method, settings)
+    return {name: value for name, value in every.items() if name not in ("target", "seed")}

@@ -8,12 +8,11 @@ from typing import Any
 
 from pytest_deepimportance.cli.against import check_reference, progress_bar
 from pytest_deepimportance.cli.arguments import LOADING, add_settings, load, settings_from, usage_of
-from pytest_deepimportance.cli.importance_options import DATA, m_of, names_of
+from pytest_deepimportance.cli.importance_options import DATA, RELEVANCE, m_of, names_of
 from pytest_deepimportance.cli.inputs import add_samples, open_inputs
 from pytest_deepimportance.errors import ReportError, SettingsError
 
 _METHODS = "lrp,deeplift,integrated-gradients"
-_READING = ("target", "tap", "reduce", "output")
 KINDS = ("logistic", "mlp")
 
 
@@ -40,7 +39,7 @@ def _add_fit(actions: Any) -> None:
     fit.add_argument("model", metavar="MODEL", help="as for --idc-model")
     fit.add_argument("-o", "--out", metavar="FILE", help="where the selector goes (safetensors)")
     fit.add_argument(
-        "--method", dest="methods", metavar="A,B,...", default=_METHODS,
+        "--method", "--methods", dest="methods", metavar="A,B,...", default=_METHODS,
         help=f"methods to choose from (default {_METHODS})",
     )  # fmt: skip
     fit.add_argument(
@@ -64,7 +63,7 @@ def _add_fit(actions: Any) -> None:
         "--samples", dest="reference_samples", metavar="N",
         help="rows of the reference, drawn with --seed (the same as --reference-samples)",
     )  # fmt: skip
-    add_settings(fit, (*LOADING, *DATA, *_READING))
+    add_settings(fit, (*LOADING, *DATA, *RELEVANCE))
     fit.set_defaults(run=run_fit)
 
 
