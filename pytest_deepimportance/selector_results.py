@@ -61,6 +61,9 @@ class SelectorReport:
         accuracy: Part of the held-out rows in which the chosen method wins.
         baseline: The same for always choosing `winner`.
         difference: accuracy - baseline, compared row by row.
+        by_class: The same for always choosing the method with the most wins among fitted rows of
+            the same predicted class (and layer); None where classes are not given.
+        beyond_class: accuracy - by_class, compared row by row.
         gain, gain_of_winner, gain_of_best: Mean gain on held-out rows of the chosen method, of
             `winner`, and of the best method of each row.
         gain_difference: gain - gain_of_winner, compared row by row.
@@ -86,6 +89,8 @@ class SelectorReport:
     accuracy: Estimate
     baseline: Estimate
     difference: Estimate
+    by_class: Estimate | None
+    beyond_class: Estimate | None
     gain: float
     gain_of_winner: float
     gain_of_best: float

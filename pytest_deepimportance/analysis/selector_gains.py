@@ -67,6 +67,7 @@ class Gathered:
             self.methods,
             [name for name in layers for _ in range(inputs)] or None,
             np.tile(self.features.digests, count),
+            np.tile(self.features.predictions, count),
         )
 
 

@@ -24,6 +24,7 @@ class SelectorRows:
         features: (N, D) float64. gains: (N, A) float64.
         layer: (N,) index into `layers`, zeros where there is none.
         inputs: (N,) number of the input each row belongs to: rows of one input stay together.
+        classes: (N,) predicted class of the input, None where not known.
     """
 
     features: NDArray[np.float64]
@@ -32,6 +33,7 @@ class SelectorRows:
     layer: NDArray[np.int64]
     layers: tuple[str, ...]
     inputs: NDArray[np.int64]
+    classes: NDArray[np.int64] | None = None
 
     @classmethod
     def checked(
@@ -41,6 +43,7 @@ class SelectorRows:
         methods: Sequence[str],
         layers: Sequence[str] | None = None,
         inputs: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
     ) -> SelectorRows:
         """Check shapes and values.
 
@@ -62,7 +65,10 @@ class SelectorRows:
         if len(index) != len(x) or groups.shape != (len(x),):
             raise _unfit(f"{len(index)} layers and {groups.shape} inputs for {len(x)} rows")
         numbers = np.unique(groups, return_inverse=True)[1].reshape(-1)
-        return cls(x, g, names, np.asarray(index, dtype=np.int64), known, numbers)
+        own = None if classes is None else np.asarray(classes, dtype=np.int64)
+        if own is not None and own.shape != (len(x),):
+            raise _unfit(f"classes {own.shape} for {len(x)} rows")
+        return cls(x, g, names, np.asarray(index, dtype=np.int64), known, numbers, own)
 
     def winning(self) -> NDArray[np.bool_]:
         """Return which methods win each row, (N, A): the largest gain, if it is above 0."""
@@ -74,8 +80,12 @@ class SelectorRows:
         """Return some of the rows."""
         return SelectorRows(
             self.features[rows], self.gains[rows], self.methods, self.layer[rows], self.layers,
-            self.inputs[rows],
+            self.inputs[rows], None if self.classes is None else self.classes[rows],
         )  # fmt: skip
+
+    def kinds(self) -> NDArray[np.int64] | None:
+        """Return what class and layer a row is of, as one number (N,)."""
+        return None if self.classes is None else self.classes * len(self.layers or "x") + self.layer
 
     def held_out(self, part: float, seed: int) -> NDArray[np.bool_]:
         """Return which rows are held out, (N,): those of a seeded part of the inputs."""

@@ -66,15 +66,25 @@ def _judged(report: SelectorReport) -> list[str]:
             *_part(report.baseline),
             significant(report.gain_of_winner),
         ),
+        *([("winner of the class", *_part(report.by_class), "")] if report.by_class else []),
         ("best for each row", "100 %", "", significant(report.gain_of_best)),
     ]
     difference, gain = report.difference, report.gain_difference
     said = (
-        f"difference: {_signed(difference.value)} points ({_signed(difference.low)} to "
-        f"{_signed(difference.high)}), mean gain {gain.value:+.3g} ({gain.low:+.3g} to "
+        f"ahead of always {clean(report.winner)}: {_signed(difference.value)} points "
+        f"({_signed(difference.low)} to {_signed(difference.high)}), mean gain {gain.value:+.3g} ({gain.low:+.3g} to "
         f"{gain.high:+.3g})"
     )
-    return [*columns(rows, right={1, 3}), *textwrap.wrap(said, 80)]
+    if report.beyond_class:
+        ahead = report.beyond_class
+        said += (
+            f"; of the winner of the predicted class: {_signed(ahead.value)} points "
+            f"({_signed(ahead.low)} to {_signed(ahead.high)})"
+        )
+    return [
+        *columns(rows, right={1, 3}),
+        *textwrap.wrap(said, 80, break_on_hyphens=False),
+    ]
 
 
 def _part(found: Estimate) -> tuple[str, str]:
@@ -110,4 +120,6 @@ def _wrapped(label: str, text: str) -> list[str]:
 
 def _verdict(report: SelectorReport) -> list[str]:
     text = _MEANING[report.verdict].format(winner=clean(report.winner))
+    if report.verdict == "better" and report.beyond_class and report.beyond_class.low <= 0:
+        text += " Not shown to know more than the predicted class tells."
     return textwrap.wrap(text, 80, break_on_hyphens=False)

@@ -101,6 +101,45 @@ def test_the_figures_are_those_of_the_held_out_rows() -> None:
     assert [s.layer for s in report.scores] == [""] * 3 + ["fc1"] * 3 + ["fc2"] * 3
 
 
+def test_the_winner_of_the_class_as_a_yardstick() -> None:
+    features, gains = planted(80, by_features=True)
+    layers, classes = ["fc1", "fc2"] * 40, np.arange(80) % 5
+    selector = fit_selector(features, gains, METHODS, layers=layers, classes=classes)
+    report = selector.report
+    held = selector.held_out(SelectorRows.checked(features, gains, METHODS, layers))
+    wins = [twin.winners(own) for own in gains.tolist()]
+    test, fitted = np.flatnonzero(held).tolist(), np.flatnonzero(~held).tolist()
+    winner = METHODS.index(report.winner)
+    known = []
+    for at in test:
+        alike = [f for f in fitted if (classes[f], layers[f]) == (classes[at], layers[at])]
+        own = [sum(m in wins[f] for f in alike) for m in range(3)]
+        best = winner if own[winner] == max(own) else own.index(max(own))
+        known.append(best in wins[at])
+    assert report.by_class is not None
+    assert report.beyond_class is not None
+    assert dataclasses.astuple(report.by_class) == pytest.approx(twin.wilson(known, test), abs=1e-6)
+    ahead = [
+        float(METHODS.index(selector.predict(features[[at]], layers[at])[0]) in wins[at]) - one
+        for at, one in zip(test, known, strict=True)
+    ]
+    assert dataclasses.astuple(report.beyond_class) == pytest.approx(
+        twin.clustered(ahead, test), abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("kind", ["logistic", "mlp"])
+def test_a_winner_that_follows_the_class_is_no_more_than_the_class(kind: str) -> None:
+    rng = np.random.default_rng(1)
+    classes = rng.integers(0, 3, 300)
+    features = rng.normal(size=(300, 6)) + 4 * np.eye(6)[classes]
+    gains = rng.uniform(0.1, 1, size=(300, 3)) + np.eye(3)[classes]
+    report = fit_selector(features, gains, METHODS, classes=classes, kind=kind).report
+    assert report.verdict == "better"
+    assert report.beyond_class is not None
+    assert report.beyond_class.low <= 0
+
+
 @pytest.mark.parametrize("right", [[True] * 9, [False] * 9, [True, False, True] * 3])
 def test_parts_and_their_interval(right: list[bool]) -> None:
     groups = [0, 0, 1, 2, 3, 4, 4, 5, 6]
@@ -166,6 +205,7 @@ def test_same_seed_same_selector() -> None:
         ({"gains": np.full((60, 3), -1.0)}, "only 0 of 60 inputs have a winner"),
         ({"layers": ["fc1"]}, "1 layers"),
         ({"inputs": np.zeros(60)}, "only 1 of 1 inputs"),
+        ({"classes": np.zeros(3)}, "classes (3,)"),
         ({"kind": "forest"}, "logistic, mlp"),
         ({"held_out": 1.0}, "between 0 and 1"),
     ],

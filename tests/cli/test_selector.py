@@ -31,7 +31,7 @@ def test_fit_show_and_predict(run: Run, folder: Path) -> None:
     code, out, err = run(*FIT, "-o", "s.safetensors", "--json", "s.json", "--csv", "s.csv")
     assert (code, err) == (0, "")
     for text in ("rows       200 rows of 200 inputs", "selector   logistic, 14 features, fitted on ",
-                 "method      mean gain", "on held-out rows", "best for each row", "difference: ",
+                 "method      mean gain", "on held-out rows", "best for each row", "winner of the class", "ahead of always ",
                  "always choosing "):  # fmt: skip
         assert text in out
     assert max(map(len, out.splitlines())) <= 80
