@@ -26,6 +26,8 @@ EXAMPLES = """examples:
   deepimportance profile check lenet.idc lenet.pth --factory app.model:LeNet
   deepimportance vote lenet.pth --factory app.model:LeNet --reference app.data:train \\
       --methods lrp,deeplift,integrated-gradients --m 10 --out votes.csv
+  deepimportance selector fit lenet.pth --factory app.model:LeNet \\
+      --reference app.data:train -o selector.safetensors
   deepimportance selfcheck
 """
 
@@ -39,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
         layers,
         measure,
         profile,
+        selector,
         selfcheck,
         suggest,
         vote,
@@ -63,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     suggest.add_parser(commands)
     profile.add_parser(commands)
     vote.add_parser(commands)
+    selector.add_parser(commands)
     selfcheck.add_parser(commands)
     return top
 
