@@ -155,7 +155,7 @@ class Flight:
         assert self._digests is not None
         gradient = self.gradient if self.gradient.watching else None
         with torch.inference_mode(False), torch.no_grad():
-            layers = {name: values.map(slab.keep) for name, values in self.layers.items()}
+            layers = self._kept_layers(slab)
         return RecordedPass(
             layers,
             slab.keep_array(self._digests),
@@ -165,6 +165,10 @@ class Flight:
             self._classes,
             self.slices.of_rows(self._rows),
         )
+
+    def _kept_layers(self, slab: Slab) -> dict[str, LayerValues]:
+        kept = iter(slab.keep_rows([t for layer in self.layers.values() for t in layer.tensors()]))
+        return {name: layer.map(lambda _: next(kept)) for name, layer in self.layers.items()}
 
 
 class Flights:
