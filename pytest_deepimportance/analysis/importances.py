@@ -108,7 +108,7 @@ class Run:
     ) -> Iterator[ScoreSet]:
         settings = self.settings
         method = attribution.name
-        rule = parameters_of(attribution, settings) or None
+        rule = parameters_of(attribution) or None
         target = None if method == "random" else settings.target
         scores = as_tuples(found.whole, self.layers)
         yield ScoreSet(

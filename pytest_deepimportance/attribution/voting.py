@@ -280,7 +280,7 @@ def _doubts(votes: Votes) -> list[str]:
     if first and shares[first] > DOMINATED:
         doubts.append(
             f"{first}, an early layer, has {percent(shares[first], 0, ' %')} of all points: "
-            "removing a channel there disturbs everything after it; scope = layer asks for m of each "
-            "layer"
+            "removing a channel there disturbs everything after it; scope = layer asks for m of "
+            "each layer"
         )
     return doubts
