@@ -220,7 +220,7 @@ def _elected(
     seed: int,
     site_notes: Sequence[str],
 ) -> Importance:
-    spans = electorate.spans()
+    spans = electorate.spans
     shares = {name: float(tally.points[span].sum()) for name, span in spans.items()}
     total = sum(shares.values())
     shares = {name: value / total if total else 0.0 for name, value in shares.items()}
@@ -280,7 +280,7 @@ def _doubts(votes: Votes) -> list[str]:
     if first and shares[first] > DOMINATED:
         doubts.append(
             f"{first}, an early layer, has {percent(shares[first], 0, ' %')} of all points: "
-            "removing a channel there disturbs everything after it; scope = layer asks for m of each "
-            "layer"
+            "removing a channel there disturbs everything after it; scope = layer asks for m of "
+            "each layer"
         )
     return doubts
