@@ -21,6 +21,7 @@ TEXT: dict[str, str] = {
     "class_names": "ape,bee", "zeros": "drop", "min_values": "5", "correct": "all",
     "target": "label", "importance_method": "lgxa", "importance": "app:votes", "importance_samples": "50", "attribution_steps": "20",
     "attribution_baseline": "mean", "attribution_samples": "5", "lrp_rule": "z", "lrp_epsilon": "0.001",
+    "lrp_gamma": "0.5", "lrp_alpha": "1.5", "lrp_low": "-1,-2.5", "lrp_high": "3",
     "tap": "pre", "reduce": "max", "output": "app.model:scores", "bounds_tolerance": "0.1",
     "criteria": "IDC", "preset": "paper", "seed": "7", "device": "cpu", "batch_size": "64",
     "memory": "512MB", "count": "passed", "partial": "warn", "missing": "skip",

@@ -158,7 +158,7 @@ def _assemble(
     attribution: Attribution,
     given: Importance | None,
 ) -> Profile:
-    rule = parameters_of(attribution, settings) if found.spools else settings.lrp_rule
+    rule = parameters_of(attribution) if found.spools else settings.lrp_rule
     scored = Scored(found, settings, model_info.fingerprint, rule, given)
     importance = scored.whole()
     names = settings.class_names or reference.class_names
