@@ -22,7 +22,13 @@ PAGES = (
     README,
     *(
         ROOT / "docs" / name
-        for name in ("without-pytest.md", "demo.md", "beside-coverage.md", "audit.md")
+        for name in (
+            "without-pytest.md",
+            "demo.md",
+            "beside-coverage.md",
+            "audit.md",
+            "importance.md",
+        )
     ),
 )
 BLOCK = re.compile(r"<!-- readme: (\w+) -->\n```\n(.*?)```\n", re.DOTALL)
@@ -46,6 +52,13 @@ COMMANDS = {
     "calibrate": f"deepimportance calibrate {_DIGITS} --inputs clean=app.data:load_test --write",
     "drift": f"deepimportance drift app.data:load_test {_DIGITS} --fail-under p=0.001",
     "selfcheck": "deepimportance selfcheck",
+    "importance": f"deepimportance importance {_DIGITS} --classes each --json digits.json "
+    "--plots pictures",
+    "importance_methods": f"deepimportance importance {_DIGITS} --layers fc1,fc2 --m 5 "
+    "--method lrp,deeplift,random --inputs app.data:load_test",
+    "tree": f"deepimportance layers {_DIGITS} --tree",
+    "selector": f"deepimportance selector fit {_DIGITS} --m 5 "
+    "--method lrp,deeplift,internal-influence,activation -o digits.safetensors",
     "mnist_measure": f"deepimportance measure {_MNIST} --reference-samples all --inputs torchvision:MNIST:test",
     "mnist_calibrate": f"deepimportance calibrate {_MNIST} --inputs torchvision:MNIST:test --input-samples 1000",
     "mnist_drift": f"deepimportance drift torchvision:MNIST:test {_MNIST} --reference-samples all",
