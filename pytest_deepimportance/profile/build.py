@@ -13,6 +13,7 @@ from torch import nn
 from pytest_deepimportance.attribution.base import Attribution
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.attribution.lrp.memory import micro_batch
+from pytest_deepimportance.attribution.method_settings import parameters_of
 from pytest_deepimportance.attribution.target import is_callable_target
 from pytest_deepimportance.clustering.combinations import CombinationSpace
 from pytest_deepimportance.data.batches import ModelCall
