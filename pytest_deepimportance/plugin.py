@@ -104,10 +104,13 @@ class _Inlet:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._collector: Collector | None = None
+        self._crashed: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take what a test recorded off its report: serial runs and xdist use the same path."""
         payload = getattr(report, "idc", None)
+        if str(report.when) == "???":  # pytest-xdist's own, for a worker that crashed
+            self._crashed.append(report.nodeid)
         if payload is None:
             return
         if self._collector is None:
@@ -123,6 +126,7 @@ class _Inlet:
         if self._collector is not None:
             from pytest_deepimportance.glue.finish import finish
 
+            self._collector.crashed = self._crashed
             finish(self._collector, session, exitstatus)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
