@@ -20,13 +20,24 @@ EXAMPLES = """examples:
       --profile lenet.idc
   deepimportance profile show lenet.idc
   deepimportance profile check lenet.idc lenet.pth --factory app.model:LeNet
+  deepimportance combine shard-*.data -o deepimportance.data
+  deepimportance report deepimportance.data --fail-under share=0.9
   deepimportance selfcheck
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
-    from pytest_deepimportance.cli import calibrate, drift, layers, measure, profile, selfcheck
+    from pytest_deepimportance.cli import (
+        calibrate,
+        datafiles,
+        drift,
+        layers,
+        measure,
+        profile,
+        report,
+        selfcheck,
+    )
     from pytest_deepimportance.cli.arguments import usage_of
 
     top = argparse.ArgumentParser(
@@ -43,6 +54,8 @@ def parser() -> argparse.ArgumentParser:
     measure.add_parser(commands)
     calibrate.add_parser(commands)
     drift.add_parser(commands)
+    report.add_parser(commands)
+    datafiles.add_parsers(commands)
     profile.add_parser(commands)
     selfcheck.add_parser(commands)
     return top

@@ -13,8 +13,9 @@ from pytest_deepimportance.engine.stored import reports_of
 from pytest_deepimportance.errors import DataFileError, IdcError, ReportError
 from pytest_deepimportance.gating import SHARD
 from pytest_deepimportance.glue.collector import Collector
-from pytest_deepimportance.glue.gathered import data_path, gathered
+from pytest_deepimportance.glue.gathered import gathered
 from pytest_deepimportance.glue.markers import Suite
+from pytest_deepimportance.glue.options import data_path
 from pytest_deepimportance.glue.thresholds import session_thresholds, suite_thresholds
 from pytest_deepimportance.reporting import terminal, writing
 from pytest_deepimportance.reporting.audit.reproduce import Invocation

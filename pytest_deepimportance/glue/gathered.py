@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from functools import reduce
-from pathlib import Path
 
 import pytest
 
@@ -16,9 +15,9 @@ from pytest_deepimportance.engine.environment import environment
 from pytest_deepimportance.engine.stored import plain_settings
 from pytest_deepimportance.glue.collection import RECORDING
 from pytest_deepimportance.glue.collector import Collector, Traffic
+from pytest_deepimportance.glue.options import data_path
 from pytest_deepimportance.profile.file import serialise
 from pytest_deepimportance.profile.model import Profile
-from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.store import datafile
 from pytest_deepimportance.store.combining import combine
 from pytest_deepimportance.store.content import Content, Measured, Run, larger, slot_of
@@ -48,14 +47,6 @@ def gathered(
         old = datafile.read(path)
         content = combine([(str(path), old), ("this session", content)])
     return content, profiles
-
-
-def data_path(config: pytest.Config, settings: Settings) -> Path | None:
-    """Return where the data file lies, None where none is wanted."""
-    if settings.data_file.lower() == "none":
-        return None
-    default = settings.origins.get("data_file", "default") == "default"
-    return (config.rootpath if default else config.invocation_params.dir) / settings.data_file
 
 
 def run_of(collector: Collector, session: pytest.Session, exitstatus: int) -> Run:

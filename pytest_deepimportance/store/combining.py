@@ -163,7 +163,7 @@ def _plain(suite: Mapping[str, Any]) -> bool:
 
 def _measured(one: Measured, other: Measured) -> Measured:
     tests = {
-        nodeid: _distinct([*one.tests.get(nodeid, ()), *other.tests.get(nodeid, ())])
+        nodeid: _attempts([*one.tests.get(nodeid, ()), *other.tests.get(nodeid, ())])
         for nodeid in sorted({*one.tests, *other.tests})
     }
     blocks = {
@@ -186,6 +186,14 @@ def _measured(one: Measured, other: Measured) -> Measured:
         },
         fixtures=larger(one.fixtures, other.fixtures),
     )
+
+
+def _attempts(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what the runs of one test told, once where they told the same, the last one last."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in sorted(entries, key=lambda entry: str(entry["at"])):
+        found[_text({**entry, "at": ""})] = entry
+    return sorted(found.values(), key=lambda entry: (entry["at"], _text(entry)))
 
 
 def _first(name: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> Any:
