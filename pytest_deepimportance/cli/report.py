@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         missing=any(file.kind == TERM_MISSING for file in files),
     )
     print("\n".join(lines))
-    for file in files:
+    for file in (item for item in files if not item.on_screen):
         started = Invocation(("deepimportance", *options.arguments), Path.cwd())
         print(f"written    {writing.write(file, reports, started)}")
     gates = [gate for report in reports for gate in report.gates]
