@@ -19,7 +19,7 @@ TEXT: dict[str, str] = {
     "download": "true", "profile": "app:x", "no_samples": "true", "m": "4", "k": "3",
     "k_range": "2,5", "layer": "fc1", "scope": "all", "normalize": "none", "classes": "each",
     "class_names": "ape,bee", "zeros": "drop", "min_values": "5", "correct": "all",
-    "target": "label", "importance_method": "lgxa", "importance": "votes.csv", "importance_samples": "50", "attribution_steps": "20",
+    "target": "label", "importance_method": "lgxa", "importance": "app:votes", "importance_samples": "50", "attribution_steps": "20",
     "attribution_baseline": "mean", "attribution_samples": "5", "lrp_rule": "z", "lrp_epsilon": "0.001",
     "lrp_gamma": "0.5", "lrp_alpha": "1.5", "lrp_low": "-1,-2.5", "lrp_high": "3",
     "tap": "pre", "reduce": "max", "output": "app.model:scores", "bounds_tolerance": "0.1",
