@@ -28,6 +28,7 @@ _HOME = {
     "ItemMatrix": "engine.item_matrix",
     "item_matrix": "engine.measuring",
     "importance": "attribution.importance",
+    "vote": "attribution.voting",
     "cluster_activations": "clustering.kmeans",
 }
 

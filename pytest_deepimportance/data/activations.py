@@ -96,7 +96,13 @@ class ActivationBatch:
         return array
 
     def chunks(self, rows: int) -> Iterator[ActivationBatch]:
-        """Yield the batch in parts of at most `rows` rows that share its memory, not its memo."""
+        """Yield the batch in parts of at most `rows` rows that share its memory.
+
+        A batch no larger is yielded itself, so that what was derived from it is found again.
+        """
+        if 0 < len(self) <= rows:
+            yield self
+            return
         for start in range(0, len(self), rows):
             part = slice(start, start + rows)
             yield ActivationBatch(

@@ -18,7 +18,8 @@ from pytest_deepimportance.settings import TABLE, Settings, resolve
 
 _OWN = {"--idc-settings": "idc_settings", "--no-idc": "idc_off"}
 _VERSION = tuple(int(part) for part in re.findall(r"\d+", pytest.__version__)[:2])
-_PATHS = ("model", "factory", "weights", "reference", "transform", "data_root", "profile", "output")
+_PATHS = ("model", "factory", "weights", "reference", "transform", "data_root", "profile", "output",
+          "importance")  # fmt: skip
 
 
 def add_options(parser: pytest.Parser) -> None:

@@ -33,6 +33,7 @@ class Accumulated:
         labels, predictions, index: Per usable row; `index` is the row's number in the data the user
             gave, NO_EXAMPLE where it has none.
         fitted: Per usable row: whether importance and clusters are fitted on it.
+        attributed: Per usable row: whether its relevance was computed.
         relevance: By layer, signed relevance summed over the fitted rows, float64 (U,).
         class_relevance: By class index, the same for the fitted rows with that true label.
         digest: Order-free content digest (sum of row digests, modulo 2**64).
@@ -46,6 +47,7 @@ class Accumulated:
     predictions: NDArray[np.int64]
     index: NDArray[np.int64]
     fitted: NDArray[np.bool_]
+    attributed: NDArray[np.bool_]
     relevance: dict[str, NDArray[np.float64]]
     class_relevance: dict[int, dict[str, NDArray[np.float64]]]
     rows: int
@@ -87,6 +89,7 @@ class Accumulator:
         self._class_relevance: dict[int, dict[str, NDArray[np.float64]]] = {}
         self._columns: dict[str, list[NDArray[np.int64]]] = {
             "labels": [], "predictions": [], "index": [], "fitted": [],
+            "attributed": [],
         }  # fmt: skip
         self._conservation = Conservation()
         self._rows = self._non_finite = self._digest = 0
@@ -116,6 +119,8 @@ class Accumulator:
             fitted = known & (acts.labels == acts.predictions)
         for name in self.layers:
             self.spools[name].append(acts.layers[name].values.cpu().numpy())
+            if name not in batch.relevance:
+                continue  # the scores are given
             scores = batch.relevance[name].detach().cpu().numpy()[usable]
             self._add_relevance(name, scores, fitted, acts.labels)
             # Whether any row of the reference has a label is known only after the last batch.
@@ -124,6 +129,8 @@ class Accumulator:
         self._columns["predictions"].append(acts.predictions)
         self._columns["index"].append(index)
         self._columns["fitted"].append(fitted.astype(np.int64))
+        attributed = np.ones(len(usable), bool) if batch.attributed is None else batch.attributed
+        self._columns["attributed"].append(attributed[usable].astype(np.int64))
 
     def _add_relevance(
         self,
@@ -155,6 +162,7 @@ class Accumulator:
             predictions=joined["predictions"],
             index=joined["index"],
             fitted=fitted,
+            attributed=joined["attributed"].astype(bool),
             relevance=relevance,
             class_relevance=self._class_relevance,
             rows=self._rows,

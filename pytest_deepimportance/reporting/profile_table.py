@@ -32,11 +32,14 @@ def render(
         f"           {reference.usable:,} usable of {reference.rows:,} rows, "
         f"{reference.fitted:,} fitted (correctly classified)",
     ]
-    if importance.method:
-        lines.append(
-            f"importance {importance.method}, rule {importance.rule}, target {importance.target}"
-            + faithful
-        )
+    if importance.method or importance.source:
+        rule = "rule " if importance.method == "lrp" else ""
+        named = (
+            ("", importance.method), (rule, importance.rule), ("target ", importance.target),
+            ("read from ", importance.source),
+        )  # fmt: skip
+        said = ", ".join(f"{label}{clean(value)}" for label, value in named if value)
+        lines.append(f"importance {said}{faithful}")
     if profile.statistics:
         rows = [("statistics", ""), *((clean(n), clean(text)) for n, text in profile.statistics)]
         lines += ["", *columns(rows, right=set())]
@@ -46,7 +49,7 @@ def render(
         lines += ["", *_neurons(profile.spaces[0])]
     chosen = ", ".join(f"{k}={_short(v)}" for k, v in settings.items() if v not in (None, False))
     lines += ["", *_wrapped("settings", chosen)]
-    for note in (*model.notes, *reference.notes, *profile.notes):
+    for note in (*model.notes, *reference.notes, *profile.notes, *importance.notes):
         lines += _wrapped("note", note)
     return "\n".join(lines)
 

@@ -109,7 +109,7 @@ def test_importance_sums_over_batches() -> None:
     assert whole.rows == parts.rows == 7
     for name, scores in whole.scores.items():
         np.testing.assert_allclose(parts.scores[name], scores, rtol=1e-9, atol=1e-12)
-    assert (whole.method, whole.rule, whole.target) == ("lrp", "epsilon", "predicted")
+    assert (whole.method, whole.rule, whole.target) == ("lrp", "epsilon 1e-06", "predicted")
     assert whole.balance is not None
     assert whole.balance < 1e-6
     assert whole.fingerprint

@@ -1,7 +1,8 @@
-"""The two differentiable functions the engine adds to torch's own."""
+"""The three differentiable functions the engine adds to torch's own."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -33,6 +34,29 @@ class _Secant(Function):
         return gradients[0] * ctx.slope, None, None
 
 
+Back = Callable[[Tensor, Tensor], "Tensor | None"]
+"""(gradient of a result, weight) -> gradient of the signal."""
+
+
+class _Ruled(Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        tensor: Tensor,
+        value: Tensor,
+        weight: Tensor,
+        back: Back,
+    ) -> Tensor:
+        ctx.back = back
+        ctx.save_for_backward(weight)
+        ctx.mark_dirty(value)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, None, None, None]:
+        return ctx.back(gradients[0], *ctx.saved_tensors), None, None, None
+
+
 def start(tensor: Tensor, root: Tensor) -> Tensor:
     """Let the graph begin at `tensor`, in place; it may be changed in place later.
 
@@ -51,6 +75,18 @@ def secant(tensor: Tensor, value: Tensor, slope: Tensor) -> Tensor:
     """Return `value` (outside the graph until now), which sends slope x gradient to `tensor`."""
     ruled: Tensor = _Secant.apply(tensor, value, slope)
     return ruled
+
+
+def ruled(tensor: Tensor, value: Tensor, weight: Tensor, back: Back) -> Tensor:
+    """Return `value` (outside the graph until now), whose gradient reaches `tensor` as `back` says.
+
+    Args:
+        weight: Kept until the backward pass; torch refuses it if something overwrites it.
+        back: (gradient of the value, weight) -> gradient of the tensor. It must hold nothing of
+            the graph, or the graph would hold itself.
+    """
+    result: Tensor = _Ruled.apply(tensor, value, weight, back)
+    return result
 
 
 def new_root(device: torch.device) -> Tensor:

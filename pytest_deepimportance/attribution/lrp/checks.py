@@ -92,11 +92,12 @@ def site_values(
     return values
 
 
-def no_path(model: nn.Module, notes: Sequence[str]) -> AttributionError:
+def no_path(model: nn.Module, notes: Sequence[str], end: str = "") -> AttributionError:
     """Return the error for an output that nothing leads back from.
 
     Args:
         notes: What was noted in the forward pass, as possible causes.
+        end: Where a path was to lead, if not just anywhere.
     """
     scripted = [
         f"{name or type(module).__name__} is TorchScript, whose operations are not seen"
@@ -105,7 +106,9 @@ def no_path(model: nn.Module, notes: Sequence[str]) -> AttributionError:
     ]
     causes = "; ".join([*notes, *scripted][:3])
     return AttributionError(
-        "no path leads back from the model's output" + (f": {causes}" if causes else ""),
+        "no path leads back from the model's output"
+        + (f" {end}" if end else "")
+        + (f": {causes}" if causes else ""),
         "Relevance follows the operations of the forward pass, so they must run in torch.",
         "Take numpy code and TorchScript out of the forward pass.",
     )
@@ -157,3 +160,27 @@ def check_finite(
         "Important neurons cannot be chosen from it, and it is never counted.",
         "Use --idc-lrp-rule epsilon with a larger --idc-lrp-epsilon, or run the model in float64.",
     )
+
+
+def finite_inputs(method: str, relevance: Sequence[Tensor], target: Tensor) -> tuple[Tensor, ...]:
+    """Return relevance of the inputs with zeros in the rows whose target (N,) is not finite.
+
+    Raises:
+        AttributionError: Relevance is not finite where the target is.
+    """
+    usable = torch.isfinite(target)
+    checked = []
+    for position, values in enumerate(relevance):
+        if values.dim() and len(values) == len(target):
+            lost = ~usable.to(values.device).view(-1, *[1] * (values.dim() - 1))
+            values = values.masked_fill(lost, 0.0)
+        wrong = int((~torch.isfinite(values)).sum())
+        if wrong:
+            raise AttributionError(
+                f"relevance of input {position} by {method} is not finite for {wrong} values",
+                "A heat map of it would show nothing.",
+                "Use --idc-lrp-rule epsilon with a larger --idc-lrp-epsilon, or run the model in "
+                "float64.",
+            )
+        checked.append(values)
+    return tuple(checked)

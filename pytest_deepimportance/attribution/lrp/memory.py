@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from pytest_deepimportance.attribution.lrp.choice import RuleChoice
 from pytest_deepimportance.attribution.lrp.ledger import Ledger
 from pytest_deepimportance.attribution.lrp.mode import RelevanceMode
 from pytest_deepimportance.attribution.lrp.passing import Pass
@@ -29,7 +30,7 @@ def micro_batch(model: nn.Module, call: ModelCall, budget_bytes: int) -> int:
     """
     few = call.first_rows(MEASURED_ROWS)
     device = device_of(model, few)
-    run = Pass(model, device, 1e-6, Ledger(few.rows, device))
+    run = Pass(model, device, RuleChoice(model), Ledger(few.rows, device))
     saved: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ class RelevanceMode(TorchFunctionMode):
         if not _carries(args) and not (kwargs and _carries(tuple(kwargs.values()))):
             result = func(*args, **kwargs)
             if spelled.name in SOURCES and self._run.ledger is not None:
-                self._run.begin_at(result, "input")
+                self._run.begin_source(result, (args, kwargs))
             return result
         if "out" in kwargs and kwargs["out"] is not None:
             return self._into(func, types, args, kwargs)

@@ -1,0 +1,38 @@
+"""Which settings of the table go to which method, and how reports word them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytest_deepimportance.attribution.base import Attribution, accepted
+from pytest_deepimportance.attribution.target import parse_target
+from pytest_deepimportance.settings import Settings
+
+
+def method_settings(method: str, settings: Settings) -> dict[str, Any]:
+    """Return the keywords of `attribution.base.create` for a method, as the settings say.
+
+    Model, sites, layers, output and what depends on the data (background, rows_at_once) are the
+    caller's.
+    """
+    everything = {
+        "target": parse_target(settings.target),
+        "tap": settings.tap,
+        "reduce": settings.reduce,
+        "rule": settings.lrp_rule,
+        "epsilon": settings.lrp_epsilon,
+        "steps": settings.attribution_steps,
+        "samples": settings.attribution_samples,
+        "baseline": settings.attribution_baseline,
+        "seed": settings.seed,
+    }
+    known = accepted(method)
+    return {name: value for name, value in everything.items() if name in known}
+
+
+def parameters_of(attribution: Attribution, settings: Settings) -> str:
+    """Return how reports word a method's parameters: "epsilon 1e-06", "50 steps, baseline 0"."""
+    if attribution.name != "lrp":
+        return str(getattr(attribution, "rule", ""))
+    rule = settings.lrp_rule
+    return f"epsilon {settings.lrp_epsilon:g}" if rule == "epsilon" else rule
