@@ -11,6 +11,8 @@ from pytest_deepimportance.errors import IdcError
 
 EXAMPLES = """examples:
   deepimportance layers lenet.pth --factory app.model:LeNet
+  deepimportance importance lenet.pth --factory app.model:LeNet \\
+      --reference app.data:train --classes each --plots pictures
   deepimportance measure lenet.pth --factory app.model:LeNet \\
       --reference app.data:train --inputs app.data:test
   deepimportance calibrate idc.json --write
@@ -26,7 +28,15 @@ EXAMPLES = """examples:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
-    from pytest_deepimportance.cli import calibrate, drift, layers, measure, profile, selfcheck
+    from pytest_deepimportance.cli import (
+        calibrate,
+        drift,
+        importance,
+        layers,
+        measure,
+        profile,
+        selfcheck,
+    )
     from pytest_deepimportance.cli.arguments import usage_of
 
     top = argparse.ArgumentParser(
@@ -40,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(run=usage_of(top))
     commands = top.add_subparsers(metavar="COMMAND")
     layers.add_parser(commands)
+    importance.add_parser(commands)
     measure.add_parser(commands)
     calibrate.add_parser(commands)
     drift.add_parser(commands)

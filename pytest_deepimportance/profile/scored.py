@@ -1,4 +1,4 @@
-"""Scores of neurons, of all classes or of one: computed in the pass over the reference, or given."""
+"""Scores of neurons, of all classes or one: computed in the pass over the reference, or given."""
 
 from __future__ import annotations
 
