@@ -25,6 +25,7 @@ class RelevanceMode(TorchFunctionMode):
     def __init__(self, run: Pass) -> None:
         super().__init__()
         self._run = run
+        run.follow(self)
         self._paused = 0
 
     @contextmanager
