@@ -38,7 +38,7 @@ HEADER = (
     "| model | balance | explained by the input | forward | all layers | peak / rows | lacks |\n"
     "|---|---|---|---|---|---|---|\n"
 )
-REPEATS = 3
+REPEATS = 5
 
 
 def engine(model: torch.nn.Module, call: ModelCall, **settings: Any) -> LrpAttribution:

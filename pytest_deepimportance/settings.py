@@ -190,7 +190,7 @@ class Settings(ImportanceSettings, CriterionSettings):
     )  # fmt: skip
     report: tuple[str, ...] = setting(
         (), lines, "Add a report: term-missing, json:PATH, markdown:PATH, github, junit, csv:PATH, "
-        "latex:PATH or audit:DIR (a folder to be signed)",
+        "latex:PATH, html:PATH or audit:DIR (a folder to be signed)",
         metavar="TYPE[:DEST]", native=(list,), many=True,
     )  # fmt: skip
     suites: tuple[str, ...] = setting(

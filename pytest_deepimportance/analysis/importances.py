@@ -12,11 +12,12 @@ from pytest_deepimportance import __version__
 from pytest_deepimportance.analysis.classes import class_name, wanted_classes
 from pytest_deepimportance.analysis.comparison import compared
 from pytest_deepimportance.analysis.summing import Summed, as_tuples, sum_scores
+from pytest_deepimportance.attribution.base import Attribution, method_name
 from pytest_deepimportance.attribution.lrp.memory import micro_batch
+from pytest_deepimportance.attribution.method_settings import parameters_of
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.engine.attributions import attribution_for
-from pytest_deepimportance.engine.opening import eager
+from pytest_deepimportance.engine.opening import eager, output_adapter
 from pytest_deepimportance.errors import AttributionError, ReferenceDataError
 from pytest_deepimportance.formatting import count, plural
 from pytest_deepimportance.importance_results import (
@@ -28,6 +29,7 @@ from pytest_deepimportance.importance_results import (
 )
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.models.sites import find_sites
+from pytest_deepimportance.profile.attributing import attribution_for
 from pytest_deepimportance.provenance import ModelInfo
 from pytest_deepimportance.settings import Settings
 
@@ -63,12 +65,31 @@ class Run:
     rows: dict[str, DataRow] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
 
+    def attribution(self, method: str) -> Attribution:
+        """Return a fresh attribution of the layers by `method`, as the settings say.
+
+        Raises:
+            AttributionError: There is no such method, or it cannot run on this model.
+        """
+        settings = self.settings.replace(
+            "importance", importance_method=method_name(method), importance_samples="all"
+        )
+        return attribution_for(
+            self.model,
+            self.sites,
+            settings,
+            layers=self.layers,
+            read=self.layers,
+            reference=next(iter(self.data.values())),
+            device=self.device,
+            rows_at_once=self.micro_batch,
+            output=output_adapter(settings),
+        )
+
     def sets(self, method: str) -> Iterator[ScoreSet]:
         """Yield the scores by one method: data set by data set, all classes, then single ones."""
         for name, data in self.data.items():
-            attribution = attribution_for(
-                method, self.model, self.sites, self.layers, self.settings
-            )
+            attribution = self.attribution(method)
             found = sum_scores(
                 data,
                 attribution,
@@ -79,14 +100,15 @@ class Run:
                 advance=self.advance,
             )
             self._say(name, data, found)
-            for made in self._sets_of(method, name, data, found):
+            for made in self._sets_of(attribution, name, data, found):
                 yield replace(made, notes=attribution.notes)
 
     def _sets_of(
-        self, method: str, name: str, data: Reference, found: Summed
+        self, attribution: Attribution, name: str, data: Reference, found: Summed
     ) -> Iterator[ScoreSet]:
         settings = self.settings
-        rule = _rule(settings) if method == "lrp" else None
+        method = attribution.name
+        rule = parameters_of(attribution) or None
         target = None if method == "random" else settings.target
         scores = as_tuples(found.whole, self.layers)
         yield ScoreSet(
@@ -201,14 +223,8 @@ def _prepare(
     )  # fmt: skip
     run.notes |= dict.fromkeys(sites.notes)
     for method in asked.methods:  # an unknown name is refused before the first pass
-        attribution_for(method, run.model, sites, names, settings)
+        method_name(method)
     return run
-
-
-def _rule(settings: Settings) -> str:
-    if settings.lrp_rule == "epsilon":
-        return f"epsilon {settings.lrp_epsilon:g}"
-    return settings.lrp_rule
 
 
 def _first(data: Reference, batch_size: int) -> ModelCall:

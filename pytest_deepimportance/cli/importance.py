@@ -12,7 +12,7 @@ from pytest_deepimportance.cli.arguments import load, settings_from
 from pytest_deepimportance.cli.importance_options import add_options, m_of, names_of
 from pytest_deepimportance.cli.inputs import open_inputs, suites_of
 from pytest_deepimportance.cli.stored_importance import show_stored
-from pytest_deepimportance.errors import ModelLoadError, SettingsError
+from pytest_deepimportance.errors import ModelLoadError, ReportError, SettingsError
 from pytest_deepimportance.importance_results import REFERENCE, ImportanceReport, ScoreSet
 
 if TYPE_CHECKING:
@@ -137,8 +137,18 @@ def _write(report: ImportanceReport, options: argparse.Namespace) -> None:
             path = Path(options.csv)
             if len(lead) > 1:
                 path = path.with_stem(f"{path.stem}-{found.method}")
-            as_importance(found, report).to_csv(path)
+            _write_csv(as_importance(found, report), path)
             print(f"written    {path}")
+
+
+def _write_csv(scores: Importance, path: Path) -> None:
+    try:
+        scores.to_csv(path)
+    except OSError as error:
+        raise ReportError(
+            f"the scores cannot be written to {path}: {error.strerror or error}",
+            fix="Give a file in a folder you may write to: --csv FILE",
+        ) from error
 
 
 def as_importance(found: ScoreSet, report: ImportanceReport) -> Importance:

@@ -17,7 +17,7 @@ from pytest_deepimportance.errors import LayerError
 from pytest_deepimportance.models.graph import Graph
 from pytest_deepimportance.models.restore import evaluating
 from pytest_deepimportance.models.tracing import trace
-from pytest_deepimportance.models.vocabulary import misfit
+from pytest_deepimportance.models.vocabulary import FIT, misfit
 
 PROBE_ROWS = 2
 _IMAGE_SIZES = (28, 32, 64, 96, 128, 224, 299, 256, 48, 16, 8)
@@ -52,8 +52,7 @@ def probe(model: nn.Module, call: ModelCall) -> Graph:
         raise LayerError(
             f"the inputs do not fit the model: {wrong}\non inputs: {shown}",
             f"Its forward raised {type(first).__name__}: {first}",
-            "Use the tokenizer that the model was trained with, and cut texts to the length it "
-            "takes (truncation=True, max_length=...).",
+            FIT,
         ) from first
     raise LayerError(
         f"the model's forward raised {type(first).__name__}: {first}\non inputs: {shown}",

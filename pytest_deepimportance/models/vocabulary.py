@@ -10,6 +10,12 @@ from torch import Tensor, nn
 
 from pytest_deepimportance.data.batches import ModelCall
 
+FIT = (
+    "Use the tokenizer that the model was trained with, and cut texts to the length it takes "
+    "(truncation=True, max_length=...)."
+)
+"""What to do about it."""
+
 _POSITIONS = re.compile(r"(?i)pos|(^|\.)wpe$")
 
 

@@ -35,11 +35,8 @@ TEST = """
 """
 
 
-def test_body(size: int, padding: str = "True", more: str = "max_length=24") -> str:
+def suite_of(size: int, padding: str = "True", more: str = "max_length=24") -> str:
     return TEST.replace("SIZE", str(size)).replace("PADDING", padding).replace("MORE", more)
-
-
-test_body.__test__ = False  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -83,7 +80,7 @@ def numbers(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_marked_tests_that_call_the_model_as_transformers_do(router: Project):
-    report = measured(router, test_body(10))
+    report = measured(router, suite_of(10))
     assert report["total"]["inputs"] == 60
     assert report["total"]["criteria"]["IDC"]["covered"] > 0
     assert report["profile"]["importance"]["balance"] < 1e-3
@@ -95,8 +92,7 @@ def test_marked_tests_that_call_the_model_as_transformers_do(router: Project):
 def test_how_texts_are_padded_changes_no_number(router: Project):
     """One text a call, batches, and batches padded far: the same inputs, the same items."""
     one, ten, far = (
-        measured(router, body)
-        for body in (test_body(1), test_body(10), test_body(20, "'max_length'"))
+        measured(router, body) for body in (suite_of(1), suite_of(10), suite_of(20, "'max_length'"))
     )
     assert numbers(one) == numbers(ten) == numbers(far)
     for report in (one, ten, far):
@@ -106,7 +102,7 @@ def test_how_texts_are_padded_changes_no_number(router: Project):
 def test_the_command_line_gives_the_same_numbers(
     router: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    inside = measured(router, test_body(10))
+    inside = measured(router, suite_of(10))
     monkeypatch.chdir(router.path)
     status = main(
         ["measure", "hf:router", "--reference", "train.jsonl", "--inputs", "test.jsonl",
@@ -131,7 +127,7 @@ def test_a_model_of_a_fixture_with_texts_as_reference(router: Project):
         """,
     )
     router.ini("idc_transform = hf:router", model="", reference="train.jsonl")
-    router.write("test_router.py", test_body(10))
+    router.write("test_router.py", suite_of(10))
     router.run("-p", "no:cacheprovider")
     report = router.report()
     assert report["total"]["inputs"] == 60
@@ -143,7 +139,7 @@ def test_a_layer_that_no_relevance_reaches_is_said(router: Project):
         "idc_layer = distilbert.transformer.layer.0.attention.q_lin",
         model="hf:router", reference="train.jsonl",
     )  # fmt: skip
-    router.write("test_router.py", test_body(10))
+    router.write("test_router.py", suite_of(10))
     router.run("-p", "no:cacheprovider")
     remarks = router.report()["remarks"]
     assert any(text.startswith("no relevance reaches distilbert") for text in remarks)
@@ -182,3 +178,32 @@ def test_longer_than_the_models_positions(
     said = capsys.readouterr().err
     assert "token 99" in said
     assert "distilbert.embeddings.word_embeddings has 14 entries" in said
+
+
+def test_a_later_row_that_does_not_fit_is_said_too(
+    router: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    router.write(
+        "words.py",
+        """
+        from transformers import AutoTokenizer
+
+        WORDS = AutoTokenizer.from_pretrained("router")
+
+        def tokenise(texts):
+            batch = dict(WORDS(texts, padding=True, return_tensors="pt"))
+            if any("zap" in text for text in texts):
+                batch["input_ids"][-1, 1] = 99
+            return batch
+        """,
+    )
+    fine = (router.path / "train.jsonl").read_text()
+    router.write("odd.jsonl", fine + '\n{"text": "zap late"}')
+    monkeypatch.chdir(router.path)
+    monkeypatch.syspath_prepend(str(router.path))
+    for reference, inputs in (("odd.jsonl", "test.jsonl"), ("train.jsonl", "odd.jsonl")):
+        given = ["measure", "hf:router", "--reference", reference, "--inputs", inputs]
+        assert main([*given, "--transform", "words:tokenise", "--batch-size", "32"]) != 0
+        said = capsys.readouterr().err
+        assert "odd.jsonl does not fit the model: input_ids holds token 99" in said
+        assert "Traceback" not in said

@@ -118,6 +118,15 @@ def no_path(model: nn.Module, notes: Sequence[str], end: str = "") -> Attributio
     )
 
 
+def sentences(notes: Mapping[tuple[str, str], Mapping[str, None]]) -> list[str]:
+    """Return one sentence for each function and what happened at it, with its places."""
+    sentences = []
+    for (function, what), places in notes.items():
+        more = f" and {len(places) - 1} more places" if len(places) > 1 else ""
+        sentences.append(f"{function} in {next(iter(places))}{more} {what}")
+    return sentences
+
+
 def check_visited(names: Sequence[str], values: Mapping[str, LayerValues], rows: int) -> None:
     """Refuse layers that this batch did not reach, and layers whose rows are not the inputs."""
     for name in names:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pytest_deepimportance.attribution.lrp.linear import product
 from pytest_deepimportance.attribution.lrp.operation import Operation, unknown
 from pytest_deepimportance.attribution.lrp.passing import is_signal
 
@@ -51,6 +52,20 @@ def addr(op: Operation) -> Any:
     beta, alpha = op.kwargs.get("beta", 1), op.kwargs.get("alpha", 1)
     with op.run.mode:
         return _written(op, base, base * beta + torch.outer(first, second) * alpha)
+
+
+def added_product(op: Operation) -> Any:
+    """Add a product: a linear operation's rule where one factor is constant, else half to each."""
+    base, first = op.operand(0, "input", "self"), op.operand(1, "mat1", "batch1", "mat")
+    second = op.operand(2, "mat2", "batch2", "vec")
+    if not is_signal(base) and not (is_signal(first) and is_signal(second)):
+        return product(op)
+    beta, alpha = op.kwargs.get("beta", 1), op.kwargs.get("alpha", 1)
+    with op.run.mode:
+        multiplied = torch.matmul(first, second) * alpha
+        if op.spelled.name == "addbmm":
+            multiplied = multiplied.sum(0)
+        return _written(op, base, base * beta + multiplied if beta else multiplied)
 
 
 def ldexp(op: Operation) -> Any:

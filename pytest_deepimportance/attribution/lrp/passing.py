@@ -16,6 +16,7 @@ from pytest_deepimportance.attribution.lrp.firstlayer import FirstLayer
 from pytest_deepimportance.attribution.lrp.inputs import Inputs, mark_given
 from pytest_deepimportance.attribution.lrp.ledger import Ledger
 from pytest_deepimportance.attribution.lrp.linear_rules import LinearRule
+from pytest_deepimportance.attribution.lrp.straight import StraightThrough
 from pytest_deepimportance.attribution.lrp.surroundings import modules_around
 
 Reader = Callable[[Tensor], None]
@@ -82,6 +83,7 @@ class Pass:
         self.inputs = Inputs() if inputs is None else inputs
         self._model = model
         self._mode: Callable[[], AbstractContextManager[Any] | None] = lambda: None
+        self.straight = StraightThrough()
         self._module_names: dict[int, str] | None = None
         self._kept: dict[int, list[Kept]] = {}
 
@@ -91,8 +93,9 @@ class Pass:
         return self._mode() or nullcontext()
 
     def follow(self, mode: AbstractContextManager[Any]) -> None:
-        """Note the mode of this pass, which holds the pass and must not be held by it."""
+        """Note the mode of this pass, now beginning; it holds the pass and is not held by it."""
         self._mode = weakref.ref(mode)
+        self.straight = StraightThrough()
 
     def begin(self, value: Any) -> Any:
         """Return a copy of an input (nested in lists, tuples, mappings) where the graph begins."""
@@ -164,7 +167,7 @@ class Pass:
         if port is None or port.version != tensor._version:
             port = Port(tensor._version)
             tensor._idc_port = port  # type: ignore[attr-defined]
-            tensor.register_hook(port)  # type: ignore[no-untyped-call]
+            self.straight.way(tensor).register_hook(port)  # type: ignore[no-untyped-call]
         return port
 
     def note(self, function: str, place: str, what: str) -> None:

@@ -25,7 +25,7 @@ from pytest_deepimportance.attribution.lrp.attention import (
     scaled_dot_product_attention,
 )
 from pytest_deepimportance.attribution.lrp.elementwise import elementwise
-from pytest_deepimportance.attribution.lrp.linear import linear_layer, product
+from pytest_deepimportance.attribution.lrp.linear import ADDED, linear_layer, product
 from pytest_deepimportance.attribution.lrp.operation import Operation, noted, plain, statistic
 from pytest_deepimportance.attribution.lrp.passing import mark_gate
 from pytest_deepimportance.attribution.lrp.recurrent import packed, recurrent
@@ -93,6 +93,7 @@ RULES: Mapping[str, Rule] = {
     "addcmul": composites.addcmul,
     "addcdiv": composites.addcdiv,
     "addr": composites.addr,
+    **dict.fromkeys(ADDED, composites.added_product),
     "ldexp": composites.ldexp,
     "bilinear": composites.bilinear,
     "cosine_similarity": composites.cosine_similarity,

@@ -38,6 +38,7 @@ class Watch:
 
     def on_site(self, site: Site, tensor: Tensor) -> Tensor | None:
         """Take the activations of a site, and its relevance when the gradient comes back."""
+        hidden = not torch.is_grad_enabled()
         with self._mode.paused(), torch.inference_mode(False):
             with torch.no_grad():
                 values = reduce_to_neurons(tensor, site, self._reduce, self._mask)
@@ -46,6 +47,7 @@ class Watch:
                 return None
             replacement = None
             if not is_signal(tensor):
+                self._run.straight.used |= hidden
                 with torch.enable_grad():
                     replacement = self._begun(site, tensor.detach().clone())
                     packed_as(replacement, packing_of(tensor))
