@@ -10,7 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pytest_deepimportance.attribution.base import AttributionBatch, Conservation
+from pytest_deepimportance.attribution.base import (
+    WITHOUT_GRADIENTS,
+    AttributionBatch,
+    Conservation,
+)
 from pytest_deepimportance.attribution.captum_model import Arguments, Tapped, rows_first_undone
 from pytest_deepimportance.attribution.final_activation import watching_final
 from pytest_deepimportance.attribution.lrp import checks
@@ -206,9 +210,14 @@ class CaptumAttribution:
         rows = min(_PROBED, call.rows)
         first, classes = call.first_rows(rows), classes[:rows]
         tapped.arguments = arguments = Arguments(first)
+        values = (*arguments.signals, *arguments.extras, classes)
         with _explained(self.name):
-            result = tapped(*arguments.signals, *arguments.extras, classes)
-            torch.autograd.grad(result.sum(), tapped.read)
+            if self.name in WITHOUT_GRADIENTS:
+                with torch.no_grad():
+                    result = tapped(*values)
+            else:
+                result = tapped(*values)
+                torch.autograd.grad(result.sum(), tapped.read)
         with torch.no_grad():
             bare = self._run(self._model, fresh(first), classes, None)
         off = float((bare.double() - result.detach().double()).abs().nan_to_num().max())
@@ -221,7 +230,7 @@ class CaptumAttribution:
                 "eval mode.",
             )
         lost = sorted(tapped.overwritten - tapped.used)
-        if lost:
+        if lost and self.name not in WITHOUT_GRADIENTS:
             raise MethodUnavailable(
                 f"layer {lost[0]!r} is overwritten in place and what is returned is not used",
                 "captum would read another tensor than the model goes on with.",

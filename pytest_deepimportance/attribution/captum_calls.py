@@ -15,15 +15,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from pytest_deepimportance.attribution.captum_pools import POOLS, pool_module
 from pytest_deepimportance.errors import MethodUnavailable
 from pytest_deepimportance.models import functions
-
-_POOLS: dict[str, Callable[..., nn.Module]] = {
-    "max_pool1d": nn.MaxPool1d,
-    "max_pool2d": nn.MaxPool2d,
-    "max_pool3d": nn.MaxPool3d,
-}
-_POOL_ARGUMENTS = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
 
 
 class OneModuleEach(TorchFunctionMode):
@@ -54,14 +48,14 @@ class OneModuleEach(TorchFunctionMode):
         """Run a function, an activation or max pool through its module."""
         kwargs = dict(kwargs or {})
         name = functions.name_of(func)
-        if name not in functions.ACTIVATIONS and name not in _POOLS:
+        if name not in functions.ACTIVATIONS and name not in POOLS:
             return func(*args, **kwargs)
         given = list(args)
         tensor = given.pop(0) if given else kwargs.pop("input", kwargs.pop("self", None))
         if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
             return func(*args, **kwargs)
-        if name in _POOLS:
-            module = _pool(name, given, kwargs)
+        if name in POOLS:
+            module = pool_module(name, given, kwargs)
             if module is None:
                 return func(*args, **kwargs)
             return self._module(module)(tensor.clone())
@@ -106,12 +100,3 @@ class _Call:
         result = self._func(tensor, *self._args, **self._kwargs)
         self.in_place = tensor._version != before
         return result
-
-
-def _pool(name: str, args: list[Any], kwargs: dict[str, Any]) -> nn.Module | None:
-    """Return the pool's module, None where it also returns indices."""
-    options = dict(zip(_POOL_ARGUMENTS, args, strict=False)) | kwargs
-    if options.get("return_indices"):
-        return None
-    options["stride"] = options.get("stride") or None
-    return _POOLS[name](**options)

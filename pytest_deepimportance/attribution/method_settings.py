@@ -21,6 +21,10 @@ def method_settings(method: str, settings: Settings) -> dict[str, Any]:
         "reduce": settings.reduce,
         "rule": settings.lrp_rule,
         "epsilon": settings.lrp_epsilon,
+        "gamma": settings.lrp_gamma,
+        "alpha": settings.lrp_alpha,
+        "low": settings.lrp_low,
+        "high": settings.lrp_high,
         "steps": settings.attribution_steps,
         "samples": settings.attribution_samples,
         "baseline": settings.attribution_baseline,
@@ -30,9 +34,6 @@ def method_settings(method: str, settings: Settings) -> dict[str, Any]:
     return {name: value for name, value in everything.items() if name in known}
 
 
-def parameters_of(attribution: Attribution, settings: Settings) -> str:
+def parameters_of(attribution: Attribution) -> str:
     """Return how reports word a method's parameters: "epsilon 1e-06", "50 steps, baseline 0"."""
-    if attribution.name != "lrp":
-        return str(getattr(attribution, "rule", ""))
-    rule = settings.lrp_rule
-    return f"epsilon {settings.lrp_epsilon:g}" if rule == "epsilon" else rule
+    return str(getattr(attribution, "rule", ""))

@@ -20,8 +20,12 @@ EXAMPLES = """examples:
       --reference app.data:train -o lenet.idc
   deepimportance drift app.data:last_week lenet.pth --factory app.model:LeNet \\
       --profile lenet.idc
+  deepimportance suggest app.data:unlabelled lenet.pth --factory app.model:LeNet \\
+      --profile lenet.idc --inputs app.data:test -n 100 --out next.csv
   deepimportance profile show lenet.idc
   deepimportance profile check lenet.idc lenet.pth --factory app.model:LeNet
+  deepimportance vote lenet.pth --factory app.model:LeNet --reference app.data:train \\
+      --methods lrp,deeplift,integrated-gradients --m 10 --out votes.csv
   deepimportance selector fit lenet.pth --factory app.model:LeNet \\
       --reference app.data:train -o selector.safetensors
   deepimportance selfcheck
@@ -39,6 +43,8 @@ def parser() -> argparse.ArgumentParser:
         profile,
         selector,
         selfcheck,
+        suggest,
+        vote,
     )
     from pytest_deepimportance.cli.arguments import usage_of
 
@@ -57,7 +63,9 @@ def parser() -> argparse.ArgumentParser:
     measure.add_parser(commands)
     calibrate.add_parser(commands)
     drift.add_parser(commands)
+    suggest.add_parser(commands)
     profile.add_parser(commands)
+    vote.add_parser(commands)
     selector.add_parser(commands)
     selfcheck.add_parser(commands)
     return top

@@ -65,13 +65,20 @@ def assemble(profile: Profile, settings: Settings, state: SessionState) -> Repor
         tests=tuple(_test_row(test) for test in state.tests),
         exclusions=exclusions(state, settings),
         run=state.run,
-        settings=tuple(
-            SettingRow(name, shown(getattr(settings, name)), settings.origins.get(name, "default"))
-            for name in TABLE
-        ),
+        settings=tuple(_setting_row(name, profile, settings) for name in TABLE),
         notes=tuple(notes),
         environment=environment(_devices(state)),
     )
+
+
+def _setting_row(name: str, profile: Profile, settings: Settings) -> SettingRow:
+    """Return one setting: what is not asked for is as the profile was built."""
+    value, origin = getattr(settings, name), settings.origins.get(name, "default")
+    built = profile.settings.get(name, value)
+    built = tuple(built) if isinstance(built, list) else built
+    if origin == "default" and built != value:
+        value, origin = built, "profile"
+    return SettingRow(name, shown(value), origin)
 
 
 def _suite(

@@ -89,7 +89,7 @@ def user_rule(rule: UserRule) -> LinearRule:
     """Return a user's function as a rule."""
     label = str(getattr(rule, "__qualname__", type(rule).__name__))
 
-    def relevance(op: WeightedSum, arrived: Tensor) -> Tensor:
+    def relevance(op: WeightedSum, arrived: Tensor) -> Tensor | None:
         given = rule(op, arrived)
         if not isinstance(given, Tensor) or given.shape != op.signal.shape:
             found = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
@@ -99,7 +99,10 @@ def user_rule(rule: UserRule) -> LinearRule:
                 "A rule gives each value of the signal its relevance.",
                 "Return for example op.signal * op.send_back(share, op.weight).",
             )
-        return given.detach().to(op.signal.dtype)
+        if op.only_accounts:
+            op.absorb("input", given.detach())
+            return None
+        return given.detach()
 
     return LinearRule(label, relevance=relevance)
 

@@ -38,6 +38,7 @@ class Watch:
 
     def on_site(self, site: Site, tensor: Tensor) -> Tensor | None:
         """Take the activations of a site, and its relevance when the gradient comes back."""
+        hidden = not torch.is_grad_enabled()
         with self._mode.paused(), torch.inference_mode(False):
             with torch.no_grad():
                 values = reduce_to_neurons(tensor, site, self._reduce, self._mask)
@@ -47,6 +48,7 @@ class Watch:
             replacement = None
             if not is_signal(tensor):
                 # The graph begins here: without accounts, nothing before a site needs one.
+                self._run.straight.used |= hidden
                 with torch.enable_grad():
                     replacement = start(tensor.detach().clone(), self._run.root)
                     same_packing(replacement, tensor)
