@@ -242,4 +242,4 @@ def _show_tops(found: tuple[Report, list[TopSets]], options: argparse.Namespace)
 def pictures_line(folder: Path, paths: Sequence[Path]) -> str:
     """Say which pictures were drawn."""
     names = sorted(path.stem for path in paths)
-    return f"written    {folder}   ({plural(len(names), 'picture')}: {listed(names, 4)})"
+    return f"written    {folder}   ({plural(len(names), 'picture')}: {listed(names, 3)})"
