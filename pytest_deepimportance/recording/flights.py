@@ -115,7 +115,8 @@ class Flight:
             return
         try:
             # Copies made in inference mode would be inference tensors, unusable for later updates.
-            with torch.inference_mode(False), torch.no_grad():
+            # (What is detached first leaves no graph, so gradients need not be turned off.)
+            with torch.inference_mode(False):
                 values = reduce_to_neurons(
                     tensor.detach(),
                     site,
@@ -154,7 +155,7 @@ class Flight:
         """Return the finished pass, what it holds copied into `slab`."""
         assert self._digests is not None
         gradient = self.gradient if self.gradient.watching else None
-        with torch.inference_mode(False), torch.no_grad():
+        with torch.inference_mode(False):
             layers = self._kept_layers(slab)
         return RecordedPass(
             layers,

@@ -43,7 +43,10 @@ def reduce_to_neurons(
         Values (N, U) in at least single precision, with the smallest and largest unreduced value of
         each row (N,). Nothing shares memory with `tensor`.
     """
-    rows = _Rows(tensor.detach(), site, mask)
+    tensor = tensor.detach()
+    if _holds_neurons(tensor, site):
+        return LayerValues(tensor.clone())
+    rows = _Rows(tensor, site, mask)
     if rows.flat is not None:
         return LayerValues(rows.flat.clone() if rows.shares_memory else rows.flat)
     low, high = rows.extremes(non_negative)
@@ -190,6 +193,17 @@ class _Rows:
         if self._row_axis > place:
             mask = mask.t()
         return mask.unsqueeze(self._channels)
+
+
+def _holds_neurons(tensor: Tensor, site: Site) -> bool:
+    """Return whether a tensor is (N, U) in single or double precision: most layers, most passes."""
+    return (
+        tensor.dim() == 2
+        and site.row_axis == 0
+        and site.channel_axis in (1, -1)
+        and tensor.dtype in (torch.float32, torch.float64)
+        and not tensor.is_nested
+    )
 
 
 def _padded(tensor: Tensor) -> tuple[Tensor, Tensor]:
