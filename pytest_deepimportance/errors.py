@@ -53,6 +53,10 @@ class AttributionError(IdcError):
     """Importance could not be computed faithfully."""
 
 
+class MethodUnavailable(AttributionError):
+    """An attribution method cannot run on this model; another one may."""
+
+
 class ProfileError(IdcError):
     """A profile file is missing, damaged, or does not belong to this model."""
 
@@ -63,6 +67,10 @@ class RecordingError(IdcError):
 
 class GateError(IdcError):
     """A threshold is malformed or names something that does not exist."""
+
+
+class DataFileError(IdcError):
+    """A data file is missing, damaged, of another format, or does not belong to another one."""
 
 
 class ReportError(IdcError):

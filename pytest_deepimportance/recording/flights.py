@@ -17,11 +17,12 @@ from pytest_deepimportance.data.activations import LayerValues
 from pytest_deepimportance.data.batches import ModelCall, as_labels, as_tensor
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.outputs import class_scores
+from pytest_deepimportance.data.padding import padding_mask
 from pytest_deepimportance.errors import BatchError
 from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.gradients import GradientWatch, tensors_in
-from pytest_deepimportance.recording.neurons import padding_mask, reduce_to_neurons
+from pytest_deepimportance.recording.neurons import reduce_to_neurons
 from pytest_deepimportance.recording.recorded import RecordedPass
 from pytest_deepimportance.recording.scores import ScoredRows, Scores
 from pytest_deepimportance.recording.slab import Slab
@@ -115,10 +116,9 @@ class Flight:
             return
         try:
             # Copies made in inference mode would be inference tensors, unusable for later updates.
-            # (What is detached first leaves no graph, so gradients need not be turned off.)
-            with torch.inference_mode(False):
+            with torch.inference_mode(False), torch.no_grad():
                 values = reduce_to_neurons(
-                    tensor.detach(),
+                    tensor,
                     site,
                     measure.reduce,
                     self._mask,
@@ -155,7 +155,7 @@ class Flight:
         """Return the finished pass, what it holds copied into `slab`."""
         assert self._digests is not None
         gradient = self.gradient if self.gradient.watching else None
-        with torch.inference_mode(False):
+        with torch.inference_mode(False), torch.no_grad():
             layers = self._kept_layers(slab)
         return RecordedPass(
             layers,

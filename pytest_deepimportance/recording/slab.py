@@ -58,7 +58,7 @@ class Slab:
             memory, start = self._take(flat[0].dtype, sum(tensor.nbytes for tensor in flat))
             joined = memory[start : start + rows * sum(widths)].view(rows, sum(widths))
             torch.cat(flat, dim=1, out=joined)
-            for number, part in zip(numbers, torch.split(joined, widths, dim=1), strict=True):
+            for number, part in zip(numbers, joined.split_with_sizes(widths, dim=1), strict=True):
                 kept[number] = part if tensors[number].dim() == 2 else part.squeeze(1)
         return kept
 
