@@ -128,7 +128,8 @@ def _layers(report: ImportanceReport, found: ScoreSet, shown: Sequence[RankedLay
     head = ("layer", "neurons", "share", "half in")
     table = columns([head, *rows], right={1, 2, 3})
     space = WIDTH - max(map(len, table)) - 2
-    last = ["most important (part of layer)"]
+    title = "most important (part of layer)"
+    last = [title if len(title) <= space else "most important"]
     last += [fitting(found, layer.name, report.m_of(layer), space) for layer in shown]
     width = max(map(len, table))
     lines = [f"{row:<{width}}  {text}".rstrip() for row, text in zip(table, last, strict=True)]
