@@ -20,7 +20,7 @@ FLOORS = {
     "data": 2, "models": 3, "recording": 4,
     "attribution": 5, "clustering": 5, "statistics": 5,
     "criteria": 6, "profile": 6,
-    "engine": 8, "analysis": 9, "plots": 9, "selfcheck": 9, "reporting": 9, "glue": 10, "cli": 10,
+    "store": 7, "engine": 8, "analysis": 9, "plots": 9, "selfcheck": 9, "reporting": 9, "glue": 10, "cli": 10,
     "plugin": 11, "hookspecs": 11,
 }  # fmt: skip
 """Floor of every room (a folder or a single module); DESIGN section 3."""
@@ -34,6 +34,9 @@ THIRD_PARTIES = {
     "matplotlib": {"plots"},
     "rich": {"reporting"},
     "torchvision": {"data", "models"},
+    "timm": {"models"},
+    "transformers": {"data", "models"},
+    "huggingface_hub": {"data", "models"},
     "filelock": {"profile"},
     "pytest": {"plugin", "hookspecs", "glue"},
     "_pytest": {"plugin", "hookspecs", "glue"},

@@ -28,6 +28,8 @@ EXAMPLES = """examples:
       --methods lrp,deeplift,integrated-gradients --m 10 --out votes.csv
   deepimportance selector fit lenet.pth --factory app.model:LeNet \\
       --reference app.data:train -o selector.safetensors
+  deepimportance combine shard-*.data -o deepimportance.data
+  deepimportance report deepimportance.data --fail-under share=0.9
   deepimportance selfcheck
 """
 
@@ -36,11 +38,13 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
     from pytest_deepimportance.cli import (
         calibrate,
+        datafiles,
         drift,
         importance,
         layers,
         measure,
         profile,
+        report,
         selector,
         selfcheck,
         suggest,
@@ -64,6 +68,8 @@ def parser() -> argparse.ArgumentParser:
     calibrate.add_parser(commands)
     drift.add_parser(commands)
     suggest.add_parser(commands)
+    report.add_parser(commands)
+    datafiles.add_parsers(commands)
     profile.add_parser(commands)
     vote.add_parser(commands)
     selector.add_parser(commands)

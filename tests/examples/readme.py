@@ -27,9 +27,9 @@ PAGES = (
             "demo.md",
             "beside-coverage.md",
             "audit.md",
-            "importance.md",
             "suggest.md",
             "voting.md",
+            "importance.md",
         )
     ),
 )
@@ -56,6 +56,8 @@ COMMANDS = {
     "vote": f"deepimportance vote {_DIGITS} --batch-size 64 --methods lrp,deeplift,activation,conductance --m 6 "
     "--out votes.csv",
     "selfcheck": "deepimportance selfcheck",
+    "suggest": f"deepimportance suggest app.data:load_test {_DIGITS} --inputs app.data:load_test "
+    "--input-samples 60 -n 10",
     "importance": f"deepimportance importance {_DIGITS} --classes each --json digits.json "
     "--plots pictures",
     "importance_methods": f"deepimportance importance {_DIGITS} --layers fc1,fc2 --m 5 "
@@ -63,8 +65,6 @@ COMMANDS = {
     "tree": f"deepimportance layers {_DIGITS} --tree",
     "selector": f"deepimportance selector fit {_DIGITS} --m 5 "
     "--method lrp,deeplift,internal-influence,activation -o digits.safetensors",
-    "suggest": f"deepimportance suggest app.data:load_test {_DIGITS} --inputs app.data:load_test "
-    "--input-samples 60 -n 10",
     "mnist_measure": f"deepimportance measure {_MNIST} --reference-samples all --inputs torchvision:MNIST:test",
     "mnist_calibrate": f"deepimportance calibrate {_MNIST} --inputs torchvision:MNIST:test --input-samples 1000",
     "mnist_drift": f"deepimportance drift torchvision:MNIST:test {_MNIST} --reference-samples all",

@@ -36,9 +36,9 @@ from pytest_deepimportance.attribution.target import (
 from pytest_deepimportance.data.activations import LayerValues
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.outputs import class_scores
+from pytest_deepimportance.data.padding import padding_mask
 from pytest_deepimportance.errors import AttributionError
 from pytest_deepimportance.models.sitemap import SiteMap
-from pytest_deepimportance.recording.neurons import padding_mask
 from pytest_deepimportance.recording.reader import SiteReader
 
 _Result = TypeVar("_Result")
