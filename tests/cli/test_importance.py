@@ -153,6 +153,13 @@ def test_common_neurons_of_a_stored_report_of_a_run(run: Run, folder: Path) -> N
         "common.png",
     ]
     assert run("importance", "--from", "all.json")[0] == 0
+    double = json.loads((folder / "each.json").read_text())
+    double["reports"] *= 2
+    (folder / "double.json").write_text(json.dumps(double))
+    assert "the first of 2 reports" in run("importance", "--from", "double.json")[1]
+    double["reports"] = []
+    (folder / "double.json").write_text(json.dumps(double))
+    assert "no important neurons" in run("importance", "--from", "double.json")[2]
     code, _, err = run("importance", "--from", "all.json", "--plots", "p")
     assert code == 2
     assert "--idc-classes each" in err
