@@ -22,7 +22,7 @@ PAGES = (
     README,
     *(
         ROOT / "docs" / name
-        for name in ("without-pytest.md", "demo.md", "beside-coverage.md", "audit.md")
+        for name in ("without-pytest.md", "demo.md", "beside-coverage.md", "audit.md", "attribution.md")
     ),
 )
 BLOCK = re.compile(r"<!-- readme: (\w+) -->\n```\n(.*?)```\n", re.DOTALL)
@@ -45,6 +45,8 @@ COMMANDS = {
     "measure": f"deepimportance measure {_DIGITS} --inputs clean=app.data:load_test --fail-under share=0.995",
     "calibrate": f"deepimportance calibrate {_DIGITS} --inputs clean=app.data:load_test --write",
     "drift": f"deepimportance drift app.data:load_test {_DIGITS} --fail-under p=0.001",
+    "attribution": f"deepimportance profile build {_DIGITS} --importance-method lig "
+    "--attribution-steps 20 --importance-samples 200 -o lig.idc",
     "selfcheck": "deepimportance selfcheck",
     "mnist_measure": f"deepimportance measure {_MNIST} --reference-samples all --inputs torchvision:MNIST:test",
     "mnist_calibrate": f"deepimportance calibrate {_MNIST} --inputs torchvision:MNIST:test --input-samples 1000",
