@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_deepimportance.attribution.base import accepted
+from pytest_deepimportance.attribution.base import Attribution, accepted
 from pytest_deepimportance.settings import TABLE, Settings
 
 _OF_LRP = tuple(name for name in TABLE if name.startswith("lrp_"))
@@ -28,3 +28,8 @@ def method_settings(method: str, settings: Settings) -> dict[str, Any]:
     }
     known = accepted(method)
     return {name: value for name, value in everything.items() if name in known}
+
+
+def parameters_of(attribution: Attribution) -> str:
+    """Return how reports word a method's parameters: "epsilon 1e-06", "50 steps, baseline 0"."""
+    return str(getattr(attribution, "rule", ""))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_deepimportance.errors import ReportError
+from pytest_deepimportance.formatting import listed, plural
 from pytest_deepimportance.importance_results import (
     FORMAT,
     REFERENCE,
@@ -207,7 +208,8 @@ def _show_report(report: ImportanceReport, options: argparse.Namespace) -> None:
     if options.plots:
         from pytest_deepimportance.plots.importance import draw_all
 
-        _say(draw_all(report, Path(options.plots)))
+        folder = Path(options.plots)
+        print(pictures_line(folder, draw_all(report, folder)))
 
 
 def _show_tops(found: tuple[Report, list[TopSets]], options: argparse.Namespace) -> None:
@@ -233,9 +235,11 @@ def _show_tops(found: tuple[Report, list[TopSets]], options: argparse.Namespace)
                 "Common neurons are those of several classes.",
                 "Run the tests with --idc-classes each, and store the report again.",
             )
-        _say(draw_common(several[:MOST_LAYERS], several, Path(options.plots)))
+        folder = Path(options.plots)
+        print(pictures_line(folder, draw_common(several[:MOST_LAYERS], several, folder)))
 
 
-def _say(paths: list[Path]) -> None:
-    for path in paths:
-        print(f"written    {path}")
+def pictures_line(folder: Path, paths: Sequence[Path]) -> str:
+    """Say which pictures were drawn."""
+    names = sorted(path.stem for path in paths)
+    return f"written    {folder}   ({plural(len(names), 'picture')}: {listed(names, 3)})"

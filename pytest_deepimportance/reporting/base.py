@@ -244,6 +244,11 @@ def run_labels(report: Report) -> list[tuple[str, str]]:
         because = f": {clean(run.incomplete_because)}" if run.incomplete_because else ""
         gates = "; gates are not judged" if report.gates else ""
         labels.append(("incomplete", f"the run was stopped early{because}{gates}"))
+    if run.lost:
+        names = ", ".join(clean(name) for name in run.lost[:3]) + ", ..." * (len(run.lost) > 3)
+        was = "test was" if len(run.lost) == 1 else "tests were"
+        lost = f"{count(len(run.lost))} marked {was} lost when its worker crashed: {names}"
+        labels.append(("incomplete", lost if len(run.lost) == 1 else lost.replace("its", "their")))
     if run.partial:
         whole = max(run.marked_collected, run.marked_ran + run.deselected)
         labels.append(("partial", f"{count(run.marked_ran)} of {plural(whole, 'marked test')} ran"))

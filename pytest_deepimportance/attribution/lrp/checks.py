@@ -29,11 +29,7 @@ def check_forward(attribution: LrpAttribution, call: ModelCall) -> None:
     Raises:
         AttributionError: They differ; the message names the first layer that does.
     """
-    bare = attribution.bare_scores(call)
-    if bare is None:
-        return
-    under = attribution.forward(call, conserve=False).scores.detach()
-    off = _difference(bare, under)
+    off = score_difference(attribution, call)
     if off <= FORWARD_TOLERANCE:
         return
     layer = _first_difference(attribution, call)
@@ -44,6 +40,14 @@ def check_forward(attribution: LrpAttribution, call: ModelCall) -> None:
         "If the forward is random or keeps state between calls, make it deterministic in eval "
         "mode; otherwise please report the model's architecture.",
     )
+
+
+def score_difference(attribution: LrpAttribution, call: ModelCall) -> float:
+    """Return how far the scores under the engine are off, relative to the largest bare score."""
+    bare = attribution.bare_scores(call)
+    if bare is None:
+        return 0.0
+    return _difference(bare, attribution.forward(call, conserve=False).scores.detach())
 
 
 def _difference(bare: Tensor, under: Tensor) -> float:
@@ -112,6 +116,15 @@ def no_path(model: nn.Module, notes: Sequence[str], end: str = "") -> Attributio
         "Relevance follows the operations of the forward pass, so they must run in torch.",
         "Take numpy code and TorchScript out of the forward pass.",
     )
+
+
+def sentences(notes: Mapping[tuple[str, str], Mapping[str, None]]) -> list[str]:
+    """Return one sentence for each function and what happened at it, with its places."""
+    sentences = []
+    for (function, what), places in notes.items():
+        more = f" and {len(places) - 1} more places" if len(places) > 1 else ""
+        sentences.append(f"{function} in {next(iter(places))}{more} {what}")
+    return sentences
 
 
 def check_visited(names: Sequence[str], values: Mapping[str, LayerValues], rows: int) -> None:

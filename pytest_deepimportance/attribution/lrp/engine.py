@@ -9,7 +9,7 @@ and 58 of Bach et al. 2015.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -36,9 +36,9 @@ from pytest_deepimportance.attribution.target import (
 from pytest_deepimportance.data.activations import LayerValues
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.outputs import class_scores
+from pytest_deepimportance.data.padding import padding_mask
 from pytest_deepimportance.errors import AttributionError
 from pytest_deepimportance.models.sitemap import SiteMap
-from pytest_deepimportance.recording.neurons import padding_mask
 from pytest_deepimportance.recording.reader import SiteReader
 
 _Result = TypeVar("_Result")
@@ -109,6 +109,7 @@ class LrpAttribution:
         self._check, self._conserve_every = check_forward, conserve_every
         self._batches = 0
         self._keeps_mutated = False
+        self._begins_at_inputs = False
         self._notes: dict[str, None] = {}
         self._places: dict[tuple[str, str], dict[str, None]] = {}
 
@@ -123,7 +124,7 @@ class LrpAttribution:
         unused = self._choice.unused if self._batches else ()
         return (
             *self._notes,
-            *_sentences(self._places),
+            *checks.sentences(self._places),
             *(f"no linear operation asked for the rule of {key}" for key in unused),
         )
 
@@ -165,7 +166,7 @@ class LrpAttribution:
                 lambda: self._propagate(call, conserve=True, inputs=Inputs(wanted=True))
             )
         if not forward.run.inputs.reached:
-            raise checks.no_path(self._model, _sentences(forward.run.notes), "to an input")
+            raise checks.no_path(self._model, checks.sentences(forward.run.notes), "to an input")
         relevance = forward.run.inputs.relevance()
         return checks.finite_inputs(f"{self.name} ({self.rule})", relevance, target)
 
@@ -182,6 +183,7 @@ class LrpAttribution:
         device = device_of(model, call)
         # Last states leave a recurrent layer beside its output, so the graph must begin before it.
         conserve = conserve or any(site.reading.item is not None for site in self._wanted)
+        conserve = conserve or self._begins_at_inputs
         rows_first = all(site.row_axis == 0 for site in self.sites.sites)
         ledger = Ledger(call.rows, device, rows_first=rows_first) if conserve else None
         run = Pass(model, device, self._choice, ledger, inputs=inputs)
@@ -201,17 +203,26 @@ class LrpAttribution:
                 finally:
                     reader.end()
                 scores = class_scores(output, self._output)
+                if scores is not None:
+                    scores = run.straight.way(scores)
                 given = None
                 if callable(self.target):
                     given = target_values(self.target, output, call.rows)
         finally:
             reader.detach()
+        if run.straight.used and not conserve:
+            # A function for autograd drops a graph that begins within it.
+            self._begins_at_inputs = True
+            return self.forward(call, conserve=True, every_site=every_site)
         if scores is not None and len(scores) != call.rows:
             scores = None
         if given is not None:
             return Forward(run, watch, given[:, None] if scores is None else scores, given)
         if scores is None:
             raise refuse_output(output)
+        return self._started(call, run, watch, scores)
+
+    def _started(self, call: ModelCall, run: Pass, watch: Watch, scores: Tensor) -> Forward:
         assert not callable(self.target)
         classes = chosen_classes(self.target, scores, call)
         start = self._before_activation(run, scores)
@@ -261,7 +272,7 @@ class LrpAttribution:
         forward = self.forward(call, conserve=conserve, inputs=inputs)
         target = forward.target
         if not target.requires_grad:
-            raise checks.no_path(self._model, _sentences(forward.run.notes))
+            raise checks.no_path(self._model, checks.sentences(forward.run.notes))
         torch.autograd.grad(target.sum(), forward.run.root, allow_unused=True)
         for key, places in forward.run.notes.items():
             self._places.setdefault(key, {}).update(places)
@@ -283,16 +294,7 @@ class LrpAttribution:
 def _bound(value: float | Sequence[float] | None) -> tuple[float, ...]:
     if value is None:
         return ()
-    return tuple(map(float, value)) if isinstance(value, Sequence) else (float(value),)
-
-
-def _sentences(notes: Mapping[tuple[str, str], Mapping[str, None]]) -> list[str]:
-    """Return one sentence for each function and what happened at it, with its places."""
-    sentences = []
-    for (function, what), places in notes.items():
-        more = f" and {len(places) - 1} more places" if len(places) > 1 else ""
-        sentences.append(f"{function} in {next(iter(places))}{more} {what}")
-    return sentences
+    return (float(value),) if isinstance(value, (int, float)) else tuple(map(float, value))
 
 
 def _copied(call: ModelCall) -> ModelCall:

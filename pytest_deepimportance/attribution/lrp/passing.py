@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -11,9 +13,10 @@ from torch import Tensor, nn
 from pytest_deepimportance.attribution.lrp.autograd import new_root, start
 from pytest_deepimportance.attribution.lrp.choice import RuleChoice
 from pytest_deepimportance.attribution.lrp.firstlayer import FirstLayer
-from pytest_deepimportance.attribution.lrp.inputs import Inputs
+from pytest_deepimportance.attribution.lrp.inputs import Inputs, mark_given
 from pytest_deepimportance.attribution.lrp.ledger import Ledger
 from pytest_deepimportance.attribution.lrp.linear_rules import LinearRule
+from pytest_deepimportance.attribution.lrp.straight import StraightThrough
 from pytest_deepimportance.attribution.lrp.surroundings import modules_around
 
 Reader = Callable[[Tensor], None]
@@ -79,7 +82,20 @@ class Pass:
         self.final: tuple[str, Tensor, Tensor] | None = None
         self.inputs = Inputs() if inputs is None else inputs
         self._model = model
+        self._mode: Callable[[], AbstractContextManager[Any] | None] = lambda: None
+        self.straight = StraightThrough()
+        self._module_names: dict[int, str] | None = None
         self._kept: dict[int, list[Kept]] = {}
+
+    @property
+    def mode(self) -> AbstractContextManager[Any]:
+        """The function mode of this pass: rules that are made of ruled functions enter it again."""
+        return self._mode() or nullcontext()
+
+    def follow(self, mode: AbstractContextManager[Any]) -> None:
+        """Note the mode of this pass, now beginning; it holds the pass and is not held by it."""
+        self._mode = weakref.ref(mode)
+        self.straight = StraightThrough()
 
     def begin(self, value: Any) -> Any:
         """Return a copy of an input (nested in lists, tuples, mappings) where the graph begins."""
@@ -91,6 +107,8 @@ class Pass:
         if begins:
             copy = start(copy, self.root)
         position = self.inputs.add(copy)
+        if not begins:
+            mark_given(copy)
         if begins and self.first_layer is not None:
             self.first_layer.add_input(copy)
         if begins:
@@ -149,7 +167,7 @@ class Pass:
         if port is None or port.version != tensor._version:
             port = Port(tensor._version)
             tensor._idc_port = port  # type: ignore[attr-defined]
-            tensor.register_hook(port)  # type: ignore[no-untyped-call]
+            self.straight.way(tensor).register_hook(port)  # type: ignore[no-untyped-call]
         return port
 
     def note(self, function: str, place: str, what: str) -> None:
@@ -165,7 +183,9 @@ class Pass:
 
     def place(self) -> str:
         """Return where in the model the running operation is: the innermost module, by name."""
-        names = {id(module): name for name, module in self._model.named_modules()}
+        if self._module_names is None:
+            self._module_names = {id(module): name for name, module in self._model.named_modules()}
+        names = self._module_names
         around = modules_around(names)
         return (names[id(around[0])] or type(around[0]).__name__) if around else "the model"
 

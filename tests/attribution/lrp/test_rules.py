@@ -254,7 +254,7 @@ def test_a_softmax_that_weights_is_a_constant() -> None:
 @pytest.mark.parametrize(
     ("function", "note"),
     [
-        (lambda x: F.layer_norm(x, x.shape[1:]), "layer_norm in Function"),
+        (lambda x: torch.logaddexp(x, x * 2), "logaddexp in Function"),
         (lambda x: F.softmax(x, 1), "softmax in Function"),
         (lambda x: (x * x + 1).rsqrt(), "rsqrt in Function"),
         (lambda x: torch.logsumexp(x, 1, True).expand(-1, 4, -1, -1), "logsumexp in Function"),
@@ -268,7 +268,7 @@ def test_what_has_no_rule_is_named(function: Callable, note: str) -> None:
 
 def test_what_carries_no_relevance_is_not_named() -> None:
     def function(x: Tensor) -> Tensor:
-        F.layer_norm(x, x.shape[1:])
+        torch.logcumsumexp(x, 1)
         float(x.detach().sum())
         return x if x.shape[1] == 4 and bool((x > -100).all()) else x * 2
 
