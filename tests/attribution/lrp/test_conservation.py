@@ -27,6 +27,8 @@ class Around(nn.Module):
     def __init__(self, function: Callable[[Tensor], object]) -> None:
         super().__init__()
         self.first, self.function = nn.Conv2d(1, 4, 3), function
+        if isinstance(function, nn.Module):
+            function.double()
         with torch.no_grad():
             self.last = nn.Linear(self.apply_to(self.first(X.float()).double()).shape[1], 3)
 
@@ -97,7 +99,9 @@ NORMS = {
     "normalize": lambda x: F.normalize(x, dim=1),
     "normalize by the sum": lambda x: F.normalize(x, p=1.0, dim=(2, 3)),
     "by hand": lambda x: (x - x.mean(1, True)) / torch.sqrt(x.var(1, keepdim=True) + 1e-5),
-    "by hand, standard deviation": lambda x: (x - x.mean(-1, True)) / (x.std(-1, True) + 0.1),
+    "by hand, standard deviation": lambda x: (
+        (x - x.mean(-1, True)) / (x.std(-1, keepdim=True) + 0.1)
+    ),
     "by hand, rsqrt": lambda x: x * torch.rsqrt(x.pow(2).mean(1, keepdim=True) + 1e-5),
     "by hand, var_mean": lambda x: (
         (x - torch.var_mean(x, 1, keepdim=True)[1]) / torch.var_mean(x, 1, keepdim=True)[0].sqrt()
@@ -132,7 +136,7 @@ PRODUCTS = {
     "addcdiv": lambda x: x.addcdiv(x, x.abs() + 1, value=0.5),
     "ldexp": lambda x: torch.ldexp(x, torch.tensor(2)),
     "addmm": lambda x: torch.addmm(x.flatten(1)[:, :4], x.flatten(1)[:, :4], W, beta=0.5, alpha=2),
-    "addmm of signals": lambda x: torch.addmm(W[:3, :3], x.flatten(1)[:, :4], x.flatten(1)[:, 4:8].T)[:, :1] * 1.0,
+    "addmm of signals": lambda x: torch.stack([torch.addmm(W, row[0], row[1]) for row in x]),
     "addbmm": lambda x: torch.stack([torch.addbmm(W, row, row.roll(1, 1)) for row in x]),
     "baddbmm": lambda x: torch.stack([torch.baddbmm(row, row, row.mT) for row in x]),
     "addr": lambda x: torch.stack([torch.addr(W, row[0, 0], row[1, 1]) for row in x]),
@@ -163,13 +167,13 @@ POOLS = {
     "median": lambda x: x.median(1), "kthvalue": lambda x: x.kthvalue(2, 1), "amax": lambda x: x.amax((2, 3)),
     "aminmax": lambda x: torch.aminmax(x, dim=1), "topk": lambda x: x.topk(2, 1), "sort": lambda x: x.sort(1),
     "cummax": lambda x: torch.cummax(x, 1), "maximum": lambda x: torch.maximum(x, x.roll(1, 1)),
-    "msort": torch.msort, "mode": lambda x: torch.mode(x, 1),
+    "msort": lambda x: torch.stack([row.msort() for row in x]), "mode": lambda x: torch.mode(x, 1),
 }  # fmt: skip
 ARRANGED = {
     "channel shuffle": nn.ChannelShuffle(2), "by hand": lambda x: x.view(3, 2, 2, 4, 4).transpose(1, 2).flatten(1, 2),
     "pixel_shuffle": nn.PixelShuffle(2), "pixel_unshuffle": nn.PixelUnshuffle(2), "unfold": nn.Unfold(2),
     "fold": lambda x: F.fold(F.unfold(x, 2), 4, 2), "roll": lambda x: x.roll((1, 2), (2, 3)),
-    "gather": lambda x: x.gather(1, torch.zeros_like(x, dtype=torch.long)), "take": lambda x: x.flatten(1).take(torch.arange(30)).view(3, -1),
+    "gather": lambda x: x.gather(1, torch.zeros_like(x, dtype=torch.long)), "take": lambda x: torch.stack([row.take(PLACE) for row in x]),
     "index": lambda x: x[:, PLACE], "repeat": lambda x: x.repeat(1, 2, 1, 1), "tile": lambda x: x.tile((1, 2, 1, 1)),
     "repeat_interleave": lambda x: x.repeat_interleave(2, 1), "diagonal": lambda x: x.diagonal(dim1=2, dim2=3),
     "tril": torch.tril, "rot90": lambda x: x.rot90(1, (2, 3)), "as_strided": lambda x: x.as_strided((3, 4), (64, 3)),
