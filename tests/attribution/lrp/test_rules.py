@@ -11,8 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pytest_deepimportance.attribution.lrp import names
-from pytest_deepimportance.attribution.lrp.rules import RULES
 from pytest_deepimportance.data.batches import as_call
 from tests.attribution.nets import Function, attribute, lrp, noise, realistic
 from tests.oracles import reference_lrp as slow
