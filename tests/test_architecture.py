@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "pytest_deepimportance"
 
 FLOORS = {
     "errors": 0, "parsing": 0, "plaindata": 0, "provenance": 0, "results": 0, "rows": 0, "yardsticks": 0,
-    "companions": 0, "measurements": 0, "checks": 0, "drift_results": 0, "formatting": 0,
+    "companions": 0, "contributions": 0, "measurements": 0, "checks": 0, "drift_results": 0, "formatting": 0,
     "setting": 1, "criterion_settings": 1, "presets": 1, "settings": 1, "gating": 1, "thresholds": 1, "readings": 1,
     "calibration": 1, "drift_gate": 1, "traceability": 1,
     "data": 2, "models": 3, "recording": 4,

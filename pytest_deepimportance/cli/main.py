@@ -22,6 +22,7 @@ EXAMPLES = """examples:
   deepimportance profile check lenet.idc lenet.pth --factory app.model:LeNet
   deepimportance combine shard-*.data -o deepimportance.data
   deepimportance report deepimportance.data --fail-under share=0.9
+  deepimportance tests deepimportance.data
   deepimportance selfcheck
 """
 
@@ -37,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
         profile,
         report,
         selfcheck,
+        tests,
     )
     from pytest_deepimportance.cli.arguments import usage_of
 
@@ -56,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     drift.add_parser(commands)
     report.add_parser(commands)
     datafiles.add_parsers(commands)
+    tests.add_parser(commands)
     profile.add_parser(commands)
     selfcheck.add_parser(commands)
     return top
