@@ -53,6 +53,10 @@ class AttributionError(IdcError):
     """Importance could not be computed faithfully."""
 
 
+class MethodUnavailable(AttributionError):
+    """An attribution method cannot run on this model; another one may."""
+
+
 class ProfileError(IdcError):
     """A profile file is missing, damaged, or does not belong to this model."""
 

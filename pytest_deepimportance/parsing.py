@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import Any
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -17,6 +18,13 @@ def text(value: Any) -> str:
     if not result:
         raise ValueError("empty value")
     return result
+
+
+def path_of_file(value: Any) -> str:
+    """Accept the path of a file, as text or path."""
+    if not isinstance(value, (str, PurePath)):
+        raise ValueError(f"{type(value).__name__} is not the path of a file")
+    return text(value)
 
 
 def named(value: Any) -> str:
@@ -77,6 +85,11 @@ def positive(value: Any) -> int:
     return number
 
 
+def positive_or_all(value: Any) -> int | str:
+    """Accept a whole number of at least 1, or "all", which -1 means too."""
+    return "all" if str(value).strip().lower() in ("all", "-1") else positive(value)
+
+
 def orders(value: Any) -> int:
     """Accept 0, or a whole number of at least 2: one order has no spread."""
     number = integer(value)
@@ -102,6 +115,41 @@ def above_zero(value: Any) -> float:
     if not number:
         raise ValueError(f"{value!r} is not above 0")
     return number
+
+
+def baseline(value: Any) -> str:
+    """Accept zero, mean or a finite number, as text."""
+    word = str(value).strip().lower()
+    if word in ("zero", "mean"):
+        return word
+    try:
+        number = float(word)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is neither zero, mean nor a finite number")
+    return f"{number:g}" if number else "zero"
+
+
+def at_least_one(value: Any) -> float:
+    """Accept a finite number of at least 1."""
+    number = non_negative(value)
+    if number < 1:
+        raise ValueError(f"{value!r} is below 1")
+    return number
+
+
+def numbers(value: Any) -> tuple[float, ...]:
+    """Accept finite numbers, as a sequence or separated by commas."""
+    try:
+        found = tuple(float(part) for part in texts(value))
+    except ValueError:
+        raise ValueError(
+            f"{value!r} holds something that is not a number; separate numbers by commas"
+        ) from None
+    if not all(map(math.isfinite, found)):
+        raise ValueError(f"{value!r} holds a number that is not finite")
+    return found
 
 
 def integers(value: Any) -> tuple[int, ...]:

@@ -92,7 +92,11 @@ class ReferenceInfo:
 
 @dataclass(frozen=True)
 class ImportanceInfo:
-    """How importance was computed and how faithful it was."""
+    """How importance was computed and how faithful it was.
+
+    Attributes:
+        source: The file it was read from; empty where it was computed with the profile.
+    """
 
     method: str
     rule: str
@@ -101,6 +105,7 @@ class ImportanceInfo:
     balance: float | None
     input_share: float | None
     notes: tuple[str, ...] = ()
+    source: str = ""
 
 
 @dataclass(frozen=True)

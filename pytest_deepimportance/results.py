@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from pytest_deepimportance.companions import Companions, Leaks, SliceRow, ThinIce
 from pytest_deepimportance.contributions import Contributions
+from pytest_deepimportance.exercise import GrowthPoint, NeuronHits
 from pytest_deepimportance.measurements import CriterionRow as CriterionRow
 from pytest_deepimportance.plaindata import rebuild
 from pytest_deepimportance.provenance import Exclusions as Exclusions
@@ -82,6 +83,8 @@ class SuiteResult:
         in_total: Whether it is part of the total; a suite with `gate=False` is not. Of the total:
             False when there are only such, so that no threshold on it is judged.
         slices: Its slices by the tags of tests and rows, and the pairs of these that occur.
+        hits: The important neurons' clusters, where there is one space of all classes.
+        growth: How its combinations add up input by input; of the total only.
     """
 
     name: str
@@ -104,6 +107,8 @@ class SuiteResult:
     thin_ice: ThinIce | None = None
     leaks: Leaks | None = None
     slices: tuple[SliceRow, ...] = ()
+    hits: tuple[NeuronHits, ...] = ()
+    growth: tuple[GrowthPoint, ...] = ()
     inputs_digest: str = ""
     in_total: bool = True
 

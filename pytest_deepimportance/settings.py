@@ -9,12 +9,14 @@ Precedence: default < preset < ini < command line < marker or keyword.
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pytest_deepimportance.criterion_settings import CriterionSettings
 from pytest_deepimportance.errors import SettingsError, did_you_mean
+from pytest_deepimportance.importance_settings import ImportanceSettings
 from pytest_deepimportance.parsing import (
     boolean,
     byte_size,
@@ -24,10 +26,10 @@ from pytest_deepimportance.parsing import (
     lines,
     named,
     names,
-    non_negative,
     one_of,
     orders,
     positive,
+    positive_or_all,
     text,
     texts,
 )
@@ -40,12 +42,12 @@ CLUSTERED_NEURONS = 12
 
 
 @dataclass(frozen=True)
-class Settings(CriterionSettings):
+class Settings(ImportanceSettings, CriterionSettings):
     """All settings with their values; `origins` says where each one came from."""
 
     model: str | None = setting(
-        None, text, "Model to measure: FILE, pkg.mod:factory, file.py:factory or torchvision:NAME",
-        metavar="SPEC",
+        None, text, "Model to measure: FILE, pkg.mod:factory, file.py:factory, torchvision:NAME, "
+        "timm:NAME or hf:DIR", metavar="SPEC",
     )  # fmt: skip
     factory: str | None = setting(
         None, text, "Builds the module that a state_dict is loaded into: pkg.mod:callable",
@@ -61,7 +63,7 @@ class Settings(CriterionSettings):
     )  # fmt: skip
     reference: str | None = setting(
         None, text, "Reference (training) data: pkg.mod:callable, file.py:callable, DIR, FILE.npz, "
-        "FILE.safetensors or torchvision:NAME:split", metavar="SPEC",
+        "FILE.safetensors, FILE.jsonl (texts) or torchvision:NAME:split", metavar="SPEC",
     )  # fmt: skip
     reference_samples: int | Literal["auto", "all"] = setting(
         "auto", one_of("auto", "all", parse=positive), "Rows of the reference to use: N, all, or "
@@ -83,14 +85,18 @@ class Settings(CriterionSettings):
         metavar="N", native=(int,), profile=True,
     )  # fmt: skip
     transform: str | None = setting(
-        None, named, "Transform for torchvision data sets and image folders: pkg.mod:callable "
-        "(default ToTensor)", metavar="SPEC", profile=True,
+        None, named, "Transform for torchvision data sets and image folders (default ToTensor), or "
+        "what tokenises texts (default the tokenizer of an hf: model): pkg.mod:callable or hf:DIR",
+        metavar="SPEC", profile=True,
     )  # fmt: skip
     data_root: str | None = setting(
         None, text, "Root folder of torchvision data sets", metavar="DIR"
     )
     download: bool = setting(
-        False, boolean, "Allow torchvision to download data sets or weights", native=(bool,)
+        False,
+        boolean,
+        "Allow data sets and weights to be downloaded (torchvision, timm, hf)",
+        native=(bool,),
     )
     profile: str | None = setting(
         None, text, "Profile file to measure against (made by 'deepimportance profile build'); "
@@ -100,10 +106,10 @@ class Settings(CriterionSettings):
         False, boolean, "Keep only counts in the profile, nothing that points at single reference "
         "inputs", native=(bool,), profile=True,
     )  # fmt: skip
-    m: int | Literal["auto"] = setting(
-        "auto", one_of("auto", parse=positive), "Number of important neurons: auto (6, lowered "
-        "until the reference holds 10 inputs per combination) or a number", metavar="M",
-        native=(int, str),
+    m: int | Literal["auto", "all"] = setting(
+        "auto", one_of("auto", parse=positive_or_all), "Number of important neurons: auto (6, "
+        "lowered until the reference holds 10 inputs per combination), a number, or all (-1) of "
+        "the layer", metavar="M", native=(int, str),
     )  # fmt: skip
     k: int | Literal["auto"] = setting(
         "auto", one_of("auto", parse=positive), "Clusters per neuron: auto (by silhouette over "
@@ -145,33 +151,6 @@ class Settings(CriterionSettings):
         "only", choice("only", "all"), "Fit importance and clusters on the correctly classified "
         "reference inputs only, or on all", metavar="WHICH", profile=True,
     )  # fmt: skip
-    target: str = setting(
-        "predicted", text, "What relevance starts from: predicted, label, or a class index",
-        metavar="WHAT", native=(str, int), profile=True,
-    )  # fmt: skip
-    importance_method: str = setting(
-        "lrp", choice("lrp"), "Attribution method for importance", metavar="NAME", profile=True
-    )
-    lrp_rule: str = setting(
-        "epsilon", choice("epsilon", "z"), "Rule for linear operations in LRP", metavar="RULE",
-        profile=True,
-    )  # fmt: skip
-    lrp_epsilon: float = setting(
-        1e-6, non_negative, "Stabiliser of the epsilon rule (absolute, with the sign of z)",
-        metavar="EPS", native=(float,), profile=True,
-    )  # fmt: skip
-    tap: str = setting(
-        "post", choice("post", "pre"), "Read neurons after (post) or before (pre) normalisation "
-        "and activation", metavar="SIDE", profile=True,
-    )  # fmt: skip
-    reduce: str = setting(
-        "mean", choice("mean", "first", "last", "max", "none"), "How positions (or tokens) of one "
-        "neuron become one value", metavar="HOW", profile=True,
-    )  # fmt: skip
-    output: str | None = setting(
-        None, named, "Callable that turns the model's output into class scores: pkg.mod:callable",
-        metavar="SPEC", profile=True,
-    )  # fmt: skip
     criteria: tuple[str, ...] = setting(
         ("all",), names("all", *MEASURED), "Criteria to measure: all, or names", metavar="A,B,..."
     )
@@ -210,8 +189,9 @@ class Settings(CriterionSettings):
         metavar="THRESHOLD", native=(list,), many=True,
     )  # fmt: skip
     report: tuple[str, ...] = setting(
-        (), lines, "Write a report: json:PATH (a file) or audit:DIR (a folder to be signed)",
-        metavar="TYPE:PATH", native=(list,), many=True,
+        (), lines, "Add a report: term-missing, json:PATH, markdown:PATH, github, junit, csv:PATH, "
+        "latex:PATH, html:PATH or audit:DIR (a folder to be signed)",
+        metavar="TYPE[:DEST]", native=(list,), many=True,
     )  # fmt: skip
     data_file: str = setting(
         "deepimportance.data", text, "File in which what the tests recorded is kept, for "
@@ -243,6 +223,13 @@ class Settings(CriterionSettings):
         """Return whether a criterion is among those to measure."""
         return "all" in self.criteria or criterion in self.criteria
 
+    @property
+    def clustered(self) -> int:
+        """How many neurons get clusters: more than the usual number only where m needs them."""
+        if self.m == "all":
+            return sys.maxsize
+        return max(CLUSTERED_NEURONS, 0 if self.m == "auto" else self.m)
+
     def profile_values(self) -> dict[str, Any]:
         """Return the settings the profile depends on, in table order, JSON-ready."""
         return {
@@ -250,14 +237,22 @@ class Settings(CriterionSettings):
         }
 
 
-_OF_CRITERIA = frozenset(CriterionSettings.__dataclass_fields__)
+_GROUPS = [
+    {item.name for item in dataclasses.fields(group)}
+    for group in (ImportanceSettings, CriterionSettings)
+]
+
+
+def _group(name: str) -> int:
+    return next((at for at, g in enumerate(_GROUPS, 1) if name in g), 0)
+
 
 TABLE: Mapping[str, Setting] = {
     item.name: Setting(name=item.name, default=item.default, **item.metadata)
-    for item in sorted(dataclasses.fields(Settings), key=lambda item: item.name in _OF_CRITERIA)
+    for item in sorted(dataclasses.fields(Settings), key=lambda item: _group(item.name))
     if item.name != "origins"
 }
-"""Every setting by name; those of single criteria come last."""
+"""Every setting by name; those of importance, then those of single criteria come last."""
 
 
 def resolve(sources: Sequence[tuple[str, Mapping[str, Any]]]) -> Settings:

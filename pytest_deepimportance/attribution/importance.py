@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,14 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from pytest_deepimportance.attribution.base import Conservation, create
-from pytest_deepimportance.data.batches import as_call
+from pytest_deepimportance.attribution.base import Conservation, accepted, create
+from pytest_deepimportance.attribution.shrinking import Shrinking
+from pytest_deepimportance.attribution.target import Target, target_name
+from pytest_deepimportance.data.batches import ModelCall, as_call
+from pytest_deepimportance.data.digests import row_digests
+from pytest_deepimportance.data.drawn import drawn
 from pytest_deepimportance.errors import AttributionError, LayerError, did_you_mean
 from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.models.sites import find_sites
-
-FORMAT = 1
-_COLUMNS = ("LayerName", "NeuronIndex", "Score")
+from pytest_deepimportance.votes import Votes
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +36,12 @@ class Importance:
         input_share: Share of the target that the input explains.
         notes: Sentences for the report.
         fingerprint: Of the model; None where a file does not say.
+        seed: Of what was drawn; None where nothing was, or a file does not say.
+        versions: Of the packages that computed it, by name.
+        reference: Fingerprint of the inputs.
+        votes: How a vote went, where the scores come from one.
+        by_class: By class index, the scores of inputs of that class alone, as `scores`.
+        source: The file they were read from; None where they were computed here.
     """
 
     scores: dict[str, NDArray[np.float64]]
@@ -47,17 +53,17 @@ class Importance:
     input_share: float | None = None
     notes: tuple[str, ...] = ()
     fingerprint: str | None = None
+    seed: int | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    reference: str | None = None
+    votes: Votes | None = None
+    by_class: Mapping[int, Mapping[str, NDArray[np.float64]]] = field(default_factory=dict)
+    source: str | None = None
 
     def __post_init__(self) -> None:
-        scores = {name: np.asarray(s, dtype=np.float64) for name, s in self.scores.items()}
-        for name, values in scores.items():
-            if values.ndim != 1 or not np.isfinite(values).all():
-                raise AttributionError(
-                    f"scores of layer {name!r} are not a finite vector: shape {values.shape}, "
-                    f"{int((~np.isfinite(values)).sum())} values not finite",
-                    "Neurons are ranked by their scores.",
-                )
-        object.__setattr__(self, "scores", scores)
+        object.__setattr__(self, "scores", _finite(self.scores))
+        by_class = {int(label): _finite(own) for label, own in self.by_class.items()}
+        object.__setattr__(self, "by_class", by_class)
 
     def top(
         self, count: int, layers: Sequence[str] | None = None, normalize: str = "layer"
@@ -67,7 +73,7 @@ class Importance:
         Descending; equal scores by layer order, then index.
 
         Args:
-            count: How many; all there are if fewer.
+            count: How many; all there are if fewer, or if it is -1.
             layers: Where to look, None for every layer.
             normalize: "layer" divides each layer's scores by the sum of their absolute values
                 before they are compared (it matters across layers only), "none" compares them raw.
@@ -83,7 +89,7 @@ class Importance:
             compared = scores / total if normalize == "layer" and total > 0 else scores
             ranked += [(float(value), name, index) for index, value in enumerate(compared)]
         ranked.sort(key=lambda item: -item[0])  # stable: layer order, then index
-        chosen = ranked[: max(count, 0)]
+        chosen = ranked if count == -1 else ranked[: max(count, 0)]
         return [(name, index, float(self.scores[name][index])) for _, name, index in chosen]
 
     def importance_share(self) -> dict[str, float]:
@@ -100,10 +106,16 @@ class Importance:
             )
         return self.scores[layer]
 
+    def of_class(self, label: int) -> Importance:
+        """Return the scores of one class, or these where none were kept by class."""
+        own = self.by_class.get(label)
+        return self if own is None else replace(self, scores=dict(own), by_class={})
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON-ready data that `from_json` reads back, exactly."""
-        data = {**asdict(replace(self, scores={})), "format": FORMAT}
-        return {**data, "scores": {name: scores.tolist() for name, scores in self.scores.items()}}
+        from pytest_deepimportance.attribution.importance_data import to_plain
+
+        return to_plain(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Importance:
@@ -112,76 +124,63 @@ class Importance:
         Raises:
             AttributionError: Another format, or fields that are missing or unknown.
         """
-        rest = dict(data)
-        found = rest.pop("format", None)
-        try:
-            if found != FORMAT:
-                raise ValueError(f"format {found!r}, this version reads {FORMAT}")
-            scores = {
-                str(name): np.asarray(values, dtype=np.float64)
-                for name, values in rest.pop("scores").items()
-            }
-            return cls(**{**rest, "scores": scores, "notes": tuple(rest.get("notes", ()))})
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
-            raise AttributionError(
-                f"this is no importance file: {error}",
-                fix="Files are written by Importance.to_json and Importance.to_csv.",
-            ) from error
+        from pytest_deepimportance.attribution.importance_data import from_plain
+
+        return from_plain(data)
+
+    def save(self, path: str | Path) -> None:
+        """Write a file that `load` reads: JSON where `path` ends in .json, else CSV (`to_csv`)."""
+        from pytest_deepimportance.attribution.importance_files import save
+
+        save(self, Path(path))
+
+    @staticmethod
+    def load(path: str | Path) -> Importance:
+        """Read scores written by `save`, or a CSV of the research code.
+
+        Raises:
+            AttributionError: The file is absent, malformed, or was changed after its side file.
+        """
+        from pytest_deepimportance.attribution.importance_files import load
+
+        return load(Path(path))
 
     def to_csv(self, path: str | Path) -> None:
-        """Write LayerName,NeuronIndex,Score: layers in network order, neurons by index."""
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(_COLUMNS)
-            for name, scores in self.scores.items():
-                writer.writerows((name, index, repr(float(s))) for index, s in enumerate(scores))
+        """Write LayerName,NeuronIndex,Score: layers in network order, neurons by index.
+
+        Where the scores come from stands in a side file, `path` + ".json".
+
+        Raises:
+            AttributionError: A layer's name would be a formula in a spreadsheet.
+        """
+        from pytest_deepimportance.attribution.importance_files import write_csv
+
+        write_csv(self, Path(path))
 
     @classmethod
     def from_csv(cls, path: str | Path) -> Importance:
-        """Read LayerName,NeuronIndex,Score in any order; the file names no model.
+        """Read LayerName,NeuronIndex,Score in any order, and the side file if there is one.
 
         Raises:
-            AttributionError: Missing columns, a malformed or duplicate row, an index left out.
+            AttributionError: Missing columns, a malformed or duplicate row, an index left out, a
+                side file of other scores.
         """
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            missing = [name for name in _COLUMNS if name not in (table.fieldnames or ())]
-            if missing:
-                raise _malformed(path, f"it has no column {missing[0]}")
-            layers: dict[str, dict[int, float]] = {}
-            for number, row in enumerate(table, start=2):
-                _read_row(path, number, row, layers)
-        scores = {}
-        for name, values in layers.items():
-            if set(values) != set(range(len(values))):
-                absent = next(i for i in range(len(values)) if i not in values)
-                raise _malformed(path, f"layer {name!r} has no row for neuron {absent}")
-            scores[name] = np.array([values[index] for index in range(len(values))])
-        return cls(scores)
+        from pytest_deepimportance.attribution.importance_files import read_csv
+
+        return read_csv(Path(path))
 
 
-def _read_row(
-    path: str | Path, number: int, row: Mapping[str, Any], layers: dict[str, dict[int, float]]
-) -> None:
-    try:
-        name, index = str(row["LayerName"]), int(row["NeuronIndex"])
-        score = float(row["Score"])
-    except (TypeError, ValueError) as error:
-        raise _malformed(path, f"line {number}: {error}") from error
-    if not math.isfinite(score) or index < 0:
-        raise _malformed(path, f"line {number}: neuron {index} with score {score}")
-    known = layers.setdefault(name, {})
-    if index in known:
-        raise _malformed(path, f"line {number}: a second row for neuron {index} of {name!r}")
-    known[index] = score
-
-
-def _malformed(path: str | Path, what: str) -> AttributionError:
-    return AttributionError(
-        f"importance file {path}: {what}",
-        "Each neuron of a layer needs exactly one finite score.",
-        f"Expected are the columns {','.join(_COLUMNS)}, neurons numbered from 0.",
-    )
+def _finite(scores: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
+    found = {name: np.asarray(values, dtype=np.float64) for name, values in scores.items()}
+    for name, values in found.items():
+        if values.ndim != 1 or not np.isfinite(values).all():
+            raise AttributionError(
+                f"scores of layer {name!r} are not a finite vector: shape {values.shape}, "
+                f"{int((~np.isfinite(values)).sum())} values not finite",
+                "Neurons are ranked by their scores.",
+                "Compute the scores again, or leave that layer out.",
+            )
+    return found
 
 
 def importance(
@@ -190,7 +189,9 @@ def importance(
     *,
     layers: Sequence[str] | None = None,
     method: str = "lrp",
-    target: str | int = "predicted",
+    target: Target = "predicted",
+    samples: int | None = None,
+    seed: int = 0,
     **settings: Any,
 ) -> Importance:
     """Compute how much each neuron contributed to the model's decisions, summed over all inputs.
@@ -199,15 +200,23 @@ def importance(
         model: Any eager module; it is left exactly as it was.
         batches: What the model takes: tensors, (x, y), mappings (see `data.batches.as_call`).
         layers: Names of layers, None for all hidden ones.
-        method: Name of an attribution method.
-        target: "predicted", "label" (batches then carry labels) or a class index.
-        **settings: Of the method; for LRP rule, epsilon, tap, reduce and output.
+        method: Name or alias of an attribution method.
+        target: "predicted", "label" (batches then carry labels), a class index, or a callable
+            (or "pkg.mod:callable") that makes one number a row of the model's output.
+        samples: How many inputs to draw at random from the batches; None uses all.
+        seed: Of that sample, and of methods that draw random numbers.
+        **settings: tap, reduce, output, and those of the method (`attribution.base.accepted`;
+            its `samples` are called attribution_samples here).
 
     Raises:
         AttributionError: No batch, or importance could not be computed faithfully.
         LayerError: A layer does not exist.
     """
-    calls = (call for call in map(as_call, batches) if call.rows)
+    from pytest_deepimportance.attribution.importance_data import versions
+
+    calls: Iterator[ModelCall] = (call for call in map(as_call, batches) if call.rows)
+    if samples is not None:
+        calls = drawn(calls, samples, seed)
     first = next(calls, None)
     if first is None:
         raise AttributionError(
@@ -215,11 +224,19 @@ def importance(
         )
     sites = find_sites(model, first)
     names = [site.name for site in sites.candidates()] if layers is None else list(layers)
-    attribution = create(method, model=model, sites=sites, layers=names, target=target, **settings)
+    if "attribution_samples" in settings:
+        settings["samples"] = settings.pop("attribution_samples")
+    draws = "seed" in accepted(method)
+    if draws:
+        settings["seed"] = seed
+    attribution = Shrinking(
+        create(method, model=model, sites=sites, layers=names, target=target, **settings)
+    )
     sums: dict[str, NDArray[np.float64]] = {}
-    account, rows = Conservation(), 0
+    account, rows, read = Conservation(), 0, 0
     for call in chain([first], calls):
         batch = attribution.attribute(call)
+        read += int(np.sum(row_digests(call), dtype=np.uint64))
         account, rows = account + batch.conservation, rows + call.rows
         for name, values in batch.relevance.items():
             summed = values.detach().cpu().numpy().sum(axis=0, dtype=np.float64)
@@ -227,11 +244,14 @@ def importance(
     return Importance(
         scores=sums,
         rows=rows,
-        method=method,
-        rule=getattr(attribution, "rule", None),
-        target=str(target),
+        method=attribution.name,
+        rule=attribution.rule or None,
+        target=target_name(target),
         balance=account.balance,
         input_share=account.input_share,
         notes=(*sites.notes, *attribution.notes),
         fingerprint=fingerprint(model),
+        seed=seed if draws or samples is not None else None,
+        versions=versions(),
+        reference=f"rows-{read % (1 << 64):016x}",
     )

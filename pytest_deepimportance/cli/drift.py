@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         report = drift(model, profile, data, settings, progress=progress)
     report = dataclasses.replace(report, gates=judge_drift(report, thresholds))
     print("\n".join(render(report)))
-    for file in files:
+    for file in (item.path for item in files if item.path is not None):
         text = json.dumps(report.to_json(), indent=1, sort_keys=True, allow_nan=False)
-        print(f"written    {write_text(text + chr(10), file.path)}")
+        print(f"written    {write_text(text + chr(10), file)}")
     return BELOW if any(gate.status == "failed" for gate in report.gates) else 0

@@ -6,7 +6,10 @@ import argparse
 from typing import Any
 
 from pytest_deepimportance.cli.arguments import LOADING, add_settings, load, settings_from
+from pytest_deepimportance.cli.tree import add_tree_options, check_tree_options, render_tree
 from pytest_deepimportance.errors import LayerError
+
+_SETTINGS = ("reference", "reference_samples", "transform", "data_root", "seed", "output", "tap")
 
 
 def add_parser(commands: Any) -> None:
@@ -21,18 +24,24 @@ def add_parser(commands: Any) -> None:
         "--input-shape", metavar="D,D,...", help="shape of one input, such as 1,28,28 (default: "
         "from the reference if given, else guessed from the first layer)",
     )  # fmt: skip
-    add_settings(parser, [*LOADING, "reference", "transform", "data_root", "output", "tap"])
+    add_tree_options(parser)
+    add_settings(parser, [*LOADING, *_SETTINGS])
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the table of layers."""
+    """Print the table of layers, or the tree of blocks."""
     from pytest_deepimportance.models.sites import find_sites
     from pytest_deepimportance.reporting.layers_table import render
 
+    depth = check_tree_options(options)
     loaded = load(options)
     call, origin = _example(options, loaded.module)
     sites = find_sites(loaded.module, call)
+    if options.tree:
+        notes = [*loaded.notes, origin, *sites.notes]
+        print(render_tree(options, loaded.module, sites, notes, depth))
+        return 0
     rows = [
         (
             site.name,

@@ -11,6 +11,8 @@ from pytest_deepimportance.errors import IdcError
 
 EXAMPLES = """examples:
   deepimportance layers lenet.pth --factory app.model:LeNet
+  deepimportance importance lenet.pth --factory app.model:LeNet \\
+      --reference app.data:train --classes each --plots pictures
   deepimportance measure lenet.pth --factory app.model:LeNet \\
       --reference app.data:train --inputs app.data:test
   deepimportance calibrate idc.json --write
@@ -18,8 +20,14 @@ EXAMPLES = """examples:
       --reference app.data:train -o lenet.idc
   deepimportance drift app.data:last_week lenet.pth --factory app.model:LeNet \\
       --profile lenet.idc
+  deepimportance suggest app.data:unlabelled lenet.pth --factory app.model:LeNet \\
+      --profile lenet.idc --inputs app.data:test -n 100 --out next.csv
   deepimportance profile show lenet.idc
   deepimportance profile check lenet.idc lenet.pth --factory app.model:LeNet
+  deepimportance vote lenet.pth --factory app.model:LeNet --reference app.data:train \\
+      --methods lrp,deeplift,integrated-gradients --m 10 --out votes.csv
+  deepimportance selector fit lenet.pth --factory app.model:LeNet \\
+      --reference app.data:train -o selector.safetensors
   deepimportance combine shard-*.data -o deepimportance.data
   deepimportance report deepimportance.data --fail-under share=0.9
   deepimportance tests deepimportance.data
@@ -33,12 +41,16 @@ def parser() -> argparse.ArgumentParser:
         calibrate,
         datafiles,
         drift,
+        importance,
         layers,
         measure,
         profile,
         report,
+        selector,
         selfcheck,
+        suggest,
         tests,
+        vote,
     )
     from pytest_deepimportance.cli.arguments import usage_of
 
@@ -53,13 +65,17 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(run=usage_of(top))
     commands = top.add_subparsers(metavar="COMMAND")
     layers.add_parser(commands)
+    importance.add_parser(commands)
     measure.add_parser(commands)
     calibrate.add_parser(commands)
     drift.add_parser(commands)
+    suggest.add_parser(commands)
     report.add_parser(commands)
     datafiles.add_parsers(commands)
     tests.add_parser(commands)
     profile.add_parser(commands)
+    vote.add_parser(commands)
+    selector.add_parser(commands)
     selfcheck.add_parser(commands)
     return top
 

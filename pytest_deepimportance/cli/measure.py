@@ -21,7 +21,7 @@ from pytest_deepimportance.cli.against import (
 from pytest_deepimportance.cli.arguments import settings_from
 from pytest_deepimportance.cli.inputs import add_inputs, open_inputs, suites_of
 from pytest_deepimportance.errors import GateError, did_you_mean
-from pytest_deepimportance.reporting.destinations import destinations
+from pytest_deepimportance.reporting.destinations import TERM_MISSING, destinations
 from pytest_deepimportance.thresholds import Threshold, parse_threshold
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def run(options: argparse.Namespace) -> int:
         width=shutil.get_terminal_size().columns,
         color=sys.stdout.isatty() and "NO_COLOR" not in os.environ,
         verbosity=options.loudness,
+        missing=TERM_MISSING in (options.report or ()),
     )
     print("\n".join(lines))
     write_files(options, report)
@@ -87,7 +88,8 @@ def write_files(options: argparse.Namespace, report: Report) -> None:
         inputs=tuple(suites_of(options.inputs).values()),
     )
     for destination in destinations(options.report or (), "--report"):
-        print(f"written    {writing.write(destination, [report], started)}")
+        if not destination.on_screen:
+            print(f"written    {writing.write(destination, [report], started)}")
 
 
 def measured(options: argparse.Namespace, settings: Settings) -> Report:

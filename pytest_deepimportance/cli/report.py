@@ -13,7 +13,7 @@ from pytest_deepimportance.cli.arguments import add_settings
 from pytest_deepimportance.cli.datafiles import add_file
 from pytest_deepimportance.cli.measure import BELOW, add_loudness
 from pytest_deepimportance.errors import DataFileError
-from pytest_deepimportance.reporting.destinations import destinations
+from pytest_deepimportance.reporting.destinations import TERM_MISSING, destinations
 from pytest_deepimportance.store.datafile import read
 
 if TYPE_CHECKING:
@@ -57,9 +57,10 @@ def run(options: argparse.Namespace) -> int:
         width=shutil.get_terminal_size().columns,
         color=sys.stdout.isatty() and "NO_COLOR" not in os.environ,
         verbosity=options.loudness,
+        missing=any(file.kind == TERM_MISSING for file in files),
     )
     print("\n".join(lines))
-    for file in files:
+    for file in (item for item in files if not item.on_screen):
         started = Invocation(("deepimportance", *options.arguments), Path.cwd())
         print(f"written    {writing.write(file, reports, started)}")
     gates = [gate for report in reports for gate in report.gates]

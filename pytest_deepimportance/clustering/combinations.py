@@ -224,7 +224,7 @@ def unique_combinations(
 def choose_m(
     ks: Sequence[int],
     reference_rows: int,
-    ask: int | Literal["auto"],
+    ask: int | Literal["auto", "all"],
     *,
     width: int | None = None,
 ) -> tuple[int, str]:
@@ -236,13 +236,15 @@ def choose_m(
     Args:
         ks: Clusters of the important neurons at hand, the most important first.
         reference_rows: Usable reference rows.
-        ask: The m asked for, or "auto".
+        ask: The m asked for, "all", or "auto".
         width: Neurons of the layer, when it has more than `ks` covers.
 
     Raises:
         SettingsError: m is below 1, or beyond the neurons that were clustered in a wider layer.
     """
     at_hand = len(ks)
+    if ask == "all":
+        ask = at_hand if width is None else width
     if ask != "auto":
         if ask < 1:
             raise SettingsError(f"m is {ask}", fix="Use m=auto or a number from 1.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 CHUNK = 1024
 """Rows processed at a time: what is derived from them stays in the processor's cache."""
 
+UNTOUCHED, NAMED = "untouched", 200
+"""Detail of a layer's row: neurons of which nothing is covered, the first so many by index."""
+
 Bitmap = NDArray[np.uint8]
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
@@ -43,6 +46,8 @@ class BitCriterion(Criterion):
     """
 
     unit = "ratio"
+    names_untouched: ClassVar[bool] = False
+    """Whether a layer's row names the neurons of which nothing is covered."""
     seen: Tensor
     sure: Tensor
     possible: Tensor
@@ -153,6 +158,8 @@ class BitCriterion(Criterion):
         details: dict[str, Any] = {}
         for row in rows:
             for key, value in row.details.items():
+                if key == UNTOUCHED:
+                    continue  # indices of one layer's neurons
                 details[key] = details.get(key, 0) + value
         absent = [
             n for n, visited in zip(self.layers, self.visited.tolist(), strict=True) if not visited
@@ -174,7 +181,12 @@ class BitCriterion(Criterion):
             self.bitmap(bitmap)[span] if kept is None else self.bitmap(bitmap)[span][kept]
             for bitmap in ("seen", "sure", "possible")
         )
-        details = {"near_boundary": count_bits(possible & ~sure), **self.details(name)}
+        details: dict[str, Any] = {
+            "near_boundary": count_bits(possible & ~sure),
+            **self.details(name),
+        }
+        if self.names_untouched:
+            details[UNTOUCHED] = np.flatnonzero(~seen.any(axis=1))[:NAMED].tolist()
         return CriterionRow(
             self.name, self.unit, count_bits(seen), len(seen) * self.places, layer=name,
             details=details,

@@ -32,6 +32,7 @@ class NeuronCoverage(BitCriterion):
 
     name = "NC"
     needs = ("layers",)
+    names_untouched = True
     options = ("nc_threshold", "nc_scale", "bounds_tolerance")
 
     def __init__(

@@ -29,6 +29,7 @@ class TopKNeuronCoverage(BitCriterion):
 
     name = "TKNC"
     needs = ("layers",)
+    names_untouched = True
     options = ("tknc_k", "tknc_positive", "bounds_tolerance")
 
     def __init__(

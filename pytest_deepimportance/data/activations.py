@@ -53,6 +53,10 @@ class LayerValues:
             result &= torch.isfinite(self.smallest) & torch.isfinite(self.largest)
         return result
 
+    def tensors(self) -> list[Tensor]:
+        """Return what is held, in the order in which `map` asks."""
+        return [t for t in (self.values, self.smallest, self.largest) if t is not None]
+
     def map(self, change: Callable[[Tensor], Tensor]) -> LayerValues:
         """Return the values with `change` applied to each tensor."""
         return LayerValues(
@@ -96,7 +100,13 @@ class ActivationBatch:
         return array
 
     def chunks(self, rows: int) -> Iterator[ActivationBatch]:
-        """Yield the batch in parts of at most `rows` rows that share its memory, not its memo."""
+        """Yield the batch in parts of at most `rows` rows that share its memory.
+
+        A batch no larger is yielded itself, so that what was derived from it is found again.
+        """
+        if 0 < len(self) <= rows:
+            yield self
+            return
         for start in range(0, len(self), rows):
             part = slice(start, start + rows)
             yield ActivationBatch(

@@ -11,6 +11,8 @@ from pytest_deepimportance.data.arrayfiles import SUFFIXES, read_arrays
 from pytest_deepimportance.data.importing import import_object, is_object_spec
 from pytest_deepimportance.data.reference import Reference, open_reference
 from pytest_deepimportance.data.rowsources import reading
+from pytest_deepimportance.data.text_reference import load_texts
+from pytest_deepimportance.data.text_rows import SUFFIX as TEXTS
 from pytest_deepimportance.errors import ReferenceDataError, did_you_mean
 from pytest_deepimportance.settings import Settings
 
@@ -19,6 +21,7 @@ FORMS = """A reference is one of:
   path/to/file.py:callable    the same
   FOLDER                      images in one folder per class
   FILE.npz, FILE.safetensors  arrays x and y
+  FILE.jsonl                  texts: lines {"text": ..., "label": ...}
   torchvision:NAME:SPLIT      such as torchvision:MNIST:train"""
 
 _TORCHVISION = "torchvision:"
@@ -38,6 +41,8 @@ def load_reference(spec: str, settings: Settings) -> Reference:
         ReferenceDataError: The specification names nothing that can be used.
     """
     text, folder = spec.strip(), Path(spec.strip()).expanduser()
+    if folder.suffix == TEXTS:
+        return load_texts(_existing(folder), settings, text)
     notes: list[str] = []
     source: Any
     if text.startswith(_TORCHVISION):

@@ -13,6 +13,7 @@ from pytest_deepimportance.data.tags import Tags
 from pytest_deepimportance.engine.chosen import left_out
 from pytest_deepimportance.engine.environment import environment
 from pytest_deepimportance.engine.exclusions import exclusions
+from pytest_deepimportance.engine.growth import growth
 from pytest_deepimportance.engine.rows import contradictions
 from pytest_deepimportance.engine.sessions import SessionState, TestState, vouches
 from pytest_deepimportance.engine.slices import too_many_values
@@ -49,7 +50,12 @@ def assemble(profile: Profile, settings: Settings, state: SessionState) -> Repor
         total = dataclasses.replace(suites[0], name=TOTAL)
     else:
         total = _suite(TOTAL, gated or names, profile, settings, state, doubtful)
-    total = dataclasses.replace(total, in_total=bool(gated or not names))
+    counted = _counted([t for t in state.tests if t.suite in (gated or names)], settings)
+    total = dataclasses.replace(
+        total,
+        in_total=bool(gated or not names),
+        growth=growth(profile, _blocks_of(counted, state, doubtful)) if total.hits else (),
+    )
     notes = [*state.notes, *left_out(profile, settings), *_notes(state, doubtful, gated, names)]
     return Report(
         version=__version__,
@@ -62,13 +68,20 @@ def assemble(profile: Profile, settings: Settings, state: SessionState) -> Repor
         tests=tuple(_test_row(test) for test in state.tests),
         exclusions=exclusions(state, settings),
         run=state.run,
-        settings=tuple(
-            SettingRow(name, shown(getattr(settings, name)), settings.origins.get(name, "default"))
-            for name in TABLE
-        ),
+        settings=tuple(_setting_row(name, profile, settings) for name in TABLE),
         notes=tuple(notes),
         environment=state.environment or environment(_devices(state)),
     )
+
+
+def _setting_row(name: str, profile: Profile, settings: Settings) -> SettingRow:
+    """Return one setting: what is not asked for is as the profile was built."""
+    value, origin = getattr(settings, name), settings.origins.get(name, "default")
+    built = profile.settings.get(name, value)
+    built = tuple(built) if isinstance(built, list) else built
+    if origin == "default" and built != value:
+        value, origin = built, "profile"
+    return SettingRow(name, shown(value), origin)
 
 
 def _suite(
@@ -81,7 +94,7 @@ def _suite(
 ) -> SuiteResult:
     tests = [test for test in state.tests if test.suite in members]
     passing = [test for test in tests if vouches(test)]
-    counted = passing if settings.count == "passed" else tests
+    counted = _counted(tests, settings)
     fewer = any(test.counts for test in counted if not vouches(test))
     states = _blocks_of(counted, state, doubtful)
     return evaluate(
@@ -94,6 +107,11 @@ def _suite(
         criteria=state.criteria.get(name),
         marked=_marked(counted),
     )
+
+
+def _counted(tests: Sequence[TestState], settings: Settings) -> list[TestState]:
+    """Return the tests that count for coverage (`idc_count`)."""
+    return [test for test in tests if settings.count != "passed" or vouches(test)]
 
 
 def _marked(tests: Sequence[TestState]) -> list[tuple[str, Tags]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import nn
 
+from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.engine.assemble import assemble
 from pytest_deepimportance.engine.chosen import asked_for
 from pytest_deepimportance.engine.item_matrix import ItemMatrix, matrix_of
@@ -129,6 +131,7 @@ def measure(
     inputs: Any,
     *,
     null_data: Any = None,
+    importance: Importance | str | Path | None = None,
     slices: Any = None,
     **settings: Any,
 ) -> Report:
@@ -137,14 +140,19 @@ def measure(
     Args:
         reference: As for `build_profile`.
         inputs: Test data in the same forms, all of it; labels, when there, give the accuracy.
-        null_data: As for `build_profile`.
+        null_data, importance: As for `build_profile`.
         slices: By name one value for each input: `{"weather": ["fog", "sun", ...]}`.
 
     Raises:
         IdcError: A subclass that says what is wrong and what to do.
     """
+    scores = importance if isinstance(importance, Importance) else None
+    if scores is None and importance is not None:
+        settings["importance"] = importance
     chosen = from_keywords(**settings)
-    profile = build_profile(model, reference, null_data=null_data, **settings)
+    profile = build_profile(
+        model, reference, null_data=null_data, **{"importance": scores, **settings}
+    )
     data = opened(inputs, chosen)
     columns = Columns(slices)
     with record(model, profile, **settings) as recording:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 
+from pytest_deepimportance.attribution.importance import Importance
+from pytest_deepimportance.attribution.importance_data import to_plain
+from pytest_deepimportance.attribution.importance_fit import fitted_to
 from pytest_deepimportance.criteria.base import names
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.engine.behaviour import answers
@@ -48,6 +53,7 @@ def obtain_profile(
     run_id: str | None = None,
     progress: Progress | None = None,
     null: Any = None,
+    importance: Importance | None = None,
 ) -> Profile:
     """Build the profile, or take it from the cache.
 
@@ -56,6 +62,7 @@ def obtain_profile(
         cache: Folder of the cache; None builds without one.
         run_id: Key shared by the processes of one run; lets them share the profile of a reference
             that has no fingerprint (an iterable), which later sessions must not reuse.
+        importance: Scores to choose neurons by; goes before the setting of that name.
     """
     model = eager(model)
     info = model_info or describe_model(model)
@@ -63,8 +70,15 @@ def obtain_profile(
     output = output_adapter(settings)
     kept, drawn, held_out = null_data(reference, settings, null, _held_out_reader(settings))
 
+    if importance is None and settings.importance is not None and settings.asks_for("IDC"):
+        importance = Importance.load(settings.importance)
+    if importance is not None:
+        settings = _compared(importance, settings)
+
     def make() -> Profile:
-        profile = build(model, kept, settings, info, output=output, progress=progress)
+        profile = build(
+            model, kept, settings, info, output=output, progress=progress, importance=importance
+        )
         if drawn is None:
             return profile
         return with_random_suites(profile, model, drawn, held_out, settings)
@@ -79,12 +93,22 @@ def obtain_profile(
     # The fingerprint is that of the whole data; these tell which of its rows are read.
     rows = reference.rows if reference.available is not None else None
     extra = [rows, reference.notes, _null_key(drawn, held_out, settings)]
+    if importance is not None:
+        extra.append(json.dumps(to_plain(importance), sort_keys=True))
     key = cache_key(info.fingerprint, identity, settings, extra)
     asked = answers(model, reference, output)
     profile = get_or_build(cache, key, make, asked)
     # Equal content may have another name by now: a renamed file, a moved folder.
     renamed = dataclasses.replace(profile.reference, descriptor=kept.descriptor)
     return dataclasses.replace(profile, model=info, reference=renamed)
+
+
+def _compared(importance: Importance, settings: Settings) -> Settings:
+    """Let points of a vote be compared as they are: they mean the same in every layer."""
+    asked = settings.origins.get("normalize", "default") != "default"
+    if importance.votes is None or asked:
+        return settings
+    return settings.replace("default for votes", normalize="none")
 
 
 def _held_out_reader(settings: Settings) -> Callable[[Any], Reference]:
@@ -108,7 +132,27 @@ def load_profile(path: str | Path, model: nn.Module, settings: Settings) -> Prof
     check_model(profile, fingerprint(eager(model)), str(path), settings)
     check_code(profile, eager(model), output_adapter(settings), str(path), settings)
     profile.check_settings(settings)
+    _check_scores(profile, str(path), settings)
     return profile
+
+
+def _check_scores(profile: Profile, path: str, settings: Settings) -> None:
+    """Refuse a profile whose neurons were chosen by other scores than the file asked for holds.
+
+    A machine without that file needs none: the profile holds what was learned by it.
+    """
+    if settings.importance is None or not Path(settings.importance).is_file():
+        return
+    asked = Importance.load(settings.importance)
+    own = fitted_to(asked, profile.sites, profile.model.fingerprint).scores
+    for name, scores in profile.importance.scores.items():
+        if name not in own or not np.array_equal(own[name], scores):
+            raise ProfileError(
+                f"{path} was built by other importance scores for {name} than "
+                f"{settings.importance} holds",
+                "Its important neurons may be others.",
+                f"Build the profile again:\n{_how(profile, settings)}",
+            )
 
 
 def check_model(
@@ -158,6 +202,7 @@ def build_profile(
     *,
     progress: Progress | None = None,
     null_data: Any = None,
+    importance: Importance | str | Path | None = None,
     **settings: Any,
 ) -> Profile:
     """Derive everything that coverage needs from a model and its reference data.
@@ -168,6 +213,7 @@ def build_profile(
             batches, or a specification as for --idc-reference.
         null_data: Held-out data in the same forms: what random suites are drawn from, instead of
             the reference, which the model may know by heart.
+        importance: Scores to choose the important neurons by, or their file; None computes them.
         settings: Any setting of the table as a keyword (`m=8, layer="fc2", preset="paper"`).
 
     Returns:
@@ -176,8 +222,14 @@ def build_profile(
     Raises:
         IdcError: A subclass that says what is wrong and what to do.
     """
-    chosen = from_keywords(**settings)
+    scores = importance if isinstance(importance, Importance) else None
+    chosen = from_keywords(**settings, importance=importance if scores is None else None)
     profile = obtain_profile(
-        model, as_reference(reference, chosen), chosen, progress=progress, null=null_data
+        model,
+        as_reference(reference, chosen),
+        chosen,
+        progress=progress,
+        null=null_data,
+        importance=scores,
     )
     return profile.with_m(chosen.m)

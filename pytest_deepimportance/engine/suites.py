@@ -17,6 +17,7 @@ from pytest_deepimportance.data.digests import among
 from pytest_deepimportance.engine.beside import beside_random
 from pytest_deepimportance.engine.combinations import Combinations
 from pytest_deepimportance.engine.companions import companions
+from pytest_deepimportance.engine.growth import hits
 from pytest_deepimportance.engine.rarity import thin_ice
 from pytest_deepimportance.engine.rows import DistinctInputs, distinct_inputs, evenness
 from pytest_deepimportance.engine.slices import Marked, slices
@@ -27,7 +28,8 @@ from pytest_deepimportance.results import ClassShare, CriterionRow, Gap, SuiteRe
 from pytest_deepimportance.settings import Settings
 
 TOTAL = "TOTAL"
-GAPS_SHOWN = 3
+GAPS_KEPT = 20
+"""Gaps in a report, the largest first; the screen shows three."""
 
 
 def evaluate(
@@ -84,6 +86,7 @@ def evaluate(
         else thin_ice(inputs, combinations.occurrences(inputs.chosen)),
         leaks=_leaks(profile, settings, states, inputs, criteria),
         slices=slices(states, marked, inputs, combinations),
+        hits=hits(profile, combinations, inputs.chosen),
     )
 
 
@@ -249,5 +252,5 @@ def _gaps(profile: Profile, idc: ImportanceDrivenCoverage) -> tuple[Gap, ...]:
             nearest_reference_index=item.first_index if item.first_index >= 0 else None,
             combination=item.combination,
         )
-        for item in idc.missing(spaces[0].name, GAPS_SHOWN)
+        for item in idc.missing(spaces[0].name, GAPS_KEPT)
     )

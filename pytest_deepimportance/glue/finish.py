@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from _pytest.junitxml import xml_key
 
 from pytest_deepimportance import __version__
 from pytest_deepimportance.engine.stored import reports_of
@@ -17,9 +18,9 @@ from pytest_deepimportance.glue.gathered import gathered
 from pytest_deepimportance.glue.markers import Suite
 from pytest_deepimportance.glue.options import data_path
 from pytest_deepimportance.glue.thresholds import session_thresholds, suite_thresholds
-from pytest_deepimportance.reporting import terminal, writing
+from pytest_deepimportance.reporting import junit, terminal, writing
 from pytest_deepimportance.reporting.audit.reproduce import Invocation
-from pytest_deepimportance.reporting.destinations import destinations
+from pytest_deepimportance.reporting.destinations import JUNIT, TERM_MISSING, destinations
 from pytest_deepimportance.reporting.gate_hint import GREETING
 from pytest_deepimportance.reporting.judged import judged
 from pytest_deepimportance.results import Report
@@ -118,9 +119,28 @@ def write_files(collector: Collector, reports: list[Report]) -> None:
     for wanted in collector.settings.report if reports else ():
         try:
             for destination in destinations([wanted], "--idc-report"):
-                writing.write(destination, reports, Invocation(command, started.dir))
+                if destination.kind == JUNIT and destination.path is None:
+                    _into_pytests_junit(collector.config, reports)
+                elif not destination.on_screen:
+                    writing.write(destination, reports, Invocation(command, started.dir))
         except (ReportError, OSError) as error:
             collector.complaints.append(f"report {wanted} was not written: {error}")
+
+
+def _into_pytests_junit(config: pytest.Config, reports: list[Report]) -> None:
+    """Add the numbers to the file of `--junitxml` (thresholds are cases of it anyway).
+
+    Raises:
+        ReportError: There is no such file.
+    """
+    log = config.stash.get(xml_key, None)
+    if log is None:
+        raise ReportError(
+            "there is no JUnit file to add to",
+            fix="Add --junitxml=PATH, or give a file of its own: --idc-report=junit:PATH",
+        )
+    for name, value in junit.properties(reports):
+        log.add_global_property(name, value)
 
 
 def _nothing(collector: Collector, reporter: Any) -> str:
@@ -146,6 +166,7 @@ def summarise(collector: Collector, reporter: Any) -> None:
         color=reporter._tw.hasmarkup and "NO_COLOR" not in os.environ,
         verbosity=collector.config.option.verbose,
         hint=_wants_hint(collector),
+        missing=TERM_MISSING in collector.settings.report,
     )
     _remember_hint(collector, lines)
     lines += [f"idc: {complaint}" for complaint in collector.complaints]

@@ -26,7 +26,7 @@ _OWN = {"--idc-settings": "idc_settings", "--no-idc": "idc_off"}
 _VERSION = tuple(int(part) for part in re.findall(r"\d+", pytest.__version__)[:2])
 _PATHS = (
     "model", "factory", "weights", "reference", "transform", "data_root", "profile", "output",
-    "data_file",
+    "importance", "data_file",
 )  # fmt: skip
 
 

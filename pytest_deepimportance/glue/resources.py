@@ -117,11 +117,25 @@ def missing_files(settings: Settings) -> str:
     for value in (settings.model, settings.profile, settings.reference):
         if value is None:
             continue
+        if value.startswith("hf:"):
+            if not _has_folder(value):
+                return value
+            continue
         path = value.partition(":")[0] if value.partition(":")[0].endswith(".py") else value
         is_path = "/" in path or (":" not in path and Path(path).suffix != "")
         if is_path and not Path(path).exists():
             return path
     return ""
+
+
+def _has_folder(spec: str) -> bool:
+    from pytest_deepimportance.data.hf_folders import folder_of
+
+    try:
+        folder_of(spec, IdcError, download=False)
+    except IdcError:
+        return False
+    return True
 
 
 def try_profile(recording: Recording, request: pytest.FixtureRequest) -> None:

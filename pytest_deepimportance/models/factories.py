@@ -1,4 +1,4 @@
-"""Networks built by a user's class or function, or by torchvision."""
+"""Networks built by a user's class or function, or by a library that knows them by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import nn
 from pytest_deepimportance.data.importing import failing_line, import_object
 from pytest_deepimportance.errors import IdcError, ModelLoadError
 from pytest_deepimportance.models.formats import torchscript
-from pytest_deepimportance.models.zoo import SCHEME, untrained
+from pytest_deepimportance.models.libraries import collection_of
 
 
 @dataclass
@@ -102,8 +102,9 @@ def open_factory(spec: str, root: Path, role: str = "factory") -> Factory:
     Raises:
         ModelLoadError: It cannot be imported.
     """
-    if spec.startswith(SCHEME):
-        return Factory(spec, untrained(spec))
+    known = collection_of(spec)
+    if known is not None:
+        return Factory(spec, known.untrained(spec))
     return Factory(spec, import_object(spec, role, root=root))
 
 

@@ -44,7 +44,8 @@ class Call:
 
     Attributes:
         inputs, outputs: Values of the tensors that entered and left.
-        output: The value of the output if that is a single tensor.
+        output: The value of the output if that is a single tensor, or the first of a recurrent
+            layer's.
     """
 
     module: nn.Module

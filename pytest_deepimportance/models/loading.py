@@ -1,4 +1,4 @@
-"""Models by specification: a file, `pkg.mod:factory`, `file.py:factory`, `torchvision:NAME`."""
+"""Models by specification: a file, a factory, or a name that a library knows."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ from torch import nn
 
 from pytest_deepimportance.data.importing import is_object_spec
 from pytest_deepimportance.errors import ModelLoadError
-from pytest_deepimportance.models import zoo
+from pytest_deepimportance.models import hf
 from pytest_deepimportance.models.factories import Factory, open_factory, unwrapped
 from pytest_deepimportance.models.files import FileLoader
+from pytest_deepimportance.models.libraries import collection_of, needs_weights
 
 _RANDOM = "none"
-_ELSEWHERE = {
-    "timm:": "timm.create_model({name!r}, checkpoint_path='weights.pt')",
-    "hf:": "AutoModelForImageClassification.from_pretrained({name!r})",
-}
 
 
 @dataclass(frozen=True)
@@ -49,12 +46,14 @@ def load_model(
 
     Args:
         spec: A file (state_dict, whole module, checkpoint, safetensors, .pt2),
-            `package.module:factory`, `path/to/file.py:factory`, or `torchvision:NAME`.
+            `package.module:factory`, `path/to/file.py:factory`, `torchvision:NAME`, `timm:NAME`,
+            or `hf:DIR` (a folder that transformers saved).
         factory: What builds the network that a file of weights is loaded into; it also allows the
             classes of that network in a whole pickled module.
         allow_pickle: Let the file run code while it is unpickled, if it cannot be read otherwise.
-        weights: For a factory: a file of weights. For torchvision: a file, DEFAULT, or none.
-        download: Allow torchvision to download weights.
+        weights: For a factory: a file of weights. For torchvision and timm: a file, DEFAULT, or
+            none. For hf: none (random weights).
+        download: Allow libraries to download weights.
         device: Where to move it (default: files to the CPU, factories where they build it).
 
     Raises:
@@ -97,9 +96,10 @@ def load(
     """
     files = FileLoader((root or Path.cwd()).absolute(), allow_pickle)
     text = spec.strip()
-    _refuse_schemes(text)
-    if text.startswith(zoo.SCHEME):
-        module, notes = _from_torchvision(text, weights, files, download=download)
+    if text.startswith(hf.SCHEME):
+        module, notes = hf.load(text, weights, files, download=download)
+    elif collection_of(text) is not None:
+        module, notes = _from_collection(text, weights, files, download=download)
     elif is_object_spec(text) and not files.path(text).exists():
         module, notes = _from_factory(text, weights, files)
     else:
@@ -111,18 +111,20 @@ def load(
     return LoadedModel(_place(module, device).eval(), spec, (*notes, *how))
 
 
-def _from_torchvision(
+def _from_collection(
     spec: str, weights: str | None, files: FileLoader, *, download: bool
 ) -> tuple[nn.Module, tuple[str, ...]]:
-    build = zoo.untrained(spec)
+    known = collection_of(spec)
+    assert known is not None
+    build = known.untrained(spec)
     if weights is None:
-        raise zoo.needs_weights(spec)
+        raise needs_weights(spec, known.LIBRARY)
     if weights.lower() == _RANDOM:
         note = f"{spec} has random weights (--idc-weights none): it has learned nothing."
         return build(), (note,)
-    made = zoo.pretrained(spec, weights, download=download)
+    made = known.pretrained(spec, weights, download=download)
     if made is not None:
-        return made, (f"{spec} has the weights {weights} of torchvision.",)
+        return made, (f"{spec} has the weights {weights} of {known.LIBRARY}.",)
     return files.fill(Factory(spec, build), files.path(weights))
 
 
@@ -135,7 +137,7 @@ def _from_factory(
     if weights == "DEFAULT" and not files.path(weights).exists():
         raise ModelLoadError(
             f"--idc-weights DEFAULT does not go with the factory {spec}",
-            "DEFAULT names torchvision's own weights.",
+            "DEFAULT names the weights of torchvision or timm.",
             "Give a file (--idc-weights FILE), or let the factory load the weights.",
         )
     return files.fill(factory, files.path(weights))
@@ -155,17 +157,6 @@ def _from_file(
             f"--idc-model app.model:Classifier --idc-weights {weights}",
         )
     return files.load(path, factory)
-
-
-def _refuse_schemes(text: str) -> None:
-    for scheme, call in _ELSEWHERE.items():
-        if text.startswith(scheme):
-            built = call.format(name=text[len(scheme) :])
-            raise ModelLoadError(
-                f"models by {scheme} are not known to this version ({text})",
-                fix="Write a function that builds it and name that instead: def build(): "
-                f"return {built}  ->  --idc-model app/model.py:build",
-            )
 
 
 def _refuse_module_name(text: str, root: Path) -> None:

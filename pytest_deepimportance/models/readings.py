@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+
+from torch import nn
 
 from pytest_deepimportance.models.functions import ACTIVATIONS, recorded_arguments
 from pytest_deepimportance.models.graph import Call, Graph, Operation, Value
@@ -20,12 +23,10 @@ def reading_of(graph: Graph, value: Value) -> Reading:
     direct = [call for call in graph.calls_returning(value) if call is not graph.root]
     makers = [call for call in direct if value not in call.inputs]
     if makers:
-        return Reading("module", makers[0].name, makers[0].number)
+        return _at_module(makers[0])
     op = value.producer
     assert op is not None
-    return _recomputed(graph, op) or (
-        Reading("module", direct[0].name, direct[0].number) if direct else function_reading(op)
-    )
+    return _recomputed(graph, op) or (_at_module(direct[0]) if direct else function_reading(op))
 
 
 def _recomputed(graph: Graph, op: Operation) -> Reading | None:
@@ -36,7 +37,7 @@ def _recomputed(graph: Graph, op: Operation) -> Reading | None:
     arguments = recorded_arguments(op.function, op.args, op.kwargs)
     if source is None or arguments is None:
         return None
-    return Reading("module", source.module, source.call, op.function, arguments=arguments)
+    return replace(source, function=op.function, arguments=arguments)
 
 
 def module_reading(graph: Graph, value: Value) -> Reading | None:
@@ -45,7 +46,12 @@ def module_reading(graph: Graph, value: Value) -> Reading | None:
     The root does not count: its return ends the pass.
     """
     call = call_returning(graph, value)
-    return None if call is None else Reading("module", call.name, call.number)
+    return None if call is None else _at_module(call)
+
+
+def _at_module(call: Call) -> Reading:
+    item = 0 if isinstance(call.module, nn.RNNBase) else None
+    return Reading("module", call.name, call.number, item=item)
 
 
 def function_reading(op: Operation) -> Reading:

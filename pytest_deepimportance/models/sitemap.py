@@ -24,6 +24,7 @@ class Reading:
         occurrence: Via function: number of this function's call within that module call, from 0.
             Only calls that return a floating tensor of two or more dimensions are numbered.
         arguments: Of the function, after its tensor, as (name, value) pairs (a leaky slope).
+        item: Which item of the module's output, where that is a tuple: 0 for recurrent layers.
     """
 
     via: str
@@ -32,6 +33,7 @@ class Reading:
     function: str | None = None
     occurrence: int = 0
     arguments: tuple[tuple[str, Any], ...] = ()
+    item: int | None = None
 
 
 _NON_NEGATIVE = ("relu", "relu6")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from itertools import chain
 
 from torch import nn
 
@@ -67,8 +69,8 @@ class _Finder:
         sites = _unique_names([self._site(group) for _, group in ordered])
         reaching = graph.ancestors(self._output_inputs())
         default = None
-        for site, (value, _) in zip(sites, ordered, strict=True):
-            if value in reaching and site.rows_are_inputs and not site.is_output:
+        for site, (value, group) in zip(sites, ordered, strict=True):
+            if _reaches(value, group, reaching) and site.rows_are_inputs and not site.is_output:
                 default = site.name
         return SiteMap(
             tuple(sites),
@@ -123,7 +125,8 @@ class _Finder:
             if plain and final is None and op.function in _FINAL:
                 final = op.function
             plain = plain and op.function in (*_FINAL, *COPIES, *LAYOUTS)
-            signals = [item for item in op.inputs if item.depends]
+            # Where a token is picked, its position depends on the inputs too, but is no signal.
+            signals = [item for item in op.inputs if item.depends and item.floating]
             value = max(signals, key=lambda item: item.order, default=None)
         return value, final
 
@@ -134,6 +137,12 @@ class _Finder:
         if self._last in self._made:
             return self._made[self._last].inputs
         return [] if self._last.producer is None else self._last.producer.inputs
+
+
+def _reaches(value: Value, group: list[Tap], reaching: AbstractSet[Value]) -> bool:
+    """Whether a site leads to the output; a recurrent layer also does by its last states."""
+    own = [call.outputs for call in (tap.layer for tap in group) if call.output is value]
+    return not reaching.isdisjoint([value, *chain(*own)])
 
 
 def _flags(group: list[Tap]) -> tuple[str, ...]:

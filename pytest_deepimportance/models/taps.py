@@ -15,8 +15,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import nn
+
 from pytest_deepimportance.models.graph import Call, Graph, Operation, Value
-from pytest_deepimportance.models.layers import channel_axis
+from pytest_deepimportance.models.layers import channel_axis, is_packed
 from pytest_deepimportance.models.steps import (
     Spot,
     cross,
@@ -61,7 +63,12 @@ def tap_of(graph: Graph, layer: Call, kind: str) -> Tap:
     """Apply the rule to one layer call whose output is a single tensor."""
     assert layer.output is not None
     start = Spot(layer.output, channel_axis(layer, kind), None)
-    start = Spot(start.value, start.axis, _row_axis(graph, start))
+    rows = _row_axis(graph, start)
+    if isinstance(layer.module, nn.RNNBase):
+        rows = _recurrent_rows(graph, layer, layer.module)
+    start = Spot(start.value, start.axis, rows)
+    if is_packed(layer):  # its rows are tokens until they are unpacked
+        return Tap(layer, kind, start, start.value, None, False)
     spot, settled = _cross_steps(graph, start)
     activation = _activation(graph, spot.value)
     if activation is not None:
@@ -133,6 +140,15 @@ def _sum(graph: Graph, spot: Spot) -> Spot | None:
         return None
     result = readers[0].result
     return None if result is None else Spot(result, spot.axis, spot.rows)
+
+
+def _recurrent_rows(graph: Graph, layer: Call, module: nn.RNNBase) -> int | None:
+    """Return the axis of the inputs, which the layer knows; a packed sequence is unpacked first."""
+    if is_packed(layer):
+        return 0
+    assert layer.output is not None
+    shape, axis = layer.output.shape, 0 if module.batch_first else 1
+    return axis if len(shape) == 3 and shape[axis] == graph.rows else None
 
 
 def _row_axis(graph: Graph, spot: Spot) -> int | None:

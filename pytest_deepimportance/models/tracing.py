@@ -156,6 +156,8 @@ class _Tracer:
             self._record(op, unknown)
         call.outputs = [self._value(t) for t in tensors_in(output)]
         call.output = self._value(output) if isinstance(output, Tensor) else None
+        if isinstance(module, nn.RNNBase) and call.outputs:
+            call.output = call.outputs[0]  # before the last states; the data of a PackedSequence
         self._graph.calls.append(call)
 
     def _record(self, op: Operation, made: list[Tensor], *, spreads: bool = True) -> None:

@@ -25,7 +25,7 @@ def makes_neurons(op: Operation) -> bool:
 def unmeasured(graph: Graph, layers: Collection[Call]) -> tuple[Unmeasured, ...]:
     """List what cannot be measured, in the order of the model's modules.
 
-    Functional layers, recurrent layers, TorchScript, modules with parameters never called.
+    Functional layers, recurrent cells, TorchScript, modules with parameters never called.
 
     Args:
         graph: The pass.
@@ -40,10 +40,8 @@ def unmeasured(graph: Graph, layers: Collection[Call]) -> tuple[Unmeasured, ...]
         if isinstance(module, torch.jit.ScriptModule):
             scripted = name
             found[name] = _entry(name, module, "TorchScript: hooks never fire inside it")
-        elif isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
-            found[name] = _entry(
-                name, module, "recurrent: its gates and states are computed out of sight of hooks"
-            )
+        elif isinstance(module, nn.RNNCellBase):
+            found[name] = _entry(name, module, "a recurrent cell: one call is one step of many")
         elif module not in called and name not in found and _has_weights(module):
             found[name] = _entry(name, module, _why_not_called(graph, module))
     order = {name: i for i, (name, _) in enumerate(graph.root.module.named_modules())}

@@ -16,6 +16,7 @@ from pytest_deepimportance.errors import ModelLoadError, did_you_mean
 from pytest_deepimportance.models.pickles import only_weights
 
 SCHEME = "torchvision:"
+LIBRARY = "torchvision"
 
 
 def untrained(spec: str) -> Callable[[], nn.Module]:
@@ -40,17 +41,6 @@ def untrained(spec: str) -> Callable[[], nn.Module]:
         return made
 
     return build
-
-
-def needs_weights(spec: str) -> ModelLoadError:
-    """Return the error for a torchvision network without a word on its weights."""
-    return ModelLoadError(
-        f"the model {spec} needs --idc-weights (ini: idc_weights)",
-        "A network by name has no weights of its own.",
-        "--idc-weights FILE      your own trained weights\n"
-        "--idc-weights DEFAULT   torchvision's trained weights, from the local cache\n"
-        "--idc-weights none      random weights (only to try things out)",
-    )
 
 
 def pretrained(spec: str, weights: str, *, download: bool) -> nn.Module | None:

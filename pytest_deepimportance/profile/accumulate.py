@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from pytest_deepimportance.attribution.base import Attribution, AttributionBatch, Conservation
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
+from pytest_deepimportance.errors import IdcError, ReferenceDataError
+from pytest_deepimportance.models.vocabulary import FIT, misfit
 from pytest_deepimportance.profile.spool import Spool
 from pytest_deepimportance.statistics.gathering import Gathering, ReferenceStatistics
 from pytest_deepimportance.statistics.prefix_counts import NO_EXAMPLE
@@ -33,6 +36,7 @@ class Accumulated:
         labels, predictions, index: Per usable row; `index` is the row's number in the data the user
             gave, NO_EXAMPLE where it has none.
         fitted: Per usable row: whether importance and clusters are fitted on it.
+        attributed: Per usable row: whether its relevance was computed.
         relevance: By layer, signed relevance summed over the fitted rows, float64 (U,).
         class_relevance: By class index, the same for the fitted rows with that true label.
         digest: Order-free content digest (sum of row digests, modulo 2**64).
@@ -46,6 +50,7 @@ class Accumulated:
     predictions: NDArray[np.int64]
     index: NDArray[np.int64]
     fitted: NDArray[np.bool_]
+    attributed: NDArray[np.bool_]
     relevance: dict[str, NDArray[np.float64]]
     class_relevance: dict[int, dict[str, NDArray[np.float64]]]
     rows: int
@@ -87,6 +92,7 @@ class Accumulator:
         self._class_relevance: dict[int, dict[str, NDArray[np.float64]]] = {}
         self._columns: dict[str, list[NDArray[np.int64]]] = {
             "labels": [], "predictions": [], "index": [], "fitted": [],
+            "attributed": [],
         }  # fmt: skip
         self._conservation = Conservation()
         self._rows = self._non_finite = self._digest = 0
@@ -116,6 +122,8 @@ class Accumulator:
             fitted = known & (acts.labels == acts.predictions)
         for name in self.layers:
             self.spools[name].append(acts.layers[name].values.cpu().numpy())
+            if name not in batch.relevance:
+                continue  # the scores are given
             scores = batch.relevance[name].detach().cpu().numpy()[usable]
             self._add_relevance(name, scores, fitted, acts.labels)
             # Whether any row of the reference has a label is known only after the last batch.
@@ -124,6 +132,8 @@ class Accumulator:
         self._columns["predictions"].append(acts.predictions)
         self._columns["index"].append(index)
         self._columns["fitted"].append(fitted.astype(np.int64))
+        attributed = np.ones(len(usable), bool) if batch.attributed is None else batch.attributed
+        self._columns["attributed"].append(attributed[usable].astype(np.int64))
 
     def _add_relevance(
         self,
@@ -155,6 +165,7 @@ class Accumulator:
             predictions=joined["predictions"],
             index=joined["index"],
             fitted=fitted,
+            attributed=joined["attributed"].astype(bool),
             relevance=relevance,
             class_relevance=self._class_relevance,
             rows=self._rows,
@@ -174,22 +185,46 @@ def stream(
     attribution: Attribution,
     accumulator: Accumulator,
     *,
+    model: nn.Module,
     batch_size: int,
     micro_batch: int,
     device: torch.device,
     progress: Progress | None = None,
 ) -> Accumulated:
-    """Run the attribution over every batch of the reference."""
+    """Run the attribution over every batch of the reference.
+
+    Raises:
+        ReferenceDataError: The forward raised because of token ids that the model does not know.
+    """
     done = 0
     for call in reference.batches(batch_size):
         for part in _parts(call, micro_batch):
-            accumulator.add(attribution.attribute(part.to(device)))
+            try:
+                accumulator.add(attribution.attribute(part.to(device)))
+            except Exception as error:
+                found_wrong = _misfit(reference, model, part, error)
+                if found_wrong is None:
+                    raise
+                raise found_wrong from error
             done += part.rows
             if progress is not None:
                 progress(done, reference.rows)
     found = accumulator.finish()
     found.index = _original_rows(reference, found.index)
     return found
+
+
+def _misfit(
+    reference: Reference, model: nn.Module, call: ModelCall, error: Exception
+) -> ReferenceDataError | None:
+    wrong = "" if isinstance(error, IdcError) else misfit(model, call)
+    if not wrong:
+        return None
+    return ReferenceDataError(
+        f"the reference {reference.descriptor} does not fit the model: {wrong}",
+        f"Its forward raised {type(error).__name__}: {error}",
+        FIT,
+    )
 
 
 def _original_rows(reference: Reference, index: NDArray[np.int64]) -> NDArray[np.int64]:

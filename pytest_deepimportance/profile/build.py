@@ -3,42 +3,39 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from pytest_deepimportance.attribution.base import Attribution, create
+from pytest_deepimportance.attribution.base import Attribution
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.attribution.lrp.memory import micro_batch
+from pytest_deepimportance.attribution.method_settings import parameters_of
+from pytest_deepimportance.attribution.target import is_callable_target
 from pytest_deepimportance.clustering.combinations import CombinationSpace
-from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.errors import ProfileError, ReferenceDataError
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.models.sites import find_sites
 from pytest_deepimportance.profile.accumulate import Accumulated, Accumulator, Progress, stream
+from pytest_deepimportance.profile.attributing import attribution_for
 from pytest_deepimportance.profile.echo import listen
-from pytest_deepimportance.profile.forward import ForwardOnly
+from pytest_deepimportance.profile.given import given_for
 from pytest_deepimportance.profile.identity import content_fingerprint
 from pytest_deepimportance.profile.layers import importance_layers, neuron_layers, surprise_layer
 from pytest_deepimportance.profile.leftout import left_out, why_unranked, why_unscored
 from pytest_deepimportance.profile.model import Profile
+from pytest_deepimportance.profile.remarks import remarks
+from pytest_deepimportance.profile.scored import Scored
 from pytest_deepimportance.profile.spaces import class_filters, spaces_of
 from pytest_deepimportance.provenance import ModelInfo, ReferenceInfo
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.statistics.combination_counts import CombinationCounts
 from pytest_deepimportance.statistics.gathering import Gathering
-
-LARGEST_IMBALANCE = 1e-3
-"""Relevance that is unaccounted for above this share of the target is said in the report."""
-
-POORLY_CLASSIFIED = 0.5
-"""Below this accuracy on its own reference something is more likely wrong than learned badly."""
 
 
 def build(
@@ -49,11 +46,13 @@ def build(
     *,
     output: Any = None,
     progress: Progress | None = None,
+    importance: Importance | None = None,
 ) -> Profile:
     """Compute the profile of `model` on `reference` in one streaming pass.
 
     Args:
         output: Callable of the setting `output`, or None.
+        importance: Scores to choose neurons by; None computes them.
         progress: Called with rows done and rows in all.
 
     Raises:
@@ -65,39 +64,32 @@ def build(
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     unscored = why_unscored(model, first.first_rows(2).to(device), output)
     sites = find_sites(model, first.to(device))
-    unranked = unscored or why_unranked(sites, settings)
+    unranked = why_unranked(sites, settings)
+    if importance is None and not is_callable_target(settings.target):
+        unranked = unscored or unranked
     ranked = settings.asks_for("IDC") and not unranked
     layers = importance_layers(sites, settings) if ranked else ()
+    given = None
+    if ranked and importance is not None:
+        given = given_for(importance, sites, settings, model_info.fingerprint)
+        layers = tuple(given.scores)
     neurons, surprise = neuron_layers(sites, settings), surprise_layer(sites, settings)
-    read = [*layers, *neurons, *([] if surprise is None else [surprise])]
-    attribution: Attribution
-    if ranked:
-        attribution = create(
-            settings.importance_method,
-            model=model,
-            sites=sites,
-            layers=layers,
-            also=read,
-            rule=settings.lrp_rule,
-            epsilon=settings.lrp_epsilon,
-            target=settings.target,
-            tap=settings.tap,
-            reduce=settings.reduce,
-            output=output,
-        )
-    else:
-        attribution = ForwardOnly(
-            model,
-            sites,
-            tuple(dict.fromkeys(read)),
-            tap=settings.tap,
-            reduce=settings.reduce,
-            output=output,
-        )
-    size = micro_batch(model, first.to(device), settings.memory // 4)
+    size = micro_batch(model, first.to(device), settings.memory // 4, settings.lrp_rule)
+    attribution = attribution_for(
+        model,
+        sites,
+        settings,
+        layers=layers,
+        read=[*layers, *neurons, *([] if surprise is None else [surprise])],
+        reference=reference,
+        device=device,
+        rows_at_once=size,
+        output=output,
+        known=given is not None,
+    )
     accumulator = Accumulator(
         layers=layers,
-        correct_only=ranked and settings.correct == "only",
+        correct_only=ranked and settings.correct == "only" and not unscored,
         per_class=settings.classes != "all",
         budget=settings.memory // 4,
         gathering=Gathering(neurons, surprise, settings),
@@ -108,13 +100,15 @@ def build(
             reference,
             attribution,
             accumulator,
+            model=model,
             batch_size=settings.batch_size,
             micro_batch=size,
             device=device,
             progress=progress,
         )
         _check_usable(found, settings)
-        profile = _assemble(reference, settings, model_info, sites, found, attribution)
+        _check_attributed(found, settings)
+        profile = _assemble(reference, settings, model_info, sites, found, attribution, given)
         notes = (*left_out(settings, unscored, unranked), *profile.notes)
         return dataclasses.replace(profile, notes=notes, echo=listen(model, first, output))
     finally:
@@ -146,21 +140,34 @@ def _check_usable(found: Accumulated, settings: Settings) -> None:
         )
 
 
+def _check_attributed(found: Accumulated, settings: Settings) -> None:
+    if found.spools and not (found.fitted & found.attributed).any():
+        raise ReferenceDataError(
+            f"none of the {settings.importance_samples} reference inputs that importance is "
+            "computed from is classified correctly",
+            "Without them no neuron is more important than another.",
+            "Take more (idc_importance_samples), or set idc_correct = all.",
+        )
+
+
 def _assemble(
     reference: Reference,
     settings: Settings,
     model_info: ModelInfo,
     sites: SiteMap,
     found: Accumulated,
-    attribution: Any,
+    attribution: Attribution,
+    given: Importance | None,
 ) -> Profile:
-    importance = _importance(found.relevance, int(found.fitted.sum()), settings, model_info, found)
+    rule = parameters_of(attribution) if found.spools else settings.lrp_rule
+    scored = Scored(found, settings, model_info.fingerprint, rule, given)
+    importance = scored.whole()
     names = settings.class_names or reference.class_names
     info = reference_info(reference, found, names)
     spaces: list[CombinationSpace] = []
     counts: dict[str, CombinationCounts] = {}
     class_importance: dict[int, Importance] = {}
-    notes = [*_notes(found, settings, importance), *sites.notes, *attribution.notes]
+    notes = [*remarks(found, settings, importance), *sites.notes, *attribution.notes]
     for label in class_filters(found, settings, names) if found.spools else ():
         scores = importance
         rows = np.ones(len(found.labels), dtype=bool)
@@ -173,7 +180,14 @@ def _assemble(
                     f"{settings.min_values} needed"
                 )
                 continue
-            scores = _importance(found.class_relevance[label], fitted, settings, model_info, found)
+            own = scored.of_class(label, rows)
+            if own is None:
+                notes.append(
+                    f"class {label} is not measured: none of its inputs is among those that "
+                    "importance is computed from"
+                )
+                continue
+            scores = own
             class_importance[label] = scores
         name = names[label] if label is not None and label < len(names) else ""
         for space, counted in spaces_of(scores, found, rows, (label, name), settings):
@@ -219,60 +233,3 @@ def reference_info(
         class_names=tuple(class_names),
         notes=tuple(reference.notes),
     )
-
-
-def _importance(
-    relevance: Mapping[str, NDArray[np.float64]],
-    rows: int,
-    settings: Settings,
-    model_info: ModelInfo,
-    found: Accumulated,
-) -> Importance:
-    rule = settings.lrp_rule
-    if rule == "epsilon":
-        rule = f"epsilon {settings.lrp_epsilon:g}"
-    return Importance(
-        scores=dict(relevance),
-        rows=rows,
-        method=settings.importance_method,
-        rule=rule,
-        target=settings.target,
-        balance=found.conservation.balance,
-        input_share=found.conservation.input_share,
-        notes=found.attribution_notes,
-        fingerprint=model_info.fingerprint,
-    )
-
-
-def _notes(found: Accumulated, settings: Settings, importance: Importance) -> list[str]:
-    notes = []
-    if settings.layer is not None and settings.scope != "layer":
-        notes.append(f"layer {settings.layer} is not singled out: the scope is {settings.scope}")
-    if settings.correct == "only" and not found.labelled and found.spools:
-        notes.append(
-            "the reference has no labels: importance and clusters are fitted on all of its inputs"
-        )
-    unlabelled = int((found.labels == UNKNOWN).sum())
-    if settings.correct == "only" and found.labelled and unlabelled and found.spools:
-        notes.append(
-            f"{unlabelled} reference inputs have no label: they count, but importance and "
-            "clusters are not fitted on them"
-        )
-    labelled = len(found.labels) - unlabelled
-    correct = int((found.labels == found.predictions).sum())
-    if found.labelled and correct < POORLY_CLASSIFIED * labelled:
-        notes.append(
-            f"only {correct:,} of {labelled:,} labelled reference inputs are classified correctly: "
-            "check that scale, order of classes and labels fit the model"
-        )
-    if found.non_finite:
-        notes.append(f"{found.non_finite} reference inputs left out: NaN or infinity in them")
-    if settings.no_samples:
-        notes.append("the leak check drops out: idc_no_samples keeps no hash of reference inputs")
-    balance = importance.balance
-    if balance is not None and balance > LARGEST_IMBALANCE:
-        notes.append(
-            f"relevance is not conserved: {100 * balance:.2g} % of the target is unaccounted for, "
-            "so the choice of important neurons may be off"
-        )
-    return notes

@@ -17,7 +17,7 @@ from pytest_deepimportance import __version__
 from pytest_deepimportance.errors import ProfileError
 from pytest_deepimportance.profile.file import FORMAT, load, save
 from pytest_deepimportance.profile.model import Profile
-from pytest_deepimportance.settings import CLUSTERED_NEURONS, Settings
+from pytest_deepimportance.settings import Settings
 
 
 def cache_key(
@@ -32,8 +32,7 @@ def cache_key(
     Args:
         extra: JSON-ready; what else tells two profiles apart (which rows of the data are read).
     """
-    clustered = max(CLUSTERED_NEURONS, settings.m if isinstance(settings.m, int) else 0)
-    parts = [__version__, FORMAT, model_fingerprint, reference_fingerprint, clustered]
+    parts = [__version__, FORMAT, model_fingerprint, reference_fingerprint, settings.clustered]
     parts += [settings.profile_values(), settings.asks_for("IDC")]
     text = json.dumps([*parts, list(settings.class_names), extra], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from safetensors.numpy import save as to_bytes
 
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.clustering.combinations import CombinationSpace
+from pytest_deepimportance.data.writing import write_atomically
 from pytest_deepimportance.errors import ProfileError, nearest
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.plaindata import rebuild
@@ -28,10 +27,10 @@ from pytest_deepimportance.provenance import ModelInfo, ReferenceInfo
 from pytest_deepimportance.statistics.combination_counts import CombinationCounts
 from pytest_deepimportance.statistics.gathering import ReferenceStatistics
 
-FORMAT = 3
+FORMAT = 4
 """Version of the file. History: 1 = IDC spaces and combination counts; 2 = and the statistics that
 the baseline criteria need; 3 = and what random inputs cover, and the digests of the reference
-inputs (not with no_samples)."""
+inputs (not with no_samples); 4 = and which file the importance was read from."""
 
 KIND = "deepimportance-profile"
 _LFS = b"version https://git-lfs"
@@ -92,7 +91,7 @@ def _importance_header(importance: Importance) -> dict[str, Any]:
     return {
         field.name: getattr(importance, field.name)
         for field in dataclasses.fields(importance)
-        if field.name != "scores"
+        if field.name not in ("scores", "by_class", "votes")
     }
 
 
@@ -105,7 +104,7 @@ def save(profile: Profile, path: Path) -> None:
     check_target(path)
     data = serialise(profile)
     try:
-        _replace(path, data)
+        write_atomically(path, data)
     except OSError as error:
         raise ProfileError(
             f"the profile cannot be written to {path}: {error.strerror or error}",
@@ -123,21 +122,6 @@ def check_target(path: Path) -> None:
         raise ProfileError(
             f"{path} is a folder, not a profile file", fix="Name the file: -o model.idc"
         )
-
-
-def _replace(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not by tempfile, whose files only their owner can read: a profile is made to be shared.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def load(path: Path) -> Profile:

@@ -10,13 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from pytest_deepimportance.attribution.base import AttributionBatch, Conservation
+from pytest_deepimportance.attribution.lrp.checks import check_visited
 from pytest_deepimportance.attribution.lrp.running import run_model, undisturbed
 from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch, LayerValues
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.outputs import class_scores
+from pytest_deepimportance.data.padding import padding_mask
 from pytest_deepimportance.models.sitemap import Site, SiteMap
-from pytest_deepimportance.recording.neurons import padding_mask, reduce_to_neurons
+from pytest_deepimportance.recording.neurons import reduce_to_neurons
 from pytest_deepimportance.recording.reader import SiteReader
 
 
@@ -28,6 +30,7 @@ class ForwardOnly:
         sites: Where its layers are read.
         layers: Names of the layers to read.
         tap, reduce, output: As for recording.
+        must_reach: Layers that every batch has to pass.
     """
 
     name = "none"
@@ -41,7 +44,9 @@ class ForwardOnly:
         tap: str,
         reduce: str,
         output: Callable[[Any], Any] | None,
+        must_reach: Sequence[str] = (),
     ) -> None:
+        self._must_reach = must_reach
         self._model, self._reduce, self._output = model, reduce, output
         self._values: dict[str, LayerValues] = {}
         self._mask: Tensor | None = None
@@ -54,7 +59,11 @@ class ForwardOnly:
         return ()
 
     def attribute(self, call: ModelCall) -> AttributionBatch:
-        """Run one batch and return its activations."""
+        """Run one batch and return its activations.
+
+        Raises:
+            AttributionError: A layer that the batch has to pass was not reached.
+        """
         self._values, self._mask = {}, padding_mask(call)
         self._reader.attach()
         try:
@@ -66,6 +75,7 @@ class ForwardOnly:
                     self._reader.end()
         finally:
             self._reader.detach()
+        check_visited(self._must_reach, self._values, call.rows)
         unknown = np.full(call.rows, UNKNOWN, dtype=np.int64)
         predictions = unknown
         if scores is not None and len(scores) == call.rows:

@@ -163,6 +163,7 @@ def _found(
         predictions=reference.predictions,
         index=np.arange(len(reference), dtype=np.int64),
         fitted=fitted,
+        attributed=np.ones_like(fitted),
         relevance=importance.scores,
         class_relevance={},
         rows=len(reference),

@@ -43,7 +43,7 @@ def why_unranked(sites: SiteMap, settings: Settings) -> str:
 
 def left_out(settings: Settings, unscored: str, unranked: str) -> tuple[str, ...]:
     """Return what to say of criteria that this model cannot have, once for one cause."""
-    if settings.asks_for("IDC"):
-        return (f"IDC left out: {unranked}",) if unranked else ()
+    if settings.asks_for("IDC") and unranked:
+        return (f"IDC left out: {unranked}",)
     by_class = unscored and settings.surprise_labels == "predicted"
     return (f"LSC, DSC, MDSC left out: {unscored}",) if by_class else ()

@@ -107,7 +107,7 @@ class Profile:
         names = self.class_names
         return names[index] if 0 <= index < len(names) else str(index)
 
-    def with_m(self, ask: int | Literal["auto"]) -> Profile:
+    def with_m(self, ask: int | Literal["auto", "all"]) -> Profile:
         """Return the profile with m chosen for every space (`auto`: DESIGN D8).
 
         Raises:
@@ -151,7 +151,7 @@ class Profile:
         if name == "layer":
             wanted, own = self.sites.find(asked), self.sites.find(built)
             return self.settings["scope"] != "layer" or wanted.name == own.name
-        if name in ("transform", "output") and asked and built:
+        if name in ("transform", "output", "importance") and asked and built:
             # An ini file's path is anchored to its folder, a command's is as it was typed, and the
             # profile may come from another machine: the file's own name must do.
             return _file_name(asked) == _file_name(built)
@@ -184,6 +184,7 @@ class Profile:
                 rows=self.importance.rows,
                 balance=self.importance.balance,
                 input_share=self.importance.input_share,
+                source=self.importance.source or "",
                 notes=tuple(self.importance.notes),
             ),
             notes=self.notes,

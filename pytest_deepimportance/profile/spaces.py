@@ -59,12 +59,11 @@ def spaces_of(
         rows: Which usable reference rows belong here, (R,).
         label: Class index (None for all) and class name.
     """
-    clustered = max(CLUSTERED_NEURONS, settings.m if isinstance(settings.m, int) else 0)
     groups: list[tuple[str | None, list[str]]] = [(name, [name]) for name in scores.scores]
     if settings.scope == "global":
         groups = [(None, list(scores.scores))]
     for layer, layers in groups:
-        top = scores.top(clustered, layers=layers, normalize=settings.normalize)
+        top = scores.top(settings.clustered, layers=layers, normalize=settings.normalize)
         values = _values(found, [(name, index) for name, index, _ in top])
         fitted = rows & found.fitted
         clusterings = tuple(

@@ -33,6 +33,11 @@ class Spool:
     def __len__(self) -> int:
         return self._rows
 
+    @property
+    def width(self) -> int:
+        """Neurons of a row, 0 while there is none."""
+        return self._units
+
     def append(self, values: NDArray[np.floating]) -> None:
         """Add rows, (N, U)."""
         if not self._rows:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 from torch.utils.hooks import RemovableHandle
 
 from pytest_deepimportance.errors import LayerError
@@ -23,6 +24,7 @@ from pytest_deepimportance.recording.frames import (
     ReadingMode,
 )
 from pytest_deepimportance.recording.inert import InertHook
+from pytest_deepimportance.recording.packing import tokens_of, with_tokens
 
 OnSite = Callable[[Site, Tensor], Tensor | None]
 
@@ -211,7 +213,7 @@ class _ModuleHook(InertHook):
         self._name = name
         self._by_call = by_call
 
-    def __call__(self, module: nn.Module, args: Any, output: Any) -> Tensor | None:
+    def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
         if torch.compiler.is_compiling():
             return None
         passing = self._passes.here
@@ -223,13 +225,18 @@ class _ModuleHook(InertHook):
         number = calls.get(self._name, 0)
         calls[self._name] = number + 1
         here = self._by_call.get(number)
-        if here is None or not isinstance(output, Tensor):
+        if here is None:
+            return None
+        item = here[0][1].item
+        tensor = output if item is None else _item(output, item)
+        if not isinstance(tensor, Tensor):
             return None
         passing.quiet = True  # what is computed in here is not the model's
         try:
-            return self._read(here, output)
+            replaced = self._read(here, tensor)
         finally:
             passing.quiet = False
+        return replaced if item is None or replaced is None else _put(output, item, replaced)
 
     def _read(self, here: list[tuple[Site, Reading]], output: Tensor) -> Tensor | None:
         replaced = None
@@ -240,6 +247,19 @@ class _ModuleHook(InertHook):
                     tensor = functions.apply(reading.function, output.detach(), reading.arguments)
             replaced = self._reader._hand_over(site, tensor)
         return replaced
+
+
+def _item(output: Any, item: int) -> Any:
+    """Return an item of a module's output; of a packed sequence, its tokens."""
+    found = output[item] if isinstance(output, tuple) and item < len(output) else None
+    return tokens_of(found) if isinstance(found, PackedSequence) else found
+
+
+def _put(output: tuple[Any, ...], item: int, tensor: Tensor) -> tuple[Any, ...]:
+    """Return a module's output with one item replaced."""
+    old = output[item]
+    new = with_tokens(old, tensor) if isinstance(old, PackedSequence) else tensor
+    return (*output[:item], new, *output[item + 1 :])
 
 
 def _submodule(model: nn.Module, name: str) -> nn.Module:

@@ -143,9 +143,12 @@ def importance(report: Report) -> str:
     """Say how faithful the relevance is: its balance, and what the input explains."""
     info = report.profile.importance
     bad = " (should be below 1e-3)" * importance_is_doubtful(report)
-    parts = [", ".join(clean(text) for text in (info.method, info.rule) if text)]
+    source = f"from {info.source}" if info.source else ""
+    parts = [", ".join(clean(text) for text in (info.method, info.rule, source) if text)]
     if info.balance is not None:
         parts.append(f"balance {info.balance:.0e}{bad}")
+    elif info.method not in ("", "lrp"):
+        parts.append("balance not applicable")
     if info.input_share is not None:
         parts.append(f"{_signed_percent(info.input_share)} explained by the input")
     return "; ".join(parts)

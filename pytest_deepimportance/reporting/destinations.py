@@ -1,4 +1,4 @@
-"""Where reports go: `TYPE:PATH`, checked before anything runs."""
+"""Where reports go: `TYPE[:DEST]`, checked before anything runs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,30 @@ from pathlib import Path
 from pytest_deepimportance.errors import ReportError
 from pytest_deepimportance.reporting.audit import folder
 
-JSON, AUDIT = "json", "audit"
-_FORMS = {JSON: "json:PATH, such as json:idc.json", AUDIT: "audit:DIR, such as audit:idc-audit"}
+TERM, TERM_MISSING = "term", "term-missing"
+JSON, MARKDOWN, GITHUB, JUNIT = "json", "markdown", "github", "junit"
+CSV, LATEX, HTML, AUDIT = "csv", "latex", "html", "audit"
+
+FORMS = {
+    TERM: "term",
+    TERM_MISSING: "term-missing",
+    JSON: "json:PATH, such as json:idc.json",
+    MARKDOWN: "markdown:PATH, such as markdown:idc.md",
+    GITHUB: "github or github:PATH",
+    JUNIT: "junit or junit:PATH",
+    CSV: "csv:PATH, such as csv:idc.csv",
+    LATEX: "latex:PATH, such as latex:idc.tex",
+    HTML: "html:PATH, such as html:idc.html",
+    AUDIT: "audit:DIR, such as audit:idc-audit",
+}
+"""How each type is written: with a place, without one, or either way."""
+
+_ON_SCREEN = (TERM, TERM_MISSING)
+_ALONE = (*_ON_SCREEN, GITHUB, JUNIT)
+"""Types that have a place of their own."""
+
+FILES = tuple(kind for kind in FORMS if kind not in _ON_SCREEN)
+"""Types that can be written as files, with or without pytest."""
 
 
 @dataclass(frozen=True)
@@ -19,19 +41,24 @@ class Destination:
     """One report to write.
 
     Attributes:
-        kind: JSON or AUDIT.
-        path: The file, or the folder.
+        kind: One of `FORMS`.
+        path: The file, or the folder; None where the type has a place of its own.
     """
 
     kind: str
-    path: Path
+    path: Path | None = None
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.path}"
+        return self.kind if self.path is None else f"{self.kind}:{self.path}"
+
+    @property
+    def on_screen(self) -> bool:
+        """Whether it is part of the screen at the end of the session."""
+        return self.kind in _ON_SCREEN
 
 
 def destinations(
-    wanted: Iterable[str], option: str, kinds: Iterable[str] = (JSON, AUDIT)
+    wanted: Iterable[str], option: str, kinds: Iterable[str] = tuple(FORMS)
 ) -> list[Destination]:
     """Return the reports asked for; folders are looked at, nothing is written.
 
@@ -43,26 +70,35 @@ def destinations(
     Raises:
         ReportError: One of them has another form, or its folder holds something else.
     """
-    kinds = tuple(kinds)
-    found = []
-    for text in wanted:
-        kind, _, path = text.partition(":")
-        if kind not in kinds or not path:
-            forms = ", or ".join(_FORMS[kind] for kind in kinds)
-            raise ReportError(f"{option}={text}: write {forms}")
-        found.append(Destination(kind, Path(path)))
+    found = [_parsed(text, option, tuple(kinds)) for text in wanted]
     for item in found:
         if item.kind == AUDIT:
             _check_folder(item, found, option)
     return found
 
 
+def _parsed(text: str, option: str, kinds: tuple[str, ...]) -> Destination:
+    kind, colon, path = text.partition(":")
+    if kind not in kinds:
+        raise ReportError(
+            f"{option}={text}: there is no report type {kind!r} here",
+            fix=f"Write {', or '.join(FORMS[name] for name in kinds)}",
+        )
+    nowhere = not path and (colon or kind not in _ALONE)
+    if nowhere or (path and kind in _ON_SCREEN):
+        raise ReportError(f"{option}={text}: write {FORMS[kind]}")
+    return Destination(kind, Path(path) if path else None)
+
+
 def _check_folder(item: Destination, others: list[Destination], option: str) -> None:
+    assert item.path is not None
     folder.check(item.path)
     own = Path(os.path.realpath(item.path))
     for other in others:
+        if other is item or other.path is None:
+            continue
         place = Path(os.path.realpath(other.path))
-        if other is not item and own in (place, *place.parents):
+        if own in (place, *place.parents):
             raise ReportError(
                 f"{option}={other} lies in the folder of {option}={item}",
                 "An audit bundle has its folder to itself.",

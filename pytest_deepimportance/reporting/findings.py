@@ -8,6 +8,7 @@ from fractions import Fraction
 from pytest_deepimportance.formatting import clean, count, listed, percent, plural
 from pytest_deepimportance.readings import headline
 from pytest_deepimportance.reporting import base, measured
+from pytest_deepimportance.reporting.missing_report import names_something
 from pytest_deepimportance.reporting.shortfalls import is_about_idc, lowest_layers, shortfalls
 from pytest_deepimportance.reporting.text import Paragraph, Section, cell_len, shorten
 from pytest_deepimportance.results import GateOutcome, Report, SuiteResult
@@ -174,10 +175,12 @@ def advice(report: Report, unmet: Sequence[GateOutcome]) -> Section:
     """Say what to type or change next; only what exists."""
     texts = _what_to_add(report, [outcome for outcome in unmet if is_about_idc(outcome)])
     asked = next((row.value for row in report.settings if row.name == "report"), "")
-    if "json:" not in asked:
-        what = "class, gap" if measured.has_idc(report) else "layer, number"
-        option = "pytest --idc-report" if report.run.marked_ran else "--report"
-        texts.append(f"{option}=json:idc.json   every {what} and setting")
+    option = "pytest --idc-report" if report.run.marked_ran else "--report"
+    if names_something(report):
+        if "term-missing" not in asked:
+            texts.append(f"{option}=term-missing   names what is missing")
+    elif "json:" not in asked:
+        texts.append(f"{option}=json:idc.json   every layer, number and setting")
     label = "What to do   "
     lines = [
         Paragraph(((label if at == 0 else " " * len(label), "bold"), (text, "")), len(label))

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from pytest_deepimportance.reporting import base
 from pytest_deepimportance.reporting.gate_hint import gate_hint
+from pytest_deepimportance.reporting.missing_report import missing_report
 from pytest_deepimportance.reporting.screen import limits, sections, total_line, verdict_lines
 from pytest_deepimportance.reporting.text import Paragraph, cell_len, shorten
 from pytest_deepimportance.results import Report
@@ -22,6 +23,7 @@ _SUMMARY = {False: 1, True: 2}
 
 NARROWEST = 60
 _LONGEST_PARAGRAPH = 3
+_UNLIMITED = 10_000
 _SHORT_MODEL, _LONG_MODEL = 24, 40
 _LONGEST_WORD = 24
 
@@ -33,6 +35,7 @@ def render(
     color: bool = False,
     verbosity: int = 0,
     hint: bool = False,
+    missing: bool = False,
 ) -> list[str]:
     """Return the lines of the screen, one block per report.
 
@@ -42,6 +45,7 @@ def render(
         color: Whether to use ANSI colours (the caller knows about terminals and NO_COLOR).
         verbosity: Negative: only the total, whether it is of all tests, and thresholds that are not
             met or not judged. Positive: nothing is folded.
+        missing: Whether to name what no test exercises, below each screen.
     """
     printer = _Printer(max(width, NARROWEST), color)
     lines: list[str] = []
@@ -56,6 +60,9 @@ def render(
             lines += _fitted(report, printer)
         else:
             lines += _Layout(report, printer, verbose=True).lines()
+        if missing:
+            items = missing_report(report)
+            lines += ["", *(line for item in items for line in printer.whole(item))]
         if hint:
             lines += [line for item in gate_hint(report) for line in printer.lines(item)]
     return lines
@@ -152,6 +159,14 @@ class _Printer:
             wrapped = wrapped[: self.longest]
             wrapped[-1] = self._cut(wrapped[-1], anyway=True)
         return [self._line(line) for line in wrapped]
+
+    def whole(self, paragraph: Paragraph) -> list[str]:
+        """Return the lines of one paragraph, however many."""
+        longest, self.longest = self.longest, _UNLIMITED
+        try:
+            return self.lines(paragraph)
+        finally:
+            self.longest = longest
 
     def _cut(self, text: Text, *, anyway: bool = False) -> Text:
         """Cut at the width, saying so."""

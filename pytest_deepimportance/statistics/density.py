@@ -81,7 +81,8 @@ class KernelDensity:
 
     def _minus_log(self, block: Floats) -> Floats:
         white = row_products(block - self.mean, self.whiten)
-        exponents = row_products(np.insert(white, len(self.mean), 1.0, axis=1), self.rows)
+        ones = np.ones((len(white), 1))
+        exponents = row_products(np.concatenate([white, ones], axis=1), self.rows)
         # The largest is taken out: exp of all of them may be 0 in floating point.
         peak = exponents.max(axis=1)
         exponents -= peak[:, None]

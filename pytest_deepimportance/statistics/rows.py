@@ -27,6 +27,13 @@ def unique_rows(columns: NDArray[Any]) -> NDArray[Any]:
     return ordered[group_starts(ordered)]
 
 
+def first_occurrences(columns: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return for each row of (N, C) whether no earlier row equals it, (N,)."""
+    first = np.zeros(len(columns), dtype=bool)
+    first[np.unique(_groups_of(columns), return_index=True)[1]] = True
+    return first
+
+
 def found_in(rows: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
     """Return for each row of (N, C) whether it occurs among `others`, (N,)."""
     groups = _groups_of(np.concatenate([rows, others]))

@@ -105,13 +105,6 @@ def test_default_weights_belong_to_torchvision(project: Project, tmp_path: Path)
     assert "--idc-weights DEFAULT does not go with the factory" in text
 
 
-@pytest.mark.parametrize("scheme", ["timm:resnet18", "hf:models/router"])
-def test_schemes_of_later_versions_say_how_to_do_without(scheme: str):
-    text = refusal(scheme)
-    assert scheme in text
-    assert "def build(): return" in text
-
-
 def test_exported_programs_are_no_weights(project: Project, tmp_path: Path):
     import zipfile
 

@@ -69,21 +69,24 @@ def test_attention_projections():
 class Recurrent(nn.Module):
     def __init__(self, kind):
         super().__init__()
-        self.embed, self.rnn = nn.Embedding(9, 6), kind(6, 5, batch_first=True)
+        self.embed, self.cell = nn.Embedding(9, 6), kind(6, 5)
         self.fc, self.head = nn.Linear(5, 4), nn.Linear(4, 2)
 
     def forward(self, x):
-        out, _ = self.rnn(self.embed(x))
-        return self.head(torch.relu(self.fc(out[:, -1])))
+        state = None
+        for step in self.embed(x).unbind(1):
+            state = self.cell(step, state)
+        hidden = state[0] if isinstance(state, tuple) else state
+        return self.head(torch.relu(self.fc(hidden)))
 
 
-@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
-def test_recurrent_layers(kind):
+@pytest.mark.parametrize("kind", [nn.LSTMCell, nn.GRUCell, nn.RNNCell])
+def test_recurrent_cells(kind):
     sites, found = reasons(Recurrent(kind), torch.randint(9, (3, 7)))
     assert [site.name for site in sites.sites] == ["fc", "head"]
     assert sites.default == "fc"
-    assert found == {"rnn": (kind.__name__, found["rnn"][1])}
-    assert "recurrent" in found["rnn"][1]
+    assert found == {"cell": (kind.__name__, found["cell"][1])}
+    assert "recurrent" in found["cell"][1]
 
 
 class NeverCalled(nn.Module):

@@ -13,6 +13,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tests.oracles import reference_lrp_rules as rules
+from tests.oracles.reference_lrp_rules import Rule
+
 Array = np.ndarray
 
 
@@ -28,7 +31,7 @@ class Node:
         self.value = np.asarray(value, dtype=np.float64)
         self.parents, self.divide = parents, divide
         self.relevance = np.zeros_like(self.value)
-        self.absorbed = 0.0
+        self.absorbed = self.absorbed_bias = 0.0
 
 
 def propagate(output: Node, target: int) -> None:
@@ -52,38 +55,99 @@ def propagate(output: Node, target: int) -> None:
             parent.relevance = parent.relevance + part
 
 
-def affine(node: Node, matrix: Array, bias: Array, shape: tuple[int, ...], eps: float) -> Node:
-    """y = matrix x + bias, reshaped; the epsilon rule."""
+def affine(
+    node: Node,
+    matrix: Array,
+    bias: Array,
+    shape: tuple[int, ...],
+    rule: float | Rule,
+    connected: Array | None = None,
+) -> Node:
+    """y = matrix x + bias, reshaped.
+
+    Args:
+        rule: One of `reference_lrp_rules`; a number is the epsilon of the epsilon rule.
+        connected: Where the matrix has a connection, which may have weight 0; None: everywhere.
+    """
+    divide_neuron = rules.epsilon(rule) if isinstance(rule, (int, float)) else rule
+    links = np.ones(matrix.shape, dtype=bool) if connected is None else connected
     x = node.value.ravel()
-    z = matrix @ x + bias
 
     def divide(relevance: Array) -> tuple[Array, ...]:
-        below = z + eps * np.where(z >= 0, 1.0, -1.0)
-        share = np.divide(relevance.ravel(), below, out=np.zeros_like(z), where=below != 0)
-        return ((x * (matrix.T @ share)).reshape(node.value.shape),)
+        given = np.zeros_like(x)
+        made.absorbed_bias = 0.0
+        for j, arrived in enumerate(relevance.ravel()):
+            parts = divide_neuron(
+                x.tolist(), matrix[j].tolist(), links[j].tolist(), float(bias[j]), float(arrived)
+            )
+            given += parts[:-1]
+            made.absorbed_bias += parts[-1]
+        return (given.reshape(node.value.shape),)
 
-    return Node(z.reshape(shape), (node,), divide)
+    made = Node((matrix @ x + bias).reshape(shape), (node,), divide)
+    return made
 
 
-def linear(node: Node, weight: Array, bias: Array, eps: float) -> Node:
+def linear(node: Node, weight: Array, bias: Array, rule: float | Rule) -> Node:
     """A fully connected layer."""
-    return affine(node, weight, bias, (len(weight),), eps)
+    return affine(node, weight, bias, (len(weight),), rule)
 
 
-def conv(node: Node, weight: Array, bias: Array, eps: float, stride: int = 1, pad: int = 0) -> Node:
-    """A convolution of (C, H, W), as the dense matrix that it is."""
-    channels, height, width = node.value.shape
-    out, _, kh, kw = weight.shape
-    rows, columns = (height + 2 * pad - kh) // stride + 1, (width + 2 * pad - kw) // stride + 1
-    matrix = np.zeros((out, rows, columns, channels, height, width))
-    for o, r, c, i, y, x in itertools.product(
-        range(out), range(rows), range(columns), range(channels), range(kh), range(kw)
-    ):
-        at = r * stride + y - pad, c * stride + x - pad
-        if 0 <= at[0] < height and 0 <= at[1] < width:
-            matrix[o, r, c, i, at[0], at[1]] = weight[o, i, y, x]
-    dense = matrix.reshape(out * rows * columns, -1)
-    return affine(node, dense, np.repeat(bias, rows * columns), (out, rows, columns), eps)
+def conv(
+    node: Node,
+    weight: Array,
+    bias: Array,
+    rule: float | Rule,
+    stride: int = 1,
+    pad: int = 0,
+    dilation: int = 1,
+    groups: int = 1,
+) -> Node:
+    """A convolution of (C, ...) with weight (O, C / groups, ...), as the dense matrix it is."""
+    sizes, kernel = node.value.shape[1:], weight.shape[2:]
+    reach = [dilation * (k - 1) + 1 for k in kernel]
+    places = tuple((s + 2 * pad - r) // stride + 1 for s, r in zip(sizes, reach, strict=True))
+    matrix = np.zeros((len(weight), *places, *node.value.shape))
+    linked = np.zeros(matrix.shape, dtype=bool)
+    for o, i in itertools.product(range(len(weight)), range(weight.shape[1])):
+        channel = o // (len(weight) // groups) * weight.shape[1] + i
+        for place, tap in itertools.product(np.ndindex(*places), np.ndindex(*kernel)):
+            at = tuple(p * stride + t * dilation - pad for p, t in zip(place, tap, strict=True))
+            if all(0 <= a < s for a, s in zip(at, sizes, strict=True)):
+                matrix[(o, *place, channel, *at)] = weight[(o, i, *tap)]
+                linked[(o, *place, channel, *at)] = True
+    return _dense(node, matrix, linked, bias, (len(weight), *places), rule)
+
+
+def conv_transpose(
+    node: Node, weight: Array, bias: Array, rule: float | Rule, stride: int = 1, groups: int = 1
+) -> Node:
+    """A transposed convolution of (C, ...) with weight (C, O / groups, ...): each input paints."""
+    channels, sizes, kernel = len(weight), node.value.shape[1:], weight.shape[2:]
+    per_group = weight.shape[1]
+    places = tuple((s - 1) * stride + k for s, k in zip(sizes, kernel, strict=True))
+    matrix = np.zeros((per_group * groups, *places, *node.value.shape))
+    linked = np.zeros(matrix.shape, dtype=bool)
+    for i, o in itertools.product(range(channels), range(per_group)):
+        painted = i // (channels // groups) * per_group + o
+        for at, tap in itertools.product(np.ndindex(*sizes), np.ndindex(*kernel)):
+            place = tuple(a * stride + t for a, t in zip(at, tap, strict=True))
+            matrix[(painted, *place, i, *at)] = weight[(i, o, *tap)]
+            linked[(painted, *place, i, *at)] = True
+    return _dense(node, matrix, linked, bias, (per_group * groups, *places), rule)
+
+
+def _dense(
+    node: Node,
+    matrix: Array,
+    linked: Array,
+    bias: Array,
+    shape: tuple[int, ...],
+    rule: float | Rule,
+) -> Node:
+    rows = int(np.prod(shape))
+    biases = np.repeat(bias, rows // len(bias))
+    return affine(node, matrix.reshape(rows, -1), biases, shape, rule, linked.reshape(rows, -1))
 
 
 def scale(node: Node, factor: Array, shift: Array) -> Node:

@@ -118,10 +118,19 @@ def test_an_empty_folder_is_taken_and_a_file_is_not(tmp_path: Path) -> None:
 def test_destinations(tmp_path: Path) -> None:
     found = destinations(["json:a.json", "audit:b", "json:c.json"], "--idc-report")
     assert list(map(str, found)) == ["json:a.json", "audit:b", "json:c.json"]
-    for wrong in ("audit", "audit:", "html:x", "json:"):
-        with pytest.raises(ReportError, match=r"json:PATH.*audit:DIR"):
+    for wrong, said in (
+        ("audit", r"write audit:DIR"),
+        ("audit:", r"write audit:DIR"),
+        ("json:", r"write json:PATH"),
+        ("term:x", r"write term$"),
+        ("github:", r"write github or github:PATH"),
+        ("pdf:x", r"no report type 'pdf' here\nWrite term, or term-missing, or json"),
+    ):
+        with pytest.raises(ReportError, match=said):
             destinations([wrong], "--idc-report")
-    with pytest.raises(ReportError, match=r"=audit:b: write json:PATH, such as json:idc\.json$"):
+    with pytest.raises(
+        ReportError, match=r"type 'audit' here\nWrite json:PATH, such as json:idc\.json$"
+    ):
         destinations(["audit:b"], "--report", ["json"])
     for inside in ("json:out/a.json", "json:out", "audit:out/x", "audit:out/../out"):
         with pytest.raises(ReportError, match="lies in the folder of --idc-report=audit:out"):

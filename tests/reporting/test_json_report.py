@@ -209,8 +209,9 @@ def documented_details() -> dict[str, dict[str, set[str]]]:
     ):
         for name in names.split(", "):
             kinds = found.setdefault(name, {"first": set(), "all": set()})
-            kinds["first"].add(key)
-            if rows == "all":
+            if rows != "layers":
+                kinds["first"].add(key)
+            if rows != "first":
                 kinds["all"].add(key)
     return found
 

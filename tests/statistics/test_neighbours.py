@@ -62,7 +62,9 @@ def constant(generator, shape):
 
 @pytest.mark.parametrize("kind", [grid, relu, offset, tiny_steps, outliers, huge, small, constant])
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 12), st.integers(1, 60), st.sampled_from([1, 2, 7, 40]), st.integers(0, 99))
+@given(
+    st.integers(0, 12), st.integers(1, 60), st.sampled_from([1, 2, 7, 40, 60]), st.integers(0, 99)
+)
 def test_the_winner_and_its_distance_are_those_of_an_exhaustive_search(kind, q, p, d, seed):
     generator = np.random.default_rng(seed)
     points = kind(generator, (p, d))
@@ -98,6 +100,20 @@ def test_many_points_in_several_blocks():
     generator = np.random.default_rng(3)
     points = generator.normal(size=(30_000, 3)).astype(np.float32)
     check(generator.normal(size=(150, 3)).astype(np.float32), points)
+
+
+@pytest.mark.parametrize("rank", [2, 30, 60])
+def test_wide_rows_that_vary_in_few_directions_or_in_all(rank):
+    generator = np.random.default_rng(rank)
+    directions = generator.normal(size=(rank, 60))
+    points = generator.normal(size=(1500, rank)) @ directions
+    queries = generator.normal(size=(90, rank)) @ directions
+    check(relu_of(queries), relu_of(points))
+    check(queries, points)
+
+
+def relu_of(rows):
+    return np.maximum(rows, 0).astype(np.float32)
 
 
 def test_memory_order_and_grouping_change_nothing():

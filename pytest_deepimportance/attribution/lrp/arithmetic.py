@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pytest_deepimportance.attribution.lrp.elementwise import elementwise
-from pytest_deepimportance.attribution.lrp.operation import Operation, plain, statistic, unknown
+from pytest_deepimportance.attribution.lrp.operation import (
+    Operation,
+    pass_gate,
+    plain,
+    statistic,
+    unknown,
+)
 from pytest_deepimportance.attribution.lrp.passing import Pass, is_gate, is_signal
 
 
@@ -17,15 +24,22 @@ def multiply(op: Operation) -> Any:
     first, second = op.operand(0, "input", "self"), op.operand(1, "other")
     if not (is_signal(first) and is_signal(second)):
         return plain(op)
+    if is_gate(first) and is_gate(second):
+        return pass_gate(op, _halved(op, first, second))
     gates = _gates(first, second)
     writes = op.spelled.writes
     if gates[1]:
         return op.func(first, second.detach())
     if gates[0]:
         result = torch.mul(first.detach().clone() if writes else first.detach(), second)
-    else:
-        result = torch.mul(first.clone() if writes else first, second)
-        op.run.port(result).transforms.append(lambda gradient: gradient * 0.5)
+        return op.run.write(first, result) if writes else result
+    return _halved(op, first, second)
+
+
+def _halved(op: Operation, first: Tensor, second: Tensor) -> Tensor:
+    writes = op.spelled.writes
+    result = torch.mul(first.clone() if writes else first, second)
+    op.run.port(result).transforms.append(lambda gradient: gradient * 0.5)
     return op.run.write(first, result) if writes else result
 
 
@@ -46,13 +60,18 @@ def divide(op: Operation) -> Any:
     if not is_signal(second):
         return plain(op)
     kwargs = {key: value for key, value in op.kwargs.items() if key == "rounding_mode"}
-    return op.func(first, second.detach(), **kwargs)
+    return pass_gate(op, op.func(first, second.detach(), **kwargs))
 
 
 def power(op: Operation) -> Any:
     """Apply the secant to x ** p; a negative exponent makes a statistic."""
-    exponent = op.operand(1, "exponent")
-    if op.spelled.reversed or not isinstance(exponent, (int, float)):
+    base, exponent = op.operand(0, "input", "self"), op.operand(1, "exponent")
+    if op.spelled.reversed:
+        return elementwise(op)
+    if isinstance(exponent, Tensor) and exponent.numel() == 1 and not is_signal(exponent):
+        number = exponent.item()
+        return power(replace(op, args=(base, number), kwargs={}))
+    if not isinstance(exponent, (int, float)):
         return unknown(op)
     return statistic(op) if exponent <= 0 else elementwise(op)
 
@@ -60,7 +79,7 @@ def power(op: Operation) -> Any:
 def add(op: Operation) -> Any:
     """Signals pass; an added constant absorbs its share as a bias."""
     first, second = op.operand(0, "input", "self"), op.operand(1, "other")
-    result = op.call()
+    result = pass_gate(op, op.call())
     ledger = op.run.ledger
     if ledger is None or (is_signal(first) and is_signal(second)):
         return result
@@ -127,7 +146,7 @@ def _booked(run: Pass, item: Any) -> Any:
 def masked_fill(op: Operation) -> Any:
     """Positions that are filled lose their relevance to the value that fills them."""
     mask, value = op.operand(1, "mask"), op.operand(2, "value")
-    result = op.call()
+    result = pass_gate(op, op.call())
     if is_signal(op.operand(0, "input", "self")) and not is_signal(value):
         number = float(value)
         if op.run.ledger is not None and number and abs(number) != float("inf"):

@@ -29,11 +29,7 @@ def check_forward(attribution: LrpAttribution, call: ModelCall) -> None:
     Raises:
         AttributionError: They differ; the message names the first layer that does.
     """
-    bare = attribution.bare_scores(call)
-    if bare is None:
-        return
-    under = attribution.forward(call, conserve=False).scores.detach()
-    off = _difference(bare, under)
+    off = score_difference(attribution, call)
     if off <= FORWARD_TOLERANCE:
         return
     layer = _first_difference(attribution, call)
@@ -44,6 +40,14 @@ def check_forward(attribution: LrpAttribution, call: ModelCall) -> None:
         "If the forward is random or keeps state between calls, make it deterministic in eval "
         "mode; otherwise please report the model's architecture.",
     )
+
+
+def score_difference(attribution: LrpAttribution, call: ModelCall) -> float:
+    """Return how far the scores under the engine are off, relative to the largest bare score."""
+    bare = attribution.bare_scores(call)
+    if bare is None:
+        return 0.0
+    return _difference(bare, attribution.forward(call, conserve=False).scores.detach())
 
 
 def _difference(bare: Tensor, under: Tensor) -> float:
@@ -92,11 +96,12 @@ def site_values(
     return values
 
 
-def no_path(model: nn.Module, notes: Sequence[str]) -> AttributionError:
+def no_path(model: nn.Module, notes: Sequence[str], end: str = "") -> AttributionError:
     """Return the error for an output that nothing leads back from.
 
     Args:
         notes: What was noted in the forward pass, as possible causes.
+        end: Where a path was to lead, if not just anywhere.
     """
     scripted = [
         f"{name or type(module).__name__} is TorchScript, whose operations are not seen"
@@ -105,10 +110,21 @@ def no_path(model: nn.Module, notes: Sequence[str]) -> AttributionError:
     ]
     causes = "; ".join([*notes, *scripted][:3])
     return AttributionError(
-        "no path leads back from the model's output" + (f": {causes}" if causes else ""),
+        "no path leads back from the model's output"
+        + (f" {end}" if end else "")
+        + (f": {causes}" if causes else ""),
         "Relevance follows the operations of the forward pass, so they must run in torch.",
         "Take numpy code and TorchScript out of the forward pass.",
     )
+
+
+def sentences(notes: Mapping[tuple[str, str], Mapping[str, None]]) -> list[str]:
+    """Return one sentence for each function and what happened at it, with its places."""
+    sentences = []
+    for (function, what), places in notes.items():
+        more = f" and {len(places) - 1} more places" if len(places) > 1 else ""
+        sentences.append(f"{function} in {next(iter(places))}{more} {what}")
+    return sentences
 
 
 def check_visited(names: Sequence[str], values: Mapping[str, LayerValues], rows: int) -> None:
@@ -157,3 +173,27 @@ def check_finite(
         "Important neurons cannot be chosen from it, and it is never counted.",
         "Use --idc-lrp-rule epsilon with a larger --idc-lrp-epsilon, or run the model in float64.",
     )
+
+
+def finite_inputs(method: str, relevance: Sequence[Tensor], target: Tensor) -> tuple[Tensor, ...]:
+    """Return relevance of the inputs with zeros in the rows whose target (N,) is not finite.
+
+    Raises:
+        AttributionError: Relevance is not finite where the target is.
+    """
+    usable = torch.isfinite(target)
+    checked = []
+    for position, values in enumerate(relevance):
+        if values.dim() and len(values) == len(target):
+            lost = ~usable.to(values.device).view(-1, *[1] * (values.dim() - 1))
+            values = values.masked_fill(lost, 0.0)
+        wrong = int((~torch.isfinite(values)).sum())
+        if wrong:
+            raise AttributionError(
+                f"relevance of input {position} by {method} is not finite for {wrong} values",
+                "A heat map of it would show nothing.",
+                "Use --idc-lrp-rule epsilon with a larger --idc-lrp-epsilon, or run the model in "
+                "float64.",
+            )
+        checked.append(values)
+    return tuple(checked)

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pytest_deepimportance.attribution.lrp.autograd import secant
+from pytest_deepimportance.attribution.lrp.autograd import overwritten, secant
 from pytest_deepimportance.attribution.lrp.names import GATES
-from pytest_deepimportance.attribution.lrp.operation import Operation, unknown
+from pytest_deepimportance.attribution.lrp.operation import Operation, pass_gate, unknown
 from pytest_deepimportance.attribution.lrp.passing import Pass, is_signal, mark_gate
 from pytest_deepimportance.attribution.lrp.spelling import asks_in_place
 
@@ -28,38 +28,44 @@ def elementwise(op: Operation) -> Any:
     if not is_signal(args[0]) or not can_apply(args, kwargs):
         return unknown(op)
     writes = op.spelled.writes or asks_in_place(args, kwargs)
-    result, in_place = apply_secant(op.run, op.func, args, kwargs, writes=writes)
-    if in_place:
-        result = op.run.write(args[0], result)
+    result = apply_secant(op.run, op.func, args, kwargs, writes=writes)
     if op.spelled.name in GATES:
         mark_gate(result)
         op.run.final = (op.spelled.name, args[0], result)
-    return result
+    return pass_gate(op, result)
 
 
 def apply_secant(
     run: Pass, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, writes: bool
-) -> tuple[Tensor, bool]:
-    """Apply an element-wise `func` to the signal `args[0]`, out of place.
+) -> Tensor:
+    """Apply an element-wise `func` to the signal `args[0]`; where it wants to, in place.
 
     f(0) is absorbed as a bias. The value is exactly what `func` computes.
 
     Args:
         writes: Whether `func` may overwrite what it is given.
-
-    Returns:
-        The result, and whether `func` meant to write it into its argument.
     """
     tensor: Tensor = args[0]
     plain = tensor.detach()
-    given = plain.clone() if writes else plain
+    # Autograd lets nobody write into a view but its own functions.
+    in_place = writes and not tensor._is_view()
+    if in_place:
+        run.before_write(tensor)
+    before = plain.clone() if writes else plain
+    given = plain if in_place or not writes else before.clone()
     value = func(given, *args[1:], **kwargs)
     at_zero, limit = _at_zero(func, args[1:], tuple(sorted(kwargs.items())))
-    result = secant(tensor, value, _slope(plain, value, at_zero, limit))
+    slope = _slope(before, value, at_zero, limit)
+    if value is not given:
+        result = secant(tensor, value, slope)
+    elif in_place:
+        result = overwritten(tensor, slope)
+    else:
+        result = run.write(tensor, secant(tensor, value, slope))
     ledger = run.ledger
     if at_zero and ledger is not None:
         run.port(result).readers.append(lambda g: ledger.constant("bias", g, at_zero))
-    return result, writes and value is given
+    return result
 
 
 def can_apply(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -72,12 +78,16 @@ def _is_plain(value: Any) -> bool:
 
 
 def _slope(tensor: Tensor, value: Tensor, at_zero: float, limit: float) -> Tensor:
-    slope = (value - at_zero).div_(tensor) if at_zero else value / tensor
+    """Return (f(x) - f(0)) / x, or its limit where the difference is all rounding error."""
+    finite = limit if math.isfinite(limit) else 0.0
+    if at_zero == 0:  # the rounding errors of f vanish with x
+        return (value / tensor).nan_to_num_(finite, 0.0, 0.0)
+    slope = (value - at_zero).div_(tensor)
     size = tensor.abs()
     # By row, so that a row's relevance does not depend on the others of its batch.
     largest = size.amax(dim=tuple(range(1, size.dim())), keepdim=True) if size.dim() > 1 else size
     share = NEAR_ZERO if math.isfinite(limit) else 0.0
-    return slope.masked_fill_(size <= largest * share, limit if math.isfinite(limit) else 0.0)
+    return torch.where(size <= largest * share, finite, slope)
 
 
 @lru_cache(maxsize=1024)

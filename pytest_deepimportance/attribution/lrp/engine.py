@@ -2,52 +2,46 @@
 
 Relevance is activation x modified gradient (DESIGN D6): under a function mode each torch function
 gets a gradient that carries relevance, so residual adds, concatenation, reused modules and
-functional calls need no special case. Rules: Bach et al. 2015, equations 56 (z) and 58 (epsilon).
+functional calls need no special case. Rules: `linear_rules`; z and epsilon are equations 56
+and 58 of Bach et al. 2015.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pytest_deepimportance.attribution.base import AttributionBatch, Conservation
+from pytest_deepimportance.attribution.base import AttributionBatch
 from pytest_deepimportance.attribution.lrp import checks
-from pytest_deepimportance.attribution.lrp.ledger import Ledger, conservation
+from pytest_deepimportance.attribution.lrp.choice import RuleChoice, Rules
+from pytest_deepimportance.attribution.lrp.collecting import Forward, collected
+from pytest_deepimportance.attribution.lrp.inputs import Inputs
+from pytest_deepimportance.attribution.lrp.ledger import Ledger
+from pytest_deepimportance.attribution.lrp.linear_rules import Numbers
 from pytest_deepimportance.attribution.lrp.mode import RelevanceMode
 from pytest_deepimportance.attribution.lrp.passing import Pass, copied
 from pytest_deepimportance.attribution.lrp.running import device_of, run_model, undisturbed
-from pytest_deepimportance.attribution.lrp.target import (
+from pytest_deepimportance.attribution.lrp.watch import Watch
+from pytest_deepimportance.attribution.target import (
+    Target,
     chosen_classes,
     parse_target,
     refuse_output,
+    target_values,
 )
-from pytest_deepimportance.attribution.lrp.watch import Watch
-from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch, LayerValues
+from pytest_deepimportance.data.activations import LayerValues
 from pytest_deepimportance.data.batches import ModelCall
-from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.outputs import class_scores
+from pytest_deepimportance.data.padding import padding_mask
 from pytest_deepimportance.errors import AttributionError
 from pytest_deepimportance.models.sitemap import SiteMap
-from pytest_deepimportance.recording.neurons import padding_mask
 from pytest_deepimportance.recording.reader import SiteReader
 
-RULES = ("epsilon", "z")
-
-
-@dataclass
-class _Forward:
-    """One forward pass under the engine: class scores, and what relevance starts from."""
-
-    run: Pass
-    watch: Watch
-    scores: Tensor
-    start_scores: Tensor
+_Result = TypeVar("_Result")
 
 
 class LrpAttribution:
@@ -58,9 +52,12 @@ class LrpAttribution:
         sites: Where its layers are read.
         layers: Names of the layers whose relevance is wanted.
         also: Names of further layers, whose activations are read only.
-        rule: "epsilon", or "z" (epsilon 0) for linear operations.
-        epsilon: Absolute stabiliser, added to z with its sign, sign(0) = +1.
-        target: "predicted", "label" or a class index.
+        rule: Rule of linear operations, or a composite (`relevance_rules.CHOICES`).
+        epsilon: Absolute stabiliser, added to z with its sign, sign(0) = +1; the z rule has none.
+        gamma, alpha: Of the rules named so; beta is alpha - 1.
+        low, high: Bounds of the model's input for the z-box rule: a number, or one a channel.
+        rules: Rules by module type, module name or operation name (docs/lrp.md).
+        target: "predicted", "label", a class index, or a callable on the model's output.
         tap: "post" or "pre", as for recording.
         reduce: How positions of a neuron become one activation; relevance is summed over them
             ("none": neither).
@@ -71,7 +68,7 @@ class LrpAttribution:
 
     Raises:
         LayerError: A layer does not exist.
-        AttributionError: The rule or the target is unknown, epsilon is negative.
+        AttributionError: A rule or the target is unknown, or a number cannot be used.
     """
 
     name = "lrp"
@@ -84,7 +81,12 @@ class LrpAttribution:
         *,
         rule: str = "epsilon",
         epsilon: float = 1e-6,
-        target: str | int = "predicted",
+        gamma: float = 0.25,
+        alpha: float = 2.0,
+        low: float | Sequence[float] | None = None,
+        high: float | Sequence[float] | None = None,
+        rules: Rules | None = None,
+        target: Target = "predicted",
         tap: str = "post",
         reduce: str = "mean",
         output: Callable[[Any], Any] | None = None,
@@ -92,12 +94,8 @@ class LrpAttribution:
         conserve_every: int = 1,
         also: Sequence[str] = (),
     ) -> None:
-        if rule not in RULES or not epsilon >= 0:
-            raise AttributionError(
-                f"LRP rule {rule!r} with epsilon {epsilon!r} is not known",
-                fix=f"Rules: {', '.join(RULES)}; epsilon is a number from 0 upwards.",
-            )
-        self.rule, self.epsilon = rule, float(epsilon) if rule == "epsilon" else 0.0
+        numbers = Numbers(float(epsilon), float(gamma), float(alpha), _bound(low), _bound(high))
+        self._choice = RuleChoice(model, rule, numbers, rules)
         self.target = parse_target(target)
         self._model, self.sites = model, sites
         if not layers:
@@ -111,13 +109,24 @@ class LrpAttribution:
         self._check, self._conserve_every = check_forward, conserve_every
         self._batches = 0
         self._keeps_mutated = False
+        self._begins_at_inputs = False
         self._notes: dict[str, None] = {}
         self._places: dict[tuple[str, str], dict[str, None]] = {}
 
     @property
+    def rule(self) -> str:
+        """The rules in use with their numbers, for the report."""
+        return self._choice.label
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the report must say, gathered over the batches so far."""
-        return (*self._notes, *_sentences(self._places))
+        unused = self._choice.unused if self._batches else ()
+        return (
+            *self._notes,
+            *checks.sentences(self._places),
+            *(f"no linear operation asked for the rule of {key}" for key in unused),
+        )
 
     def attribute(self, call: ModelCall) -> AttributionBatch:
         """Attribute one batch; memory grows with its rows (`memory.micro_batch`).
@@ -133,17 +142,51 @@ class LrpAttribution:
             if self._check and self._batches == 0:
                 checks.check_forward(self, call)
             conserve = self._conserve_every > 0 and self._batches % self._conserve_every == 0
-            batch = self._attribute(call, conserve)
+            batch = self._retried(lambda: self._pass(call, conserve))
         self._batches += 1
         return batch
 
-    def forward(self, call: ModelCall, *, conserve: bool, every_site: bool = False) -> _Forward:
+    def attribute_inputs(self, call: ModelCall) -> tuple[Tensor, ...]:
+        """Return the relevance of everything that the model was given, for a heat map.
+
+        Returns:
+            One tensor for each tensor of the call, positional ones first, shaped like it: each
+            value's part of its row's target. Token ids get the sum over their embedding. Zeros
+            where no relevance arrives (masks) and in rows that are not finite.
+
+        Raises:
+            AttributionError: As `attribute`, or no relevance arrives at any input.
+        """
+        if call.rows == 0:
+            raise AttributionError("the batch is empty: there is no input to attribute")
+        with undisturbed(self._model):
+            if self._check and self._batches == 0:
+                checks.check_forward(self, call)
+            forward, target = self._retried(
+                lambda: self._propagate(call, conserve=True, inputs=Inputs(wanted=True))
+            )
+        if not forward.run.inputs.reached:
+            raise checks.no_path(self._model, checks.sentences(forward.run.notes), "to an input")
+        relevance = forward.run.inputs.relevance()
+        return checks.finite_inputs(f"{self.name} ({self.rule})", relevance, target)
+
+    def forward(
+        self,
+        call: ModelCall,
+        *,
+        conserve: bool,
+        every_site: bool = False,
+        inputs: Inputs | None = None,
+    ) -> Forward:
         """Run the model once under the engine."""
         model = self._model
         device = device_of(model, call)
+        # Last states leave a recurrent layer beside its output, so the graph must begin before it.
+        conserve = conserve or any(site.reading.item is not None for site in self._wanted)
+        conserve = conserve or self._begins_at_inputs
         rows_first = all(site.row_axis == 0 for site in self.sites.sites)
         ledger = Ledger(call.rows, device, rows_first=rows_first) if conserve else None
-        run = Pass(model, device, self.epsilon, ledger)
+        run = Pass(model, device, self._choice, ledger, inputs=inputs)
         mode = RelevanceMode(run)
         watch = Watch(run, mode, self._reduce, padding_mask(call))
         wanted = self.sites.sites if every_site else (*self._wanted, *self._also)
@@ -160,11 +203,30 @@ class LrpAttribution:
                 finally:
                     reader.end()
                 scores = class_scores(output, self._output)
+                if scores is not None:
+                    scores = run.straight.way(scores)
+                given = None
+                if callable(self.target):
+                    given = target_values(self.target, output, call.rows)
         finally:
             reader.detach()
-        if scores is None or len(scores) != call.rows:
+        if run.straight.used and not conserve:
+            # A function for autograd drops a graph that begins within it.
+            self._begins_at_inputs = True
+            return self.forward(call, conserve=True, every_site=every_site)
+        if scores is not None and len(scores) != call.rows:
+            scores = None
+        if given is not None:
+            return Forward(run, watch, given[:, None] if scores is None else scores, given)
+        if scores is None:
             raise refuse_output(output)
-        return _Forward(run, watch, scores, self._before_activation(run, scores))
+        return self._started(call, run, watch, scores)
+
+    def _started(self, call: ModelCall, run: Pass, watch: Watch, scores: Tensor) -> Forward:
+        assert not callable(self.target)
+        classes = chosen_classes(self.target, scores, call)
+        start = self._before_activation(run, scores)
+        return Forward(run, watch, scores, start.gather(1, classes[:, None])[:, 0])
 
     def _before_activation(self, run: Pass, scores: Tensor) -> Tensor:
         """Return the scores that a final softmax or sigmoid was given, else the scores."""
@@ -180,67 +242,44 @@ class LrpAttribution:
             )
         return scores
 
-    def _attribute(self, call: ModelCall, conserve: bool) -> AttributionBatch:
+    def _retried(self, propagate: Callable[[], _Result]) -> _Result:
         if not self._keeps_mutated:
             try:
-                return self._pass(call, conserve)
+                return propagate()
             except RuntimeError as error:
                 if "modified by an inplace operation" not in str(error):
                     raise
                 # Fine in a forward pass, refused by autograd: torch can copy what is overwritten.
                 self._keeps_mutated = True
         with torch.autograd.graph.allow_mutation_on_saved_tensors():
-            return self._pass(call, conserve)
+            return propagate()
 
     def _pass(self, call: ModelCall, conserve: bool) -> AttributionBatch:
-        forward = self.forward(call, conserve=conserve)
-        classes = chosen_classes(self.target, forward.scores, call)
-        target = forward.start_scores.gather(1, classes[:, None])[:, 0]
+        forward, target = self._propagate(call, conserve=conserve)
+        return collected(
+            call,
+            forward,
+            target,
+            names=[site.name for site in self._wanted],
+            also=[site.name for site in self._also],
+            method=f"{self.name} ({self.rule})",
+        )
+
+    def _propagate(
+        self, call: ModelCall, *, conserve: bool, inputs: Inputs | None = None
+    ) -> tuple[Forward, Tensor]:
+        """Run forward and backward; return what was read, and the target's values (N,)."""
+        forward = self.forward(call, conserve=conserve, inputs=inputs)
+        target = forward.target
         if not target.requires_grad:
-            raise checks.no_path(self._model, _sentences(forward.run.notes))
+            raise checks.no_path(self._model, checks.sentences(forward.run.notes))
         torch.autograd.grad(target.sum(), forward.run.root, allow_unused=True)
         for key, places in forward.run.notes.items():
             self._places.setdefault(key, {}).update(places)
-        return self._collect(call, forward, target.detach())
-
-    def _collect(self, call: ModelCall, forward: _Forward, target: Tensor) -> AttributionBatch:
-        watch, ledger = forward.watch, forward.run.ledger
-        names = [site.name for site in self._wanted]
-        checks.check_visited(names, watch.values, call.rows)
-        relevance = {
-            name: watch.relevance.get(name, torch.zeros_like(watch.values[name].values))
-            for name in names
-        }
-        usable = torch.isfinite(target)
-        extra = [s.name for s in self._also if s.name in watch.values]
-        read = [*names, *(n for n in extra if len(watch.values[n].values) == call.rows)]
-        for name in read:
-            usable &= watch.values[name].finite()
-        finite = torch.stack([torch.isfinite(relevance[name]).all(1) for name in names])
-        accounts = torch.empty(0, call.rows) if ledger is None else ledger.table(target)
-        # One transfer: a device is waited for once a batch.
-        columns = (forward.scores.detach().argmax(1)[None], usable[None], finite, accounts)
-        table = torch.cat([part.to(accounts.dtype).to(target.device) for part in columns]).cpu()
-        rows = table[1] > 0
-        checks.check_finite(
-            f"{self.name} ({self.rule})", relevance, table[2 : 2 + len(names)] > 0, rows
-        )
-        if not bool(rows.all()):
-            off = ~rows.to(target.device)[:, None]
-            relevance = {name: r.masked_fill(off, 0.0) for name, r in relevance.items()}
-        kept = Conservation()
-        if ledger is not None:
-            kept = conservation(table[2 + len(names) :], rows)
-        activations = ActivationBatch(
-            layers={name: watch.values[name] for name in read},
-            digests=row_digests(call),
-            predictions=table[0].numpy().astype(np.int64),
-            labels=_labels(call),
-        )
-        return AttributionBatch(activations, relevance, kept)
+        return forward, target.detach()
 
     def bare_scores(self, call: ModelCall) -> Tensor | None:
-        """Return the class scores of the bare forward pass."""
+        """Return the class scores of the bare forward pass, None where there are none."""
         with torch.no_grad():
             return class_scores(run_model(self._model, _copied(call)), self._output)
 
@@ -252,21 +291,12 @@ class LrpAttribution:
         self._notes[sentence] = None
 
 
-def _sentences(notes: Mapping[tuple[str, str], Mapping[str, None]]) -> list[str]:
-    """Return one sentence for each function and what happened at it, with its places."""
-    sentences = []
-    for (function, what), places in notes.items():
-        more = f" and {len(places) - 1} more places" if len(places) > 1 else ""
-        sentences.append(f"{function} in {next(iter(places))}{more} {what}")
-    return sentences
+def _bound(value: float | Sequence[float] | None) -> tuple[float, ...]:
+    if value is None:
+        return ()
+    return (float(value),) if isinstance(value, (int, float)) else tuple(map(float, value))
 
 
 def _copied(call: ModelCall) -> ModelCall:
     """Return the call with its tensors copied: a forward may write into its inputs."""
     return dataclasses.replace(call, args=copied(call.args), kwargs=copied(call.kwargs))
-
-
-def _labels(call: ModelCall) -> np.ndarray[Any, np.dtype[np.int64]]:
-    if call.labels is None:
-        return np.full(call.rows, UNKNOWN, dtype=np.int64)
-    return call.labels.detach().cpu().numpy().astype(np.int64)

@@ -70,6 +70,10 @@ class Ledger:
         if less:
             self._add(less, sums, -1.0)
 
+    def lose_rows(self) -> None:
+        """From now on (the backward pass comes later), only sums over the batch are right."""
+        self._rows_first = False
+
     def _has_rows(self, gradient: Tensor) -> bool:
         """Whether a row's numbers lie together; a first axis of N x T holds tokens of N rows."""
         return self._rows_first and gradient.dim() > 1 and gradient.shape[0] % self.rows == 0

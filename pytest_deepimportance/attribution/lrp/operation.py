@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
-
 from pytest_deepimportance.attribution.lrp.passing import Pass, is_gate, is_signal, mark_gate
 from pytest_deepimportance.attribution.lrp.spelling import Spelling
 
@@ -35,9 +33,14 @@ class Operation:
 
 
 def plain(op: Operation) -> Any:
-    """Leave the gradient to autograd."""
-    result = op.call()
-    if op.args and isinstance(op.args[0], Tensor) and is_signal(op.args[0]) and is_gate(op.args[0]):
+    """Leave the gradient to autograd: linear, or linear in pieces that go through the origin."""
+    return pass_gate(op, op.call())
+
+
+def pass_gate(op: Operation, result: Any) -> Any:
+    """Mark the result of a function of gates alone as a gate."""
+    signals = [item for item in (*op.args, *op.kwargs.values()) if is_signal(item)]
+    if signals and all(is_gate(item) for item in signals):
         for item in result if isinstance(result, (tuple, list)) else (result,):
             mark_gate(item)
     return result
@@ -59,7 +62,7 @@ def noted(op: Operation, result: Any) -> Any:
 
 
 def statistic(op: Operation) -> Any:
-    """Mark a divisor or a scale; as a signal of its own it has no rule."""
+    """Mark a divisor or a scale, constant in a product; as a signal of its own it has no rule."""
     result = op.call()
     for item in result if isinstance(result, tuple) else (result,):
         mark_gate(item)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import sys
+import weakref
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pytest_deepimportance.attribution.lrp.autograd import new_root, start
+from pytest_deepimportance.attribution.lrp.choice import RuleChoice
+from pytest_deepimportance.attribution.lrp.firstlayer import FirstLayer
+from pytest_deepimportance.attribution.lrp.inputs import Inputs, mark_given
 from pytest_deepimportance.attribution.lrp.ledger import Ledger
+from pytest_deepimportance.attribution.lrp.linear_rules import LinearRule
+from pytest_deepimportance.attribution.lrp.straight import StraightThrough
+from pytest_deepimportance.attribution.lrp.surroundings import modules_around
 
 Reader = Callable[[Tensor], None]
 Transform = Callable[[Tensor], Tensor]
@@ -52,22 +59,43 @@ class Pass:
     Args:
         model: The model, to name modules in notes.
         device: Of the model.
-        epsilon: Stabiliser of linear operations, 0 for the z rule.
+        choice: Of the rules of linear operations.
         ledger: Keeps the accounts; the graph then begins at the inputs, else (None) at the first
             measured site.
+        inputs: Collects the relevance of the inputs; needs a ledger.
     """
 
     def __init__(
-        self, model: nn.Module, device: torch.device, epsilon: float, ledger: Ledger | None
+        self,
+        model: nn.Module,
+        device: torch.device,
+        choice: RuleChoice,
+        ledger: Ledger | None,
+        *,
+        inputs: Inputs | None = None,
     ) -> None:
-        self.epsilon = epsilon
+        self.choice = choice
+        self.first_layer = FirstLayer() if choice.asks_first else None
         self.root = new_root(device)
         self.ledger = ledger
         self.notes: dict[tuple[str, str], dict[str, None]] = {}
         self.final: tuple[str, Tensor, Tensor] | None = None
+        self.inputs = Inputs() if inputs is None else inputs
         self._model = model
-        self._inputs: dict[int, tuple[Tensor, int]] = {}
+        self._mode: Callable[[], AbstractContextManager[Any] | None] = lambda: None
+        self.straight = StraightThrough()
+        self._module_names: dict[int, str] | None = None
         self._kept: dict[int, list[Kept]] = {}
+
+    @property
+    def mode(self) -> AbstractContextManager[Any]:
+        """The function mode of this pass: rules that are made of ruled functions enter it again."""
+        return self._mode() or nullcontext()
+
+    def follow(self, mode: AbstractContextManager[Any]) -> None:
+        """Note the mode of this pass, now beginning; it holds the pass and is not held by it."""
+        self._mode = weakref.ref(mode)
+        self.straight = StraightThrough()
 
     def begin(self, value: Any) -> Any:
         """Return a copy of an input (nested in lists, tuples, mappings) where the graph begins."""
@@ -75,24 +103,42 @@ class Pass:
 
     def _begin_tensor(self, tensor: Tensor) -> Tensor:
         copy = _clone(tensor)
-        if self.ledger is None or not copy.is_floating_point():
-            return copy
-        begun = self.begin_at(copy, "input")
-        self._inputs[id(begun)] = (begun, begun._version)
-        return begun
+        begins = self.ledger is not None and copy.is_floating_point()
+        if begins:
+            copy = start(copy, self.root)
+        position = self.inputs.add(copy)
+        if not begins:
+            mark_given(copy)
+        if begins and self.first_layer is not None:
+            self.first_layer.add_input(copy)
+        if begins:
+            self._account_start(copy, "input", position)
+        return copy
 
     def begin_at(self, tensor: Tensor, account: str) -> Tensor:
         """Let the graph begin at a tensor outside it (no view); `account` books what arrives."""
         begun = start(tensor, self.root)
-        if self.ledger is not None:
-            ledger, kept = self.ledger, self.keep(begun)
-            self.port(begun).readers.append(lambda g: ledger.dot(account, g, kept.value))
+        self._account_start(begun, account, None)
         return begun
 
-    def is_input(self, tensor: Tensor) -> bool:
-        """Whether `tensor` is an input of the model that nothing has changed."""
-        known = self._inputs.get(id(tensor))
-        return known is not None and known[0] is tensor and known[1] == tensor._version
+    def begin_source(self, tensor: Tensor, given: Any) -> None:
+        """Let the graph begin at what was looked up for integers among the arguments `given`."""
+        position = self.inputs.read_by(given, tensor.shape[:-1])
+        self._account_start(start(tensor, self.root), "input", position)
+
+    def _account_start(self, begun: Tensor, account: str, position: int | None) -> None:
+        ledger, inputs = self.ledger, self.inputs
+        if ledger is None:
+            return
+        kept = self.keep(begun)
+        port = self.port(begun)
+        port.readers.append(lambda g: ledger.dot(account, g, kept.value))
+        if inputs.wanted and position is not None:
+            port.readers.append(lambda g: inputs.collect(position, g * kept.value))
+
+    def ends_at(self, tensor: Tensor) -> bool:
+        """Whether nothing is wanted of `tensor`, an input of the model, but its account."""
+        return self.ledger is not None and not self.inputs.wanted and self.inputs.is_one(tensor)
 
     def keep(self, tensor: Tensor) -> Kept:
         """Keep the present values of `tensor`, without a copy while nothing overwrites them."""
@@ -121,23 +167,27 @@ class Pass:
         if port is None or port.version != tensor._version:
             port = Port(tensor._version)
             tensor._idc_port = port  # type: ignore[attr-defined]
-            tensor.register_hook(port)  # type: ignore[no-untyped-call]
+            self.straight.way(tensor).register_hook(port)  # type: ignore[no-untyped-call]
         return port
 
     def note(self, function: str, place: str, what: str) -> None:
         """Keep for the report what happened at a function, and in which module."""
         self.notes.setdefault((function, what), {})[place] = None
 
+    def rule_of(self, operation: str, tensor: Tensor) -> LinearRule:
+        """Return the rule of a linear operation, called now, that reads the signal `tensor`."""
+        if self.choice.everywhere is not None:
+            return self.choice.everywhere
+        first = self.first_layer is not None and self.first_layer.reads_input(tensor)
+        return self.choice.of(operation, is_first=first)
+
     def place(self) -> str:
         """Return where in the model the running operation is: the innermost module, by name."""
-        names = {id(module): name for name, module in self._model.named_modules()}
-        frame = sys._getframe(1)
-        while frame is not None:
-            module = frame.f_locals.get("self")
-            if isinstance(module, nn.Module) and id(module) in names:
-                return names[id(module)] or type(module).__name__
-            frame = frame.f_back  # type: ignore[assignment]
-        return "the model"
+        if self._module_names is None:
+            self._module_names = {id(module): name for name, module in self._model.named_modules()}
+        names = self._module_names
+        around = modules_around(names)
+        return (names[id(around[0])] or type(around[0]).__name__) if around else "the model"
 
 
 def _clone(tensor: Tensor) -> Tensor:

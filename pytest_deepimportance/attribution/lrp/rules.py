@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
-
-from pytest_deepimportance.attribution.lrp import names
+from pytest_deepimportance.attribution.lrp import composites, homogeneous, names, norms
 from pytest_deepimportance.attribution.lrp.arithmetic import (
     add,
     divide,
@@ -22,34 +20,18 @@ from pytest_deepimportance.attribution.lrp.arithmetic import (
     pad,
     power,
 )
+from pytest_deepimportance.attribution.lrp.attention import (
+    multi_head_attention,
+    scaled_dot_product_attention,
+)
 from pytest_deepimportance.attribution.lrp.elementwise import elementwise
-from pytest_deepimportance.attribution.lrp.linear import linear_layer, product
+from pytest_deepimportance.attribution.lrp.linear import ADDED, linear_layer, product
 from pytest_deepimportance.attribution.lrp.operation import Operation, noted, plain, statistic
 from pytest_deepimportance.attribution.lrp.passing import mark_gate
+from pytest_deepimportance.attribution.lrp.recurrent import packed, recurrent
+from pytest_deepimportance.attribution.lrp.writing import affine
 
 Rule = Callable[[Operation], Any]
-
-
-def batch_norm(op: Operation) -> Any:
-    """Scale each channel; the shift absorbs, and batch statistics are constants."""
-    tensor = op.operand(0, "input")
-    if op.func is torch.batch_norm:
-        weight, bias, mean, var, training, _, eps = op.args[1:8]
-    else:
-        mean, var = op.operand(1, "running_mean"), op.operand(2, "running_var")
-        weight, bias = op.operand(3, "weight"), op.operand(4, "bias")
-        training, eps = op.operand(5, "training"), op.operand(7, "eps")
-        eps = 1e-5 if eps is None else eps
-    if training or mean is None:
-        axes = [axis for axis in range(tensor.dim()) if axis != 1]
-        var, mean = torch.var_mean(tensor.detach(), dim=axes, correction=0)
-    result = torch.nn.functional.batch_norm(tensor, mean, var, weight, bias, False, 0.0, eps)
-    ledger = op.run.ledger
-    if ledger is not None:
-        scale = (var + eps).rsqrt() if weight is None else weight * (var + eps).rsqrt()
-        shift = -mean * scale if bias is None else bias - mean * scale
-        op.run.port(result).readers.append(lambda g: ledger.channels("shift", g, shift, 1))
-    return result
 
 
 def identity(op: Operation) -> Any:
@@ -62,7 +44,7 @@ def softmax(op: Operation) -> Any:
     """Mark a gate; as a signal of its own it has no rule, unless the model ends in it."""
     result = op.call()
     mark_gate(result)
-    op.run.final = (op.spelled.name, op.operand(0, "input", "self"), result)
+    op.run.final = (op.spelled.name, op.operand(0, "input", "self", "logits"), result)
     return noted(op, result)
 
 
@@ -83,19 +65,49 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(names.PRODUCTS, product),
     **dict.fromkeys(names.ELEMENTWISE, elementwise),
     **dict.fromkeys(names.STATISTICS, statistic),
+    **dict.fromkeys(names.FIRST_DEGREE, homogeneous.first_degree),
+    "var": homogeneous.second_degree,
+    "var_mean": homogeneous.with_mean,
+    "std_mean": homogeneous.with_mean,
+    **dict.fromkeys(names.WRITES, affine),
     **dict.fromkeys(names.IDENTITIES, identity),
     **dict.fromkeys(names.JOINS, join),
+    **dict.fromkeys(names.PACKINGS, packed),
+    **dict.fromkeys(names.RECURRENT, recurrent),
     "add": add,
     "sub": add,
     "mul": multiply,
     "div": divide,
     "pow": power,
-    "batch_norm": batch_norm,
+    "batch_norm": norms.batch_norm,
+    "layer_norm": norms.layer_norm,
+    "group_norm": norms.group_norm,
+    "instance_norm": norms.instance_norm,
+    "rms_norm": norms.rms_norm,
+    "local_response_norm": norms.local_response_norm,
+    "normalize": norms.normalize,
+    "scaled_dot_product_attention": scaled_dot_product_attention,
+    "multi_head_attention_forward": multi_head_attention,
+    "glu": composites.glu,
+    "lerp": composites.lerp,
+    "addcmul": composites.addcmul,
+    "addcdiv": composites.addcdiv,
+    "addr": composites.addr,
+    **dict.fromkeys(ADDED, composites.added_product),
+    "ldexp": composites.ldexp,
+    "bilinear": composites.bilinear,
+    "cosine_similarity": composites.cosine_similarity,
+    "pairwise_distance": composites.pairwise_distance,
+    **dict.fromkeys(("lp_pool1d", "lp_pool2d", "lp_pool3d"), composites.lp_pool),
+    "prod": composites.prod,
+    "cumprod": composites.cumprod,
+    **dict.fromkeys(names.SAMPLERS, composites.sample_at),
     "masked_fill": masked_fill,
     "pad": pad,
     "softmax": softmax,
     "log_softmax": softmax,
     "softmin": softmax,
+    "gumbel_softmax": softmax,
     "number": number,
     "numpy": out_of_sight,
     "array": out_of_sight,

@@ -63,7 +63,24 @@ def run_model(model: nn.Module, call: ModelCall) -> Any:
     """
     state = {name: _detached(tensor) for name, tensor in model.named_parameters()}
     state |= {name: tensor.detach().clone() for name, tensor in model.named_buffers()}
-    return torch.func.functional_call(model, state, call.args, call.kwargs)
+    with _flat_weights_kept(model):
+        return torch.func.functional_call(model, state, call.args, call.kwargs)
+
+
+@contextmanager
+def _flat_weights_kept(model: nn.Module) -> Iterator[None]:
+    """Give recurrent layers their own weights back.
+
+    They keep a second list of them, in which `functional_call` leaves the ones that it was given:
+    the user's next training step would not reach the parameters.
+    """
+    layers = [module for module in model.modules() if isinstance(module, nn.RNNBase)]
+    before = [(layer, list(layer._flat_weights)) for layer in layers]
+    try:
+        yield
+    finally:
+        for layer, weights in before:
+            layer._flat_weights[:] = weights
 
 
 def _detached(tensor: Tensor) -> Tensor:

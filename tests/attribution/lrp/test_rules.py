@@ -254,7 +254,7 @@ def test_a_softmax_that_weights_is_a_constant() -> None:
 @pytest.mark.parametrize(
     ("function", "note"),
     [
-        (lambda x: F.layer_norm(x, x.shape[1:]), "layer_norm in Function"),
+        (lambda x: torch.logaddexp(x, x * 2), "logaddexp in Function"),
         (lambda x: F.softmax(x, 1), "softmax in Function"),
         (lambda x: (x * x + 1).rsqrt(), "rsqrt in Function"),
         (lambda x: torch.logsumexp(x, 1, True).expand(-1, 4, -1, -1), "logsumexp in Function"),
@@ -268,7 +268,7 @@ def test_what_has_no_rule_is_named(function: Callable, note: str) -> None:
 
 def test_what_carries_no_relevance_is_not_named() -> None:
     def function(x: Tensor) -> Tensor:
-        F.layer_norm(x, x.shape[1:])
+        torch.logcumsumexp(x, 1)
         float(x.detach().sum())
         return x if x.shape[1] == 4 and bool((x > -100).all()) else x * 2
 
@@ -288,7 +288,7 @@ def test_the_table_names_functions_of_torch() -> None:
     written_otherwise = {
         "getitem", "setitem", "iter", "number", "array", "index", "linalg_multi_dot", "linalg_matmul",
         "linalg_norm", "linalg_vector_norm", "logsigmoid", "constant_pad_nd", "view_as", "native_channel_shuffle",
-        "unsafe_chunk", "unsafe_split", "im2col", "col2im", "max_pool1d_with_indices", "adaptive_max_pool1d_with_indices",
+        "unsafe_chunk", "unsafe_split", "pack_padded_sequence", "pad_packed_sequence", "im2col", "col2im", "max_pool1d_with_indices", "adaptive_max_pool1d_with_indices",
     }  # fmt: skip
     missing = [
         name

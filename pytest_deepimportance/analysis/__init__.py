@@ -1,0 +1,1 @@
+"""Questions about a model and its data that are answered from scores, activations and results."""

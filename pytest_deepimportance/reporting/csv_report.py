@@ -1,0 +1,61 @@
+"""The measured numbers as CSV: a row for each suite, criterion, layer and class."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from pytest_deepimportance.formatting import clean
+from pytest_deepimportance.results import CriterionRow, Report, SuiteResult
+
+COLUMNS = (
+    "model", "suite", "criterion", "layer", "class", "unit", "covered", "total", "value", "judged",
+    "inputs", "reach", "covered_reached", "exercised_rows", "reference_rows", "random_expected",
+    "random_low", "random_high",
+)  # fmt: skip
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet takes text that begins so for a formula."""
+
+
+def render(reports: Sequence[Report]) -> str:
+    """Return the reports as CSV; ratios from 0 to 1, nothing where there is no number."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for report in reports:
+        for suite in (*report.suites, report.total):
+            for row in suite.criteria.values():
+                writer.writerow(_cells(report, suite, row))
+    return stream.getvalue()
+
+
+def name(text: str | None) -> str:
+    """Return a name that no spreadsheet takes for a formula."""
+    shown = clean(text or "")
+    return "'" + shown if shown.startswith(_FORMULA) else shown
+
+
+def _cells(report: Report, suite: SuiteResult, row: CriterionRow) -> list[object]:
+    random = row.random if row.random is not None and row.random.comparable else None
+    return [
+        name(report.model.spec),
+        name(suite.name),
+        name(row.criterion),
+        name(row.layer),
+        name(row.class_name),
+        row.unit,
+        row.covered if row.judged else None,
+        row.total if row.unit == "ratio" else None,
+        repr(row.value) if row.judged else None,
+        str(row.judged).lower(),
+        row.inputs,
+        row.reach,
+        row.covered_reached,
+        row.exercised_rows,
+        row.reference_rows,
+        repr(random.expected) if random else None,
+        random.low if random else None,
+        random.high if random else None,
+    ]

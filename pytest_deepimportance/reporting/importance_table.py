@@ -1,0 +1,189 @@
+"""What `deepimportance importance` prints: one screen."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from pytest_deepimportance.formatting import clean, count, listed, percent, plural
+from pytest_deepimportance.importance_results import (
+    ImportanceReport,
+    RankedLayer,
+    ScoreSet,
+)
+from pytest_deepimportance.reporting.importance_overlap import class_lines, overlap_lines
+from pytest_deepimportance.reporting.layers_table import columns
+from pytest_deepimportance.reporting.text import shorten
+
+WIDTH = 80
+_NAME = 18
+_LAYERS = 12
+_CLASSES = 12
+
+
+def render(report: ImportanceReport, following: Sequence[str] = (), *, fold: bool = True
+) -> list[str]:  # fmt: skip
+    """Return the lines: what was computed, layers, classes, overlaps, notes, what to do next.
+
+    Args:
+        following: Commands to type next, each with what it is for.
+        fold: Leave out what does not fit on a screen, and say so.
+    """
+    lines = _head(report)
+    shown = report.leading_layers(_LAYERS if fold else len(report.layers))
+    for found in report.whole()[:1]:
+        lines += ["", *_layers(report, found, shown)]
+    lines += _classes(report, fold)
+    lines += overlap_lines(report, fold)
+    notes = [*report.notes, *_of_methods(report), *_small_layers(report)]
+    lines += [""] if notes or report.left_out else []
+    for item in report.left_out:
+        lines += wrapped("left out", f"{clean(item.method)}: {clean(item.why)}")
+    for note in dict.fromkeys(notes):
+        lines += wrapped("note", clean(note))
+    lines += [""] if following else []
+    for number, text in enumerate(following):
+        lines += wrapped("next" if not number else "", text)
+    return lines
+
+
+def _of_methods(report: ImportanceReport) -> list[str]:
+    several = len({found.method for found in report.sets}) > 1
+    return [
+        f"{found.method}: {note}" if several else note
+        for found in report.whole()
+        for note in found.notes
+    ]
+
+
+def _small_layers(report: ImportanceReport) -> list[str]:
+    m = report.m
+    small = [] if m is None else [layer for layer in report.layers if layer.neurons < m]
+    if not small:
+        return []
+    names = listed([f"{layer.name} ({count(layer.neurons)})" for layer in small], 4)
+    return [f"m = {m} is more than the neurons of {names}: all of them count there"]
+
+
+def wrapped(label: str, text: str) -> list[str]:
+    """Return `text` in lines beside its label."""
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=f"{label:<11}", subsequent_indent=" " * 11,
+        break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _head(report: ImportanceReport) -> list[str]:
+    lines = []
+    if report.model is not None:
+        model = report.model
+        lines += wrapped(
+            "model",
+            f"{clean(model.spec)} {model.fingerprint[:8]} ({clean(model.type)}, "
+            f"{plural(model.parameters, 'parameter')})",
+        )
+    for row in report.data:
+        counted = f"{count(row.used)} of {plural(row.rows, 'input')}"
+        lines += wrapped(
+            "reference" if row.name == "reference" else "inputs",
+            ("" if row.name == "reference" else f"{clean(row.name)}: ")
+            + f"{clean(row.descriptor)}, {counted} ({row.which})",
+        )
+    lead = [found for found in report.whole() if found.data == report.whole()[0].data]
+    for found in lead[:1]:
+        lines += wrapped("method", _method(found))
+    if len(lead) > 1:
+        others = ", ".join(found.method for found in lead[1:])
+        lines += wrapped("", f"compared with {others}; the layers below are by {lead[0].method}")
+    return lines
+
+
+def _method(found: ScoreSet) -> str:
+    text = found.method or "not named in the file"
+    text += f" {found.rule}" if found.rule else ""
+    if found.target:
+        text += f", from the {_TARGETS.get(found.target, f'score of class {found.target}')}"
+    if found.balance is not None:
+        text += f", balance {found.balance:.1e}"
+    if found.input_share is not None:
+        text += f", explained by the input {100 * found.input_share:.1f} %"
+    return text
+
+
+_TARGETS = {"predicted": "predicted class's score", "label": "true class's score"}
+
+
+def _layers(report: ImportanceReport, found: ScoreSet, shown: Sequence[RankedLayer]) -> list[str]:
+    shares = found.shares()
+    rows = [
+        (
+            shorten(clean(layer.name), _NAME) + (" *" if layer.default else ""),
+            count(layer.neurons),
+            percent(shares[layer.name], 0, " %"),
+            count(found.half(layer.name)),
+        )
+        for layer in shown
+    ]
+    head = ("layer", "neurons", "share", "half in")
+    table = columns([head, *rows], right={1, 2, 3})
+    space = WIDTH - max(map(len, table)) - 2
+    last = ["most important neurons (part of layer)"]
+    last += [fitting(found, layer.name, report.m_of(layer), space) for layer in shown]
+    width = max(map(len, table))
+    lines = [f"{row:<{width}}  {text}".rstrip() for row, text in zip(table, last, strict=True)]
+    hidden = len(report.layers) - len(shown)
+    more = [f"... and {plural(hidden, 'layer')} with a smaller share (-v)"] if hidden else []
+    legend = "* the layer that IDC measures by default" if any(y.default for y in shown) else ""
+    return [*lines, *more, *([legend] if legend else [])]
+
+
+def fitting(found: ScoreSet, layer: str, m: int, space: int) -> str:
+    """Return the m most important neurons with their parts, as many as fit in `space` columns."""
+    whole = found.absolute(layer)
+    scores = found.scores[layer]
+    top = found.top(layer, m)
+    cells = [f"{n} ({percent(scores[n] / whole if whole else 0.0, 0)})" for n in top]
+    text = ""
+    for number, cell in enumerate(cells):
+        rest = len(cells) - number - 1
+        more = f"  +{rest}" if rest else ""
+        longer = f"{text}  {cell}" if text else cell
+        if len(longer) + len(more) > space:
+            return f"{text}  +{rest + 1}" if text else ""
+        text = longer
+    return text
+
+
+def _classes(report: ImportanceReport, fold: bool) -> list[str]:
+    lines: list[str] = []
+    for found in report.whole()[:1]:
+        classes = report.by_class(found.method, found.data)
+        for layer in _class_layers(report, fold) if classes else ():
+            lines += ["", *_class_table(report, classes, layer, fold)]
+            lines += class_lines(report, found, layer)
+    return lines
+
+
+def _class_layers(report: ImportanceReport, fold: bool) -> Sequence[RankedLayer]:
+    if not fold:
+        return report.layers
+    default = [layer for layer in report.layers if layer.default]
+    return default or report.layers[-1:]
+
+
+def _class_table(
+    report: ImportanceReport, classes: Sequence[ScoreSet], layer: RankedLayer, fold: bool
+) -> list[str]:
+    shown = classes[:_CLASSES] if fold else classes
+    rows = [
+        (shorten(clean(c.class_name), _NAME), "-" if c.rows is None else count(c.rows))
+        for c in shown
+    ]
+    table = columns([("class", "inputs"), *rows], right={1})
+    width = max(map(len, table))
+    m = report.m_of(layer)
+    texts = [f"{clean(layer.name)}: the {m} most important of {plural(layer.neurons, 'neuron')}"]
+    texts += [fitting(c, layer.name, m, WIDTH - width - 2) for c in shown]
+    lines = [f"{row:<{width}}  {text}".rstrip() for row, text in zip(table, texts, strict=True)]
+    hidden = [clean(c.class_name) for c in classes[len(shown) :]]
+    return [*lines, f"... and {listed(hidden, 3)} (-v)"] if hidden else lines
