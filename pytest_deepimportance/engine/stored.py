@@ -143,7 +143,7 @@ def _environment(found: Sequence[Mapping[str, str]]) -> dict[str, str]:
     }
 
 
-_OF_ONE_FILE = ("report", "data_file", "append", "shard")
+_OF_ONE_FILE = ("report", "data_file", "append", "shard", "compare", "compare_fail")
 """Settings that say where one session wrote; what it recorded does not depend on them."""
 
 
