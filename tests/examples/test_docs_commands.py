@@ -12,7 +12,12 @@ from pytest_deepimportance.cli.main import parser
 from pytest_deepimportance.settings import TABLE
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("coming-from-the-research-code.md", "without-pytest.md", "beside-coverage.md")
+PAGES = (
+    "coming-from-the-research-code.md",
+    "without-pytest.md",
+    "beside-coverage.md",
+    "text-models.md",
+)
 
 
 def text_of(page: str) -> str:
