@@ -46,8 +46,8 @@ class Settings(ImportanceSettings, CriterionSettings):
     """All settings with their values; `origins` says where each one came from."""
 
     model: str | None = setting(
-        None, text, "Model to measure: FILE, pkg.mod:factory, file.py:factory or torchvision:NAME",
-        metavar="SPEC",
+        None, text, "Model to measure: FILE, pkg.mod:factory, file.py:factory, torchvision:NAME, "
+        "timm:NAME or hf:DIR", metavar="SPEC",
     )  # fmt: skip
     factory: str | None = setting(
         None, text, "Builds the module that a state_dict is loaded into: pkg.mod:callable",
@@ -63,7 +63,7 @@ class Settings(ImportanceSettings, CriterionSettings):
     )  # fmt: skip
     reference: str | None = setting(
         None, text, "Reference (training) data: pkg.mod:callable, file.py:callable, DIR, FILE.npz, "
-        "FILE.safetensors or torchvision:NAME:split", metavar="SPEC",
+        "FILE.safetensors, FILE.jsonl (texts) or torchvision:NAME:split", metavar="SPEC",
     )  # fmt: skip
     reference_samples: int | Literal["auto", "all"] = setting(
         "auto", one_of("auto", "all", parse=positive), "Rows of the reference to use: N, all, or "
@@ -85,14 +85,18 @@ class Settings(ImportanceSettings, CriterionSettings):
         metavar="N", native=(int,), profile=True,
     )  # fmt: skip
     transform: str | None = setting(
-        None, named, "Transform for torchvision data sets and image folders: pkg.mod:callable "
-        "(default ToTensor)", metavar="SPEC", profile=True,
+        None, named, "Transform for torchvision data sets and image folders (default ToTensor), or "
+        "what tokenises texts (default the tokenizer of an hf: model): pkg.mod:callable or hf:DIR",
+        metavar="SPEC", profile=True,
     )  # fmt: skip
     data_root: str | None = setting(
         None, text, "Root folder of torchvision data sets", metavar="DIR"
     )
     download: bool = setting(
-        False, boolean, "Allow torchvision to download data sets or weights", native=(bool,)
+        False,
+        boolean,
+        "Allow data sets and weights to be downloaded (torchvision, timm, hf)",
+        native=(bool,),
     )
     profile: str | None = setting(
         None, text, "Profile file to measure against (made by 'deepimportance profile build'); "

@@ -30,10 +30,10 @@ from pytest_deepimportance.attribution.target import (
 )
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.outputs import class_scores
+from pytest_deepimportance.data.padding import padding_mask
 from pytest_deepimportance.errors import AttributionError, IdcError, MethodUnavailable
 from pytest_deepimportance.models.sitemap import Site, SiteMap
 from pytest_deepimportance.recording.neurons import (
-    padding_mask,
     reduce_to_neurons,
     sum_to_neurons,
 )

@@ -100,6 +100,7 @@ def build(
             reference,
             attribution,
             accumulator,
+            model=model,
             batch_size=settings.batch_size,
             micro_batch=size,
             device=device,

@@ -17,11 +17,12 @@ from pytest_deepimportance.data.activations import LayerValues
 from pytest_deepimportance.data.batches import ModelCall, as_labels, as_tensor
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.outputs import class_scores
+from pytest_deepimportance.data.padding import padding_mask
 from pytest_deepimportance.errors import BatchError
 from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.gradients import GradientWatch, tensors_in
-from pytest_deepimportance.recording.neurons import padding_mask, reduce_to_neurons
+from pytest_deepimportance.recording.neurons import reduce_to_neurons
 from pytest_deepimportance.recording.recorded import RecordedPass
 from pytest_deepimportance.recording.scores import ScoredRows, Scores
 from pytest_deepimportance.recording.slab import Slab

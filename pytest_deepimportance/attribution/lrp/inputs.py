@@ -44,6 +44,10 @@ class Inputs:
         self._tensors.append((tensor, tensor._version))
         return len(self._tensors) - 1
 
+    def leave_graph(self) -> None:
+        """Keep only what the tensors were: their hooks lead here, and nothing frees that."""
+        self._tensors = [(tensor.detach(), version) for tensor, version in self._tensors]
+
     def is_one(self, tensor: Tensor) -> bool:
         """Whether `tensor` is an input of the model that nothing has changed."""
         return any(
@@ -121,6 +125,17 @@ class Inputs:
             self._relevance.get(position, _nothing(tensor))
             for position, (tensor, _) in enumerate(self._tensors)
         )
+
+
+def mark_given(value: Any) -> None:
+    """Note that tensors were made from the model's inputs, though no relevance flows there."""
+    for tensor in tensors_of(value):
+        tensor._idc_given = True  # type: ignore[attr-defined]
+
+
+def are_given(values: Any) -> bool:
+    """Whether any tensor among arguments was made from the model's inputs (token ids were)."""
+    return any(getattr(tensor, "_idc_given", False) for tensor in tensors_of(values))
 
 
 def _nothing(tensor: Tensor) -> Tensor:

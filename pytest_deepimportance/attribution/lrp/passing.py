@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pytest_deepimportance.attribution.lrp.autograd import new_root, start
 from pytest_deepimportance.attribution.lrp.choice import RuleChoice
 from pytest_deepimportance.attribution.lrp.firstlayer import FirstLayer
-from pytest_deepimportance.attribution.lrp.inputs import Inputs
+from pytest_deepimportance.attribution.lrp.inputs import Inputs, mark_given
 from pytest_deepimportance.attribution.lrp.ledger import Ledger
 from pytest_deepimportance.attribution.lrp.linear_rules import LinearRule
 from pytest_deepimportance.attribution.lrp.straight import StraightThrough
@@ -107,6 +107,8 @@ class Pass:
         if begins:
             copy = start(copy, self.root)
         position = self.inputs.add(copy)
+        if not begins:
+            mark_given(copy)
         if begins and self.first_layer is not None:
             self.first_layer.add_input(copy)
         if begins:
@@ -171,6 +173,13 @@ class Pass:
     def note(self, function: str, place: str, what: str) -> None:
         """Keep for the report what happened at a function, and in which module."""
         self.notes.setdefault((function, what), {})[place] = None
+
+    def end_forward(self) -> None:
+        """Let go of the graph, whose hooks lead back to this pass: no collector sees that cycle."""
+        self.first_layer = None
+        self._kept.clear()  # nothing is overwritten any more
+        self.inputs.leave_graph()
+        self.straight.leave_graph()
 
     def rule_of(self, operation: str, tensor: Tensor) -> LinearRule:
         """Return the rule of a linear operation, called now, that reads the signal `tensor`."""
