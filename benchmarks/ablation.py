@@ -175,7 +175,7 @@ def table(
         order = ranking(bench.voted(mode, layers), layers, votes=True)
         merged = merged or order
         rows.append((f"vote, {mode}", [bench.without(order[:m]) for m in SIZES]))
-    for name, lost in sorted(rows, key=lambda row: -area([v.loss for v in row[1]])):
+    for name, lost in sorted(rows, key=lambda row: -area([v.accuracy for v in row[1]])):
         print(line(name, lost))
     print(
         line(
