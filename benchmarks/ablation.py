@@ -53,10 +53,11 @@ class Bench:
 
     Args:
         work: Model and images.
+        listed: Neurons on a method's list in a vote.
     """
 
-    def __init__(self, work: Workload) -> None:
-        self.model = work.model
+    def __init__(self, work: Workload, listed: int) -> None:
+        self.model, self.listed = work.model, listed
         x, y = sample(*work.reference, LEARNED)
         self.batches = [(x[i : i + BATCH], y[i : i + BATCH]) for i in range(0, LEARNED, BATCH)]
         self.held_out = as_call(sample(*work.test, HELD_OUT))
@@ -76,7 +77,7 @@ class Bench:
         """Return what the test images lose without these neurons."""
         removed = np.zeros(self.electorate.size, dtype=bool)
         for layer, index in neurons:
-            removed[self.electorate.spans()[layer].start + index] = True
+            removed[self.electorate.spans[layer].start + index] = True
         rows = np.broadcast_to(removed, (self.held_out.rows, len(removed))).copy()
         judged = self._judge.judge(self.held_out, rows, self.whole)
         gain = float((judged.losses - self.whole.losses).mean())
@@ -91,7 +92,7 @@ class Bench:
     def voted(self, mode: str, layers: Sequence[str]) -> Importance:
         """Return the points of a vote among the neurons of `layers`."""
         return vote(
-            self.model, self.batches, VOTERS, SIZES[-1], layers=layers, mode=mode, steps=STEPS
+            self.model, self.batches, VOTERS, self.listed, layers=layers, mode=mode, steps=STEPS
         )
 
 
@@ -174,7 +175,7 @@ def table(
         order = ranking(bench.voted(mode, layers), layers, votes=True)
         merged = merged or order
         rows.append((f"vote, {mode}", [bench.without(order[:m]) for m in SIZES]))
-    for name, lost in sorted(rows, key=lambda row: -area([v.loss for v in row[1]])):
+    for name, lost in sorted(rows, key=lambda row: -area([v.accuracy for v in row[1]])):
         print(line(name, lost))
     print(
         line(
@@ -191,10 +192,10 @@ def counted(order: Ranking, layers: Sequence[str]) -> dict[str, int]:
     return {layer: sum(name == layer for name, _ in order) for layer in layers}
 
 
-def study(work: Workload) -> None:
+def study(work: Workload, listed: int) -> None:
     """Print both tables of one network."""
     start: float = time.process_time()
-    bench = Bench(work)
+    bench = Bench(work, listed)
     names = [name for name in METHOD_NAMES if name != "random"]
     single = {name: bench.score(name) for name in names}
     print(f"\n### {work.title.partition(' (')[0]}")
@@ -210,6 +211,7 @@ def main() -> None:
     """Run the study on what is there."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     add_options(parser)
+    parser.add_argument("--list", type=int, default=10, help="m of the votes (default 10)")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     shared, data = find(options)
@@ -222,7 +224,7 @@ def main() -> None:
         if work is None:
             print("\nA network is left out: its weights or images are not here (--shared, --data).")
         else:
-            study(work)
+            study(work, options.list)
 
 
 if __name__ == "__main__":

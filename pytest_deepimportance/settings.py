@@ -193,6 +193,22 @@ class Settings(ImportanceSettings, CriterionSettings):
         "latex:PATH, html:PATH or audit:DIR (a folder to be signed)",
         metavar="TYPE[:DEST]", native=(list,), many=True,
     )  # fmt: skip
+    data_file: str = setting(
+        "deepimportance.data", text, "File in which what the tests recorded is kept, for "
+        "'deepimportance report' and 'combine'; none writes none", metavar="FILE",
+    )  # fmt: skip
+    append: bool = setting(
+        False, boolean, "Add to what the data file holds of earlier sessions, and report all of it",
+        native=(bool,),
+    )  # fmt: skip
+    shard: bool = setting(
+        False, boolean, "These tests are a part of the suite: judge no threshold, since "
+        "'deepimportance combine' will see all parts", native=(bool,),
+    )  # fmt: skip
+    context: str = setting(
+        "none", choice("none", "test"), "test: report how many items each test covers, which tests "
+        "add nothing, and a small subset of them that covers as much", metavar="WHAT",
+    )  # fmt: skip
     suites: tuple[str, ...] = setting(
         (), lines, "Suites by path: lines 'tests/clean = clean'", metavar="PATH=SUITE",
         native=(list,), cli=False, many=True,

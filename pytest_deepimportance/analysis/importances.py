@@ -21,6 +21,7 @@ from pytest_deepimportance.engine.opening import eager, output_adapter
 from pytest_deepimportance.errors import AttributionError, ReferenceDataError
 from pytest_deepimportance.formatting import count, plural
 from pytest_deepimportance.importance_results import (
+    REFERENCE,
     DataRow,
     ImportanceReport,
     LeftOut,
@@ -135,7 +136,7 @@ class Run:
             )
         which = "classified correctly" if found.correct_only else "all of them"
         self.rows[name] = DataRow(name, data.descriptor, found.rows, found.used, which)
-        notes = list(data.notes)
+        notes = list(data.notes) if name == REFERENCE else _notes_of_inputs(name, data)
         if self.settings.correct == "only" and not found.labelled:
             notes.append(f"{name} has no labels: every row counts, whether classified correctly")
         if found.non_finite:
@@ -225,6 +226,14 @@ def _prepare(
     for method in asked.methods:  # an unknown name is refused before the first pass
         method_name(method)
     return run
+
+
+def _notes_of_inputs(name: str, data: Reference) -> list[str]:
+    """Say of inputs what their notes say of a reference."""
+    if not data.sampled:
+        return list(data.notes)
+    of = "" if data.available is None else f" of {count(data.available)}"
+    return [f"{name}: {count(data.rows or 0)}{of} inputs are used (--input-samples)"]
 
 
 def _first(data: Reference, batch_size: int) -> ModelCall:

@@ -189,8 +189,11 @@ class Election:
         call: ModelCall,
         first: Judged,
     ) -> list[Candidate]:
-        """Return what one method says of each group: all groups are pruned in one pass."""
-        constituencies = self._electorate.constituencies()
+        """Return what one method says of each group: all groups are pruned in one pass.
+
+        A group whose loss is not finite without the neurons gets no list.
+        """
+        constituencies = self._electorate.constituencies
         removed = np.zeros((call.rows, self._electorate.size), dtype=bool)
         lists: list[list[Places]] = []
         summed = [scores[rows].sum(axis=0) for rows, _ in groups]
@@ -200,10 +203,12 @@ class Election:
             removed[np.ix_(rows, np.concatenate(lists[-1]))] = True
         after = self.judge.judge(call, removed, first).losses
         before = first.losses
-        return [
-            Candidate(own, total, float(after[rows].mean() - before[rows].mean()))
-            for own, total, (rows, _) in zip(lists, summed, groups, strict=True)
-        ]
+        found = []
+        for own, total, (rows, _) in zip(lists, summed, groups, strict=True):
+            gain = float(after[rows].mean() - before[rows].mean())
+            # A loss of the user's own may be infinite without some neurons: that weighs nothing.
+            found.append(Candidate(own if np.isfinite(gain) else [], total, gain))
+        return found
 
 
 def _distinct(methods: Sequence[str]) -> list[str]:

@@ -220,7 +220,7 @@ def _elected(
     seed: int,
     site_notes: Sequence[str],
 ) -> Importance:
-    spans = electorate.spans()
+    spans = electorate.spans
     shares = {name: float(tally.points[span].sum()) for name, span in spans.items()}
     total = sum(shares.values())
     shares = {name: value / total if total else 0.0 for name, value in shares.items()}

@@ -11,7 +11,7 @@ from pytest_deepimportance.cli.against import check_reference, progress_bar
 from pytest_deepimportance.cli.arguments import load, settings_from
 from pytest_deepimportance.cli.importance_options import add_options, m_of, names_of
 from pytest_deepimportance.cli.inputs import open_inputs, suites_of
-from pytest_deepimportance.cli.stored_importance import show_stored
+from pytest_deepimportance.cli.stored_importance import pictures_line, show_stored
 from pytest_deepimportance.errors import ModelLoadError, ReportError, SettingsError
 from pytest_deepimportance.importance_results import REFERENCE, ImportanceReport, ScoreSet
 
@@ -207,21 +207,23 @@ def _draw(
     from pytest_deepimportance.plots.importance import draw_all
 
     folder = Path(options.plots)
-    for path in draw_all(report, folder):
-        print(f"written    {path}")
+    paths = draw_all(report, folder)
     if any(found.method == "lrp" for found in report.sets):
-        _draw_inputs(model, leading_inputs(data), settings, folder)
+        paths += _draw_inputs(model, leading_inputs(data), settings, folder)
+    print(pictures_line(folder, paths))
 
 
-def _draw_inputs(model: nn.Module, source: Reference, settings: Settings, folder: Path) -> None:
+def _draw_inputs(
+    model: nn.Module, source: Reference, settings: Settings, folder: Path
+) -> list[Path]:
     from pytest_deepimportance.analysis.input_relevance import input_maps
     from pytest_deepimportance.plots.inputs import draw_inputs
 
     maps, why = input_maps(model, source, settings)
     if why:
         print(f"note       no picture of relevance over the input: {why}")
-    else:
-        print(f"written    {draw_inputs(maps, folder / 'inputs.png')}")
+        return []
+    return [draw_inputs(maps, folder / "inputs.png")]
 
 
 def leading_inputs(data: dict[str, Reference]) -> Reference:

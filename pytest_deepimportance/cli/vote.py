@@ -5,22 +5,27 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_deepimportance.cli.against import check_reference, progress_bar
 from pytest_deepimportance.cli.arguments import LOADING, add_settings, load, settings_from
 from pytest_deepimportance.errors import AttributionError, SettingsError
+from pytest_deepimportance.importance_settings import ImportanceSettings
 
 if TYPE_CHECKING:
     from pytest_deepimportance.attribution.importance import Importance
     from pytest_deepimportance.data.reference import Reference
     from pytest_deepimportance.settings import Settings
 
+_UNUSED = ("importance_method", "importance_samples", "importance", "reduce")
+"""Settings of importance that a vote has other words for, or none."""
+
 _SETTINGS = (
-    "reference", "reference_samples", "transform", "data_root", "download", "class_names", "target",
-    "tap", "output", "lrp_rule", "lrp_epsilon", "attribution_steps", "attribution_baseline",
-    "attribution_samples", "preset", "seed", "batch_size", "memory",
+    "reference", "reference_samples", "transform", "data_root", "download",
+    *(name for name in ImportanceSettings.__dataclass_fields__ if name not in _UNUSED),
+    "preset", "seed", "batch_size", "memory",
 )  # fmt: skip
 _TOP = 20
 _COMMON = ("target", "tap", "reduce", "seed")
@@ -89,7 +94,16 @@ def run(options: argparse.Namespace) -> int:
     out = _target(options.out)
     loaded = load(options)
     reference = load_reference(check_reference(settings), settings)
-    found = _vote(options, settings, loaded.module, reference)
+    try:
+        found = _vote(options, settings, loaded.module, reference)
+    except KeyboardInterrupt:
+        if options.checkpoint is None or not Path(options.checkpoint).exists():
+            raise
+        print(
+            f"deepimportance: interrupted; the same command goes on from {options.checkpoint}",
+            file=sys.stderr,
+        )
+        return 130
     found = dataclasses.replace(
         found, reference=reference.fingerprint or found.reference,
         notes=(*loaded.notes, *reference.notes, *found.notes),

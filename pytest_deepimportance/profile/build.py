@@ -74,7 +74,7 @@ def build(
         given = given_for(importance, sites, settings, model_info.fingerprint)
         layers = tuple(given.scores)
     neurons, surprise = neuron_layers(sites, settings), surprise_layer(sites, settings)
-    size = micro_batch(model, first.to(device), settings.memory // 4)
+    size = micro_batch(model, first.to(device), settings.memory // 4, settings.lrp_rule)
     attribution = attribution_for(
         model,
         sites,

@@ -188,11 +188,16 @@ class Recorder:
         if module is not self.model:
             self._adoption.adopt(module)
 
-    def cause_of_nothing(self, *blocks: Block) -> str:
-        """Return one sentence on why these blocks of a marked test hold no counted row."""
+    def cause_of_nothing(self, *blocks: Block, unmarked: int | None = None) -> str:
+        """Return one sentence on why these blocks of a marked test hold no counted row.
+
+        Args:
+            unmarked: Passes of unmarked tests; None: those that this recorder has seen.
+        """
         if self._block in blocks:
             self._note_compiled()
-        return cause_of_nothing(blocks, type(self.model).__name__, self.totals.unmarked_passes)
+        seen = self.totals.unmarked_passes if unmarked is None else unmarked
+        return cause_of_nothing(blocks, type(self.model).__name__, seen)
 
     # --- what watches ask -------------------------------------------------------------------
 

@@ -72,8 +72,8 @@ def _judged(report: SelectorReport) -> list[str]:
     difference, gain = report.difference, report.gain_difference
     said = (
         f"ahead of always {clean(report.winner)}: {_signed(difference.value)} points "
-        f"({_signed(difference.low)} to {_signed(difference.high)}), mean gain {gain.value:+.3g} ({gain.low:+.3g} to "
-        f"{gain.high:+.3g})"
+        f"({_signed(difference.low)} to {_signed(difference.high)}), "
+        f"mean gain {gain.value:+.3g} ({gain.low:+.3g} to {gain.high:+.3g})"
     )
     if report.beyond_class:
         ahead = report.beyond_class

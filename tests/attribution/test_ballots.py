@@ -38,7 +38,7 @@ def candidates(
     found = {}
     for name, own in scores.items():
         values = comparable(own, electorate, asked)
-        lists = lists_of(values, electorate.constituencies(), asked.m)
+        lists = lists_of(values, electorate.constituencies, asked.m)
         if any(map(len, lists)):
             found[name] = Candidate(lists, own, float(cost[np.concatenate(lists)].sum()))
     return found
@@ -138,7 +138,7 @@ def test_one_method_alone_gets_its_own_list(election: Any, m: int) -> None:
 def test_ties_go_to_the_first_layer_then_the_first_neuron() -> None:
     electorate = Electorate({"a": 2, "b": 2}, "global")
     values = comparable(np.array([1.0, 1.0, 1.0, 1.0]), electorate, options())
-    assert [found.tolist() for found in lists_of(values, electorate.constituencies(), 3)] == [
+    assert [found.tolist() for found in lists_of(values, electorate.constituencies, 3)] == [
         [0, 1, 2]
     ]
 
@@ -146,7 +146,7 @@ def test_ties_go_to_the_first_layer_then_the_first_neuron() -> None:
 def test_scopes_make_one_list_for_all_each_layer_or_each_block() -> None:
     widths = {"layer1.0": 2, "layer1.1": 1, "layer2.0": 2}
     lists = {
-        scope: [part.tolist() for part in Electorate(widths, scope).constituencies()]
+        scope: [part.tolist() for part in Electorate(widths, scope).constituencies]
         for scope in ("global", "layer", "block")
     }
     assert lists["global"] == [[0, 1, 2, 3, 4]]

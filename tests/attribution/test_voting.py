@@ -417,3 +417,58 @@ def test_the_record_is_in_the_file(tmp_path: Path) -> None:
         assert read.to_json() == found.to_json()
     side = json.loads((tmp_path / "votes.csv.json").read_text())
     assert len(side["votes"]["winners"]) == 42
+
+
+# --- inputs that cannot be judged --------------------------------------------------------------
+
+
+def test_rows_that_are_not_finite_are_left_out_and_counted() -> None:
+    data = batches()
+    x, y = data[0]
+    broken = x.clone()
+    broken[2] = float("nan")
+    found = vote(planted(), [(broken, y), *data[1:]], ["plain", "minus"], 3)
+    keep = torch.arange(7) != 2
+    wanted = vote(planted(), [(x[keep], y[keep]), *data[1:]], ["plain", "minus"], 3)
+    assert found.votes is not None
+    assert (found.votes.left_out, found.votes.inputs) == (1, 42)
+    assert plain(found) == plain(wanted)
+
+
+def test_a_gain_that_is_not_finite_is_no_vote() -> None:
+    def strict(output: Tensor, labels: Tensor | None) -> Tensor:
+        return torch.where(output[:, 2] > output[:, 0], 0.0, float("inf"))
+
+    net = planted()
+    x = torch.cat([part for part, _ in batches()])
+    x = x[strict(net(x), None) == 0]
+    found = vote(net, [x], ["plain"], 5, loss=strict, normalize="none", sign="absolute")
+    assert found.votes is not None
+    assert (found.votes.groups, found.votes.abstained) == (1, 1)
+    assert found.votes.methods[0].lists == 0
+
+
+def test_a_callable_target_judges_a_model_without_class_scores() -> None:
+    class Single(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = planted()
+
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            return {"value": self.net(x)[:, 1]}
+
+    x = torch.cat([part for part, _ in batches()])
+    found = vote(Single(), [x], ["lrp"], 2, target=lambda output: output["value"])
+    assert found.votes is not None
+    assert found.votes.judged_by == "fall of the target"
+    first = found.top(1, normalize="none")[0]
+    assert first[:2] == ("net.2", 3)
+    net = planted()
+    hidden = net[:4](x)
+    lists = [index for name, index, _ in found.top(2, normalize="none") if name == "net.2"]
+    assert lists == [3] or 3 in lists
+    hidden[:, lists] = 0
+    assert found.votes.methods[0].gain is not None
+    if len(lists) == 2:
+        fall = (net(x)[:, 1] - net[4](hidden)[:, 1]).mean()
+        assert found.votes.methods[0].gain == pytest.approx(float(fall))

@@ -83,6 +83,25 @@ def test_a_vote_goes_on_from_its_checkpoint(run: Run, folder: Path) -> None:
     assert "m was 10, now it is 3" in err
 
 
+def test_an_interrupted_vote_says_how_to_go_on(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(self: object, call: object) -> None:
+        raise KeyboardInterrupt
+
+    kept = ("--checkpoint", "vote.ckpt")
+    with monkeypatch.context() as patch:
+        patch.setattr("pytest_deepimportance.attribution.judging.Judge.judge", interrupted)
+        code, _, err = run(*VOTE, *METHODS, "--out", "a.csv", *kept)
+        assert (code, "nothing was written" in err) == (130, True)
+        (folder / "vote.ckpt").write_text("")
+        patch.setattr("pytest_deepimportance.attribution.tally.Checkpoint.read", lambda self: None)
+        code, _, err = run(*VOTE, *METHODS, "--out", "a.csv", *kept)
+        assert code == 130
+        assert "the same command goes on from vote.ckpt" in err
+    assert not (folder / "a.csv").exists()
+
+
 def test_abstaining_and_early_layers_are_shown(run: Run, folder: Path) -> None:
     (folder / "app.py").write_text(
         (folder / "app.py").read_text()

@@ -17,6 +17,8 @@ PAGES = (
     "without-pytest.md",
     "beside-coverage.md",
     "text-models.md",
+    "importance.md",
+    "attribution.md",
 )
 
 
@@ -46,6 +48,17 @@ def test_the_options_of_the_old_programs_are_mapped_to_ones_that_exist() -> None
         for option in re.findall(r"(--[a-z0-9-]+ [^`|]*?)`", row[2]):
             given = ["measure", "m", "--inputs", "x", *shlex.split(option)]
             assert parser().parse_args(given).model == "m", row
+
+
+def test_the_recipes_for_ci_use_commands_and_options_that_exist() -> None:
+    page = text_of("ci.md")
+    own = re.findall(r"- (?:run: )?deepimportance (.+)$", page, re.MULTILINE)
+    assert len(own) >= 5
+    for command in own:
+        assert callable(parser().parse_args(shlex.split(command)).run)
+    options = set(re.findall(r"(--idc-[a-z-]+)", page))
+    assert {"--idc-shard", "--idc-data-file", "--idc-append", "--idc-profile"} <= options
+    assert options <= {setting.option for setting in TABLE.values()}
 
 
 @pytest.mark.parametrize("page", [*PAGES, "demo.md"])

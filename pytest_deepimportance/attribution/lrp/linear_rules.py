@@ -10,7 +10,7 @@ contributions are split by their own sign, not by that of the weight.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -113,7 +113,7 @@ def _divide(relevance: Tensor, below: Tensor, epsilon: float) -> Tensor:
     return torch.where(below == 0, 0.0, relevance / stabilised)
 
 
-def _shared(op: WeightedSum, parts: Sequence[_Part], epsilon: float) -> Tensor | None:
+def _shared(op: WeightedSum, parts: Iterable[_Part], epsilon: float) -> Tensor | None:
     """Divide the relevance of each part by contributions; book bias and stabiliser."""
     gradient: Tensor | None = None
     for part in parts:
@@ -155,16 +155,18 @@ def _gamma(gamma: float, epsilon: float) -> Callable[[WeightedSum, Tensor], Tens
             weight + gamma * weight.clamp(min=0),
             weight + gamma * weight.clamp(max=0),
         )
-        parts = []
-        for chosen, weights, sign in (
-            (op.result > 0, (more, less), {"min": 0}),
-            (op.result < 0, (less, more), {"max": 0}),
-        ):
-            arrived = relevance.masked_fill(~chosen, 0.0)
-            if bool((arrived != 0).any()):
-                added = None if bias is None else bias + gamma * bias.clamp(**sign)
-                parts.append(_Part(*weights, added, arrived))
-        return _shared(op, parts, epsilon)
+
+        def parts() -> Iterator[_Part]:
+            for chosen, weights, sign in (
+                (op.result > 0, (more, less), {"min": 0}),
+                (op.result < 0, (less, more), {"max": 0}),
+            ):
+                arrived = relevance.masked_fill(~chosen, 0.0)
+                if bool((arrived != 0).any()):
+                    added = None if bias is None else bias + gamma * bias.clamp(**sign)
+                    yield _Part(*weights, added, arrived)
+
+        return _shared(op, parts(), epsilon)
 
     return gradient
 
