@@ -30,6 +30,7 @@ EXAMPLES = """examples:
       --reference app.data:train -o selector.safetensors
   deepimportance combine shard-*.data -o deepimportance.data
   deepimportance report deepimportance.data --fail-under share=0.9
+  deepimportance compare main.data deepimportance.data --fail IDC=0.02
   deepimportance selfcheck
 """
 
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
     from pytest_deepimportance.cli import (
         calibrate,
+        compare,
         datafiles,
         drift,
         importance,
@@ -66,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     importance.add_parser(commands)
     measure.add_parser(commands)
     calibrate.add_parser(commands)
+    compare.add_parser(commands)
     drift.add_parser(commands)
     suggest.add_parser(commands)
     report.add_parser(commands)
