@@ -110,9 +110,7 @@ def measure_activations(
 def _scores(given: Importance | Mapping[str, Any] | str | Path | None) -> Importance | None:
     if isinstance(given, (str, Path)):
         read = Importance.load(given)
-        note = (
-            f"importance from {read.source}: activations name no model, so it must be known to fit"
-        )
+        note = f"importance from {read.source}: activations name no model to compare it with"
         return dataclasses.replace(read, notes=(note, *read.notes))
     if given is None or isinstance(given, Importance):
         return given
