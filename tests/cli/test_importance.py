@@ -40,7 +40,7 @@ def test_classes_methods_and_inputs_fit_on_the_screen(run: Run) -> None:
         *ASK, "--classes", "each", "--method", "lrp,lgxa,random", "--inputs", "late.npz", "--m", "4"
     )
     assert (code, err) == (0, "")
-    for text in ("class  inputs  fc2: the 4 most important of 14 neurons", "common: ",
+    for text in ("class  inputs  fc2: the top 4 of 14 neurons", "common: ",
                  "overlap of two classes: ", "lrp / gradie...ation", "reference / late",
                  "compared with gradient-x-activation, random", "inputs     late: late.npz, 60 of 60",
                  "note       random: importance is random (seed 0)"):  # fmt: skip
@@ -48,7 +48,7 @@ def test_classes_methods_and_inputs_fit_on_the_screen(run: Run) -> None:
     assert max(map(len, out.splitlines())) <= 80
     assert len(out.splitlines()) <= 48
     verbose = run(*ASK, "--classes", "each", "--m", "4", "-v")[1]
-    assert "fc1: the 4 most important of 10 neurons" in verbose
+    assert "fc1: the top 4 of 10 neurons" in verbose
 
 
 def test_many_methods_become_a_matrix(run: Run) -> None:
@@ -121,10 +121,10 @@ def test_stored_results_are_shown_again(run: Run) -> None:
     run(*ASK, "--classes", "each", "--json", "i.json", "--csv", "i.csv", "--m", "4")
     code, out, err = run("importance", "--from", "i.json", "--m", "2")
     assert (code, err) == (0, "")
-    assert "fc2: the 2 most important of 14 neurons" in out
+    assert "fc2: the top 2 of 14 neurons" in out
     code, out, err = run("importance", "--from", "i.csv", "--m", "2", *NET[0:1], *NET[1:])
     assert (code, err) == (0, "")
-    assert "fc2: the 2 most important of 14 neurons" in out
+    assert "fc2: the top 2 of 14 neurons" in out
     assert "- " in out  # rows of a class are not known to an importance file
     run("importance", "--from", "i.json", "--json", "again.json", "--m", "4")
     first, again = (json.loads(Path(name).read_text()) for name in ("i.json", "again.json"))
@@ -153,6 +153,13 @@ def test_common_neurons_of_a_stored_report_of_a_run(run: Run, folder: Path) -> N
         "common.png",
     ]
     assert run("importance", "--from", "all.json")[0] == 0
+    double = json.loads((folder / "each.json").read_text())
+    double["reports"] *= 2
+    (folder / "double.json").write_text(json.dumps(double))
+    assert "the first of 2 reports" in run("importance", "--from", "double.json")[1]
+    double["reports"] = []
+    (folder / "double.json").write_text(json.dumps(double))
+    assert "no important neurons" in run("importance", "--from", "double.json")[2]
     code, _, err = run("importance", "--from", "all.json", "--plots", "p")
     assert code == 2
     assert "--idc-classes each" in err
