@@ -205,6 +205,10 @@ class Settings(ImportanceSettings, CriterionSettings):
         False, boolean, "These tests are a part of the suite: judge no threshold, since "
         "'deepimportance combine' will see all parts", native=(bool,),
     )  # fmt: skip
+    context: str = setting(
+        "none", choice("none", "test"), "test: report how many items each test covers, which tests "
+        "add nothing, and a small subset of them that covers as much", metavar="WHAT",
+    )  # fmt: skip
     suites: tuple[str, ...] = setting(
         (), lines, "Suites by path: lines 'tests/clean = clean'", metavar="PATH=SUITE",
         native=(list,), cli=False, many=True,

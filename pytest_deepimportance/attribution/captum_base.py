@@ -181,8 +181,8 @@ class CaptumAttribution:
     def prepare(self, tapped: Tapped) -> None:
         """Add what the method needs to the module that captum is given."""
 
-    def around(self) -> AbstractContextManager[Any]:
-        """Return the context in which captum's passes run the model."""
+    def around(self, rows: int) -> AbstractContextManager[Any]:
+        """Return the context in which a pass of captum's, of so many rows, runs the model."""
         return nullcontext()
 
     def seed_part(self, call: ModelCall) -> None:
@@ -298,7 +298,7 @@ class CaptumAttribution:
         with ExitStack() as stack:
             final = stack.enter_context(watching_final(self._sites.output_activation))
             if reader is not None:
-                stack.enter_context(self.around())
+                stack.enter_context(self.around(call.rows))
                 reader.attach()
                 stack.callback(reader.detach)
                 reader.begin()

@@ -25,6 +25,7 @@ class OneModuleEach(TorchFunctionMode):
 
     Attributes:
         modules: Made in the first pass; captum hooks them.
+        rows: Inputs of the pass: captum halves tensors along the axis that has them.
     """
 
     def __init__(self) -> None:
@@ -32,6 +33,7 @@ class OneModuleEach(TorchFunctionMode):
         self.modules = nn.ModuleList()
         self._next = 0
         self._made = False
+        self.rows = 0
 
     def __enter__(self) -> OneModuleEach:
         """Begin a pass."""
@@ -62,13 +64,19 @@ class OneModuleEach(TorchFunctionMode):
         call = _Call(func, given, kwargs)
         module = self._module(nn.ReLU())
         module.forward = call
+        second = self._rows_second(tensor)
         try:
             # A clone: captum's rule replaces the gradient of what it is given, and other
             # operations may read this tensor too.
-            result = module(tensor.clone())
+            result = module((tensor.transpose(0, 1) if second else tensor).clone())
         finally:
             del module.forward
+        result = result.transpose(0, 1) if second else result
         return tensor.copy_(result) if call.in_place else result
+
+    def _rows_second(self, tensor: Tensor) -> bool:
+        """Whether the inputs lie along the second axis, as in [T, N, D]."""
+        return tensor.dim() > 1 and len(tensor) != self.rows == tensor.shape[1]
 
     def _module(self, made: nn.Module) -> nn.Module:
         number, self._next = self._next, self._next + 1

@@ -40,8 +40,9 @@ class DeepLift(FromBaseline):
         self._calls = OneModuleEach()
         tapped.call_modules = self._calls.modules
 
-    def around(self) -> AbstractContextManager[Any]:
+    def around(self, rows: int) -> AbstractContextManager[Any]:
         """Run the model with every activation and max pool as a module of ours."""
+        self._calls.rows = rows
         return self._calls
 
     def compute(self, job: Job) -> tuple[Tensor, ...]:

@@ -30,6 +30,8 @@ EXAMPLES = """examples:
       --reference app.data:train -o selector.safetensors
   deepimportance combine shard-*.data -o deepimportance.data
   deepimportance report deepimportance.data --fail-under share=0.9
+  deepimportance compare main.data deepimportance.data --fail IDC=0.02
+  deepimportance tests deepimportance.data
   deepimportance selfcheck
 """
 
@@ -38,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
     from pytest_deepimportance.cli import (
         calibrate,
+        compare,
         datafiles,
         drift,
         importance,
@@ -48,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
         selector,
         selfcheck,
         suggest,
+        tests,
         vote,
     )
     from pytest_deepimportance.cli.arguments import usage_of
@@ -66,10 +70,12 @@ def parser() -> argparse.ArgumentParser:
     importance.add_parser(commands)
     measure.add_parser(commands)
     calibrate.add_parser(commands)
+    compare.add_parser(commands)
     drift.add_parser(commands)
     suggest.add_parser(commands)
     report.add_parser(commands)
     datafiles.add_parsers(commands)
+    tests.add_parser(commands)
     profile.add_parser(commands)
     vote.add_parser(commands)
     selector.add_parser(commands)

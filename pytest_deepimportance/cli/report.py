@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_deepimportance.settings import Settings
     from pytest_deepimportance.store.content import Content
 
-_SETTINGS = ("fail_under", "partial", "report", "count", "m")
+_SETTINGS = ("fail_under", "partial", "report", "count", "m", "context")
 
 
 def add_parser(commands: Any) -> None:

@@ -50,11 +50,10 @@ def assemble(profile: Profile, settings: Settings, state: SessionState) -> Repor
         total = dataclasses.replace(suites[0], name=TOTAL)
     else:
         total = _suite(TOTAL, gated or names, profile, settings, state, doubtful)
-    counted = _counted([t for t in state.tests if t.suite in (gated or names)], settings)
     total = dataclasses.replace(
         total,
         in_total=bool(gated or not names),
-        growth=growth(profile, _blocks_of(counted, state, doubtful)) if total.hits else (),
+        growth=growth(profile, counted_states(state, settings)) if total.hits else (),
     )
     notes = [*state.notes, *left_out(profile, settings), *_notes(state, doubtful, gated, names)]
     return Report(
@@ -107,6 +106,17 @@ def _suite(
         criteria=state.criteria.get(name),
         marked=_marked(counted),
     )
+
+
+def counted_states(
+    state: SessionState, settings: Settings, suite: str | None = None
+) -> list[BlockState]:
+    """Return the blocks that count, of one suite, or (None) of all that are part of the total."""
+    names = sorted({test.suite for test in state.tests})
+    gated = [name for name in names if name not in state.ungated] or names
+    members = gated if suite is None else [suite]
+    tests = [test for test in state.tests if test.suite in members]
+    return _blocks_of(_counted(tests, settings), state, set())
 
 
 def _counted(tests: Sequence[TestState], settings: Settings) -> list[TestState]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_deepimportance.engine.assemble import assemble
+from pytest_deepimportance.engine.contexts import contributions
 from pytest_deepimportance.engine.sessions import SessionState, TestState
 from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.profile.file import deserialise
@@ -177,11 +179,23 @@ def reports_of(
         IdcError: A stored profile or state cannot be used by this version.
     """
     reports = []
+    for profile, state in states_of(content, settings, profiles):
+        report = assemble(profile, settings, state)
+        if settings.context == "test":
+            report = dataclasses.replace(
+                report, contributions=contributions(state, profile, settings)
+            )
+        reports.append(report)
+    return reports
+
+
+def states_of(
+    content: Content, settings: Settings, profiles: Mapping[str, Profile] | None = None
+) -> Iterator[tuple[Profile, SessionState]]:
+    """Yield each profile of a data file with what was recorded for it; see `reports_of`."""
     for fingerprint, measured in sorted(content.profiles.items()):
         profile = (profiles or {}).get(fingerprint)
         if profile is None:
             profile = deserialise(measured.profile, "the profile in the data file")
             profile = profile.with_m(settings.m)
-        state = session_state(measured, content.run, profile.model.type)
-        reports.append(assemble(profile, settings, state))
-    return reports
+        yield profile, session_state(measured, content.run, profile.model.type)

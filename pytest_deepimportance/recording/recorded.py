@@ -44,7 +44,7 @@ class RecordedPass:
         self._digests = digests
         self._scored = scored
         self._tags = tags
-        self._labels = np.full(len(digests), UNKNOWN, np.int64) if labels is None else labels
+        self._labels = labels
         self._batch: ActivationBatch | None = None
 
     def __len__(self) -> int:
@@ -59,7 +59,7 @@ class RecordedPass:
                 predictions, sure = self._scored.classes(), self._scored.confidence()
             self._scored = None
             self._batch = ActivationBatch(
-                self._layers, self._digests, predictions, self._labels, sure, self._tags
+                self._layers, self._digests, predictions, self.labels, sure, self._tags
             )
         return self._batch
 
@@ -81,6 +81,8 @@ class RecordedPass:
     @property
     def labels(self) -> NDArray[np.int64]:
         """True classes, (N,), UNKNOWN where not given."""
+        if self._labels is None:
+            self._labels = np.full(len(self), UNKNOWN, np.int64)
         return self._labels
 
     def label(self, labels: NDArray[np.int64]) -> None:

@@ -30,6 +30,7 @@ PAGES = (
             "suggest.md",
             "voting.md",
             "importance.md",
+            "attribution.md",
         )
     ),
 )
@@ -53,6 +54,8 @@ COMMANDS = {
     "measure": f"deepimportance measure {_DIGITS} --inputs clean=app.data:load_test --fail-under share=0.995",
     "calibrate": f"deepimportance calibrate {_DIGITS} --inputs clean=app.data:load_test --write",
     "drift": f"deepimportance drift app.data:load_test {_DIGITS} --fail-under p=0.001",
+    "attribution": f"deepimportance profile build {_DIGITS} --importance-method lig "
+    "--attribution-steps 20 --importance-samples 200 -o lig.idc",
     "vote": f"deepimportance vote {_DIGITS} --batch-size 64 --methods lrp,deeplift,activation,conductance --m 6 "
     "--out votes.csv",
     "selfcheck": "deepimportance selfcheck",

@@ -17,6 +17,7 @@ PAGES = (
     "without-pytest.md",
     "beside-coverage.md",
     "importance.md",
+    "attribution.md",
 )
 
 

@@ -103,7 +103,7 @@ def start(tensor: Tensor, root: Tensor) -> Tensor:
 
 def secant(tensor: Tensor, value: Tensor, slope: Tensor) -> Tensor:
     """Return `value` (outside the graph until now), which sends slope x gradient to `tensor`."""
-    ruled: Tensor = _Secant.apply(tensor, value, slope)
+    ruled: Tensor = _Secant.apply(tensor, _own(value), slope)
     return ruled
 
 
@@ -115,7 +115,7 @@ def overwritten(tensor: Tensor, slope: Tensor) -> Tensor:
 
 def sent_back(tensor: Tensor, value: Tensor, send: Callable[[Tensor], Tensor]) -> Tensor:
     """Return `value` (outside the graph until now), which sends `send(gradient)` to `tensor`."""
-    ruled: Tensor = _Sent.apply(tensor, value, send)
+    ruled: Tensor = _Sent.apply(tensor, _own(value), send)
     return ruled
 
 
@@ -129,6 +129,11 @@ def ruled(tensor: Tensor, value: Tensor, weight: Tensor, back: Back) -> Tensor:
     """
     result: Tensor = _Ruled.apply(tensor, value, weight, back)
     return result
+
+
+def _own(value: Tensor) -> Tensor:
+    """Return a value with memory of its own: a view would lead back to what it is a view of."""
+    return value.clone() if value._is_view() else value
 
 
 def new_root(device: torch.device) -> Tensor:

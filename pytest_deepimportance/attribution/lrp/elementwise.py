@@ -19,6 +19,10 @@ NEAR_ZERO = 1e-6
 """Below this share of a row's largest |x| the secant is replaced by its limit f'(0)."""
 
 
+STEP = 1e-7
+"""For derivatives at 0 that torch does not know."""
+
+
 def elementwise(op: Operation) -> Any:
     """Send back the secant (f(x) - f(0)) / x; f(0) is absorbed."""
     args = op.args or (op.operand(0, "input", "self"),)
@@ -96,7 +100,12 @@ def _at_zero(
 ) -> tuple[float, float]:
     """Return f(0) and f'(0)."""
     zero = torch.zeros(1, dtype=torch.float64, requires_grad=True)
-    with torch.enable_grad():
-        value = func(zero.clone(), *args, **dict(kwargs))
-    (slope,) = torch.autograd.grad(value.sum(), zero, allow_unused=True)
+    try:
+        with torch.enable_grad():
+            value = func(zero.clone(), *args, **dict(kwargs))
+        (slope,) = torch.autograd.grad(value.sum(), zero, allow_unused=True)
+    except RuntimeError:  # torch knows no derivative
+        value = func(torch.zeros(1, dtype=torch.float64), *args, **dict(kwargs))
+        beside = func(torch.full((1,), STEP, dtype=torch.float64), *args, **dict(kwargs))
+        slope = (beside - value) / STEP
     return float(value.detach()), 0.0 if slope is None else float(slope)

@@ -70,7 +70,7 @@ _ARRANGING = frozenset(
     | {"native_channel_shuffle", "diagonal", "diag", "diag_embed", "tril", "triu", "sort", "topk"}
     | {"iter", "atleast_1d", "atleast_2d", "atleast_3d", "as_strided", "real", "positive"}
     | {"requires_grad", "retain_grad", "index", "pin_memory", "values", "kthvalue", "msort"}
-    | {"meshgrid", "cartesian_prod", "combinations", "diagflat", "linalg_diagonal", "deepcopy"}
+    | {"meshgrid", "cartesian_prod", "combinations", "diagflat", "linalg_diagonal"}
     | {"to_dense", "to_sparse", "to_mkldnn", "coalesce", "resolve_conj", "resolve_neg", "conj"}
     | {"conj_physical", "imag", "complex", "view_as_real", "view_as_complex", "cfloat", "cdouble"}
     | {"chalf", "resize", "resize_as", "unsafe_split_with_sizes", "xpu", "ipu", "mtia"}

@@ -42,8 +42,10 @@ class Port:
         self.readers: list[Reader] = []
         self.transforms: list[Transform] = []
 
-    def __call__(self, gradient: Tensor) -> Tensor | None:
+    def __call__(self, gradient: Tensor | None) -> Tensor | None:
         """Let everyone see the gradient that arrives, and return what goes on."""
+        if gradient is None:  # another result of the same function was used
+            return None
         for read in self.readers:
             read(gradient)
         if not self.transforms:

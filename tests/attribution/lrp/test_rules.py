@@ -11,8 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pytest_deepimportance.attribution.lrp import names
-from pytest_deepimportance.attribution.lrp.rules import RULES
 from pytest_deepimportance.data.batches import as_call
 from tests.attribution.nets import Function, attribute, lrp, noise, realistic
 from tests.oracles import reference_lrp as slow
@@ -280,21 +278,3 @@ def test_what_carries_no_relevance_is_not_named() -> None:
 def test_batch_statistics_are_constants() -> None:
     for norm in (nn.BatchNorm2d(4, track_running_stats=False), nn.BatchNorm2d(4, affine=False)):
         assert attribute(realistic(Function(norm)), X).conservation.balance < 1e-6
-
-
-def test_the_table_names_functions_of_torch() -> None:
-    """A name that no callable of torch has would be a rule that never applies."""
-    homes = (torch, F, Tensor, torch.special, torch.linalg, torch._C._nn)
-    written_otherwise = {
-        "getitem", "setitem", "iter", "number", "array", "index", "linalg_multi_dot", "linalg_matmul",
-        "linalg_norm", "linalg_vector_norm", "logsigmoid", "constant_pad_nd", "view_as", "native_channel_shuffle",
-        "unsafe_chunk", "unsafe_split", "pack_padded_sequence", "pad_packed_sequence", "im2col", "col2im", "max_pool1d_with_indices", "adaptive_max_pool1d_with_indices",
-    }  # fmt: skip
-    missing = [
-        name
-        for name in RULES
-        if name not in written_otherwise
-        and not any(hasattr(home, text) for home in homes for text in (name, name + "_"))
-    ]
-    assert missing == []
-    assert not names.PLAIN & names.ELEMENTWISE
