@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from pytest_deepimportance.companions import Companions, Leaks, SliceRow, ThinIce
+from pytest_deepimportance.comparison import Comparison
+from pytest_deepimportance.contributions import Contributions
 from pytest_deepimportance.exercise import GrowthPoint, NeuronHits
 from pytest_deepimportance.measurements import CriterionRow as CriterionRow
 from pytest_deepimportance.plaindata import rebuild
@@ -153,7 +155,8 @@ class Report:
     """Everything measured against one profile: the whole content of the JSON file.
 
     `criteria` is the TOTAL's rows by key: `report.criteria["IDC"].value`. `remarks` is what the
-    screen of a pytest run says under "note:", all of it.
+    screen of a pytest run says under "note:", all of it. `contributions` is what each test adds
+    (with `idc_context = test`), `comparison` what changed against an earlier run (`idc_compare`).
     """
 
     version: str
@@ -171,7 +174,9 @@ class Report:
     settings: tuple[SettingRow, ...] = ()
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    contributions: Contributions | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    comparison: Comparison | None = None
 
     @property
     def criteria(self) -> Mapping[str, CriterionRow]:

@@ -31,6 +31,7 @@ EXAMPLES = """examples:
   deepimportance combine shard-*.data -o deepimportance.data
   deepimportance report deepimportance.data --fail-under share=0.9
   deepimportance compare main.data deepimportance.data --fail IDC=0.02
+  deepimportance tests deepimportance.data
   deepimportance selfcheck
 """
 
@@ -50,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
         selector,
         selfcheck,
         suggest,
+        tests,
         vote,
     )
     from pytest_deepimportance.cli.arguments import usage_of
@@ -73,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
     suggest.add_parser(commands)
     report.add_parser(commands)
     datafiles.add_parsers(commands)
+    tests.add_parser(commands)
     profile.add_parser(commands)
     vote.add_parser(commands)
     selector.add_parser(commands)

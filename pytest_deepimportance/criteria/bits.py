@@ -96,6 +96,15 @@ class BitCriterion(Criterion):
         items = np.concatenate([none, *(items for _, items in found)])
         return RowItems.of(rows, items, len(batch))
 
+    def held(self) -> NDArray[np.int64]:
+        """Return the items marked so far."""
+        seen = np.unpackbits(self.bitmap("seen"), axis=1, count=self.places, bitorder="little")
+        for name, span in self.spans.items():
+            kept = self.counted(name)
+            if kept is not None:
+                seen[span][~kept] = 0
+        return np.flatnonzero(seen)
+
     @property
     def item_numbers(self) -> int:
         """Neurons x places."""
@@ -216,8 +225,9 @@ class BitCriterion(Criterion):
             self.sure ^= seen
             self.possible ^= seen
 
-    def _restored(self, state: Mapping[str, Any]) -> Self:
-        other = super()._restored(state)
+    def restored(self, state: Mapping[str, Any]) -> Self:
+        """Return a criterion with a state that `export` made."""
+        other = super().restored(state)
         other.sure ^= other.seen
         other.possible ^= other.seen
         return other

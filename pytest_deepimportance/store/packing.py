@@ -89,33 +89,24 @@ def unpack(data: bytes) -> Any:
         DataFileError: They are not of `pack`'s making.
     """
     size = int.from_bytes(data[:4], "little")
+    body = memoryview(data)[4 + size :]
+
+    def placed(item: dict[str, Any]) -> Any:
+        """Return what an object of the text stands for; inner ones come first."""
+        if _BYTES in item:
+            start, end = item[_BYTES]
+            if not 0 <= start <= end <= len(body):
+                raise ValueError("a byte string lies outside")
+            return bytes(body[start:end])
+        if _MAP in item:
+            return {tuple(k) if isinstance(k, list) else k: value for k, value in item[_MAP]}
+        return set(item[_SET]) if _SET in item else item
+
     try:
-        return _restored(json.loads(data[4 : 4 + size]), memoryview(data)[4 + size :])
+        return json.loads(data[4 : 4 + size], object_hook=placed)
     except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
         raise DataFileError(
             f"a stored state cannot be read ({error})",
             "Its bytes are not what this version writes.",
             "Run the tests again.",
         ) from error
-
-
-def _restored(value: Any, body: memoryview) -> Any:
-    if isinstance(value, dict):
-        if _BYTES in value:
-            start, end = value[_BYTES]
-            if not 0 <= start <= end <= len(body):
-                raise ValueError("a byte string lies outside")
-            return bytes(body[start:end])
-        if _MAP in value:
-            return {_key(key, body): _restored(item, body) for key, item in value[_MAP]}
-        if _SET in value:
-            return {_restored(item, body) for item in value[_SET]}
-        return {key: _restored(item, body) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_restored(item, body) for item in value]
-    return value
-
-
-def _key(value: Any, body: memoryview) -> Any:
-    restored = _restored(value, body)
-    return tuple(restored) if isinstance(restored, list) else restored

@@ -17,6 +17,7 @@ PAGES = (
     "without-pytest.md",
     "beside-coverage.md",
     "importance.md",
+    "text-models.md",
     "attribution.md",
 )
 
@@ -60,7 +61,7 @@ def test_the_recipes_for_ci_use_commands_and_options_that_exist() -> None:
     assert options <= {setting.option for setting in TABLE.values()}
 
 
-@pytest.mark.parametrize("page", [*PAGES, "demo.md"])
+@pytest.mark.parametrize("page", [*PAGES, "demo.md", "ci.md", "which-tests.md"])
 def test_links_lead_somewhere(page: str) -> None:
     for link in re.findall(r"\]\((?!http)([^)#]+)\)", text_of(page)):
         assert (DOCS / link).exists(), link

@@ -59,6 +59,37 @@ class _Stateful(nn.Module):
         return self.head(self.drop(self.bn(self.conv(x)).relu()).mean((2, 3)))
 
 
+def _raise(*_: object) -> None:
+    raise KeyError("user code")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize(
+    "name", ["squeezenet1_1", "mobilenet_v3_small", "shufflenet_v2_x0_5", "vit_b_16", "swin_t"]
+)
+def test_known_architectures_are_left_as_they_were(name: str, fails: bool) -> None:
+    models = pytest.importorskip("torchvision.models")
+    torch.manual_seed(0)
+    side, extra = (32, {"image_size": 32}) if name == "vit_b_16" else (64, {})
+    net = models.get_model(name, weights=None, **extra).eval()
+    first = next(m for m in net.modules() if not list(m.children()))
+    first.train()
+    x = noise(2, 3, side, side, dtype=torch.float32)
+    sites = find_sites(net, as_call(x))
+    engine = LrpAttribution(net, sites, [s.name for s in sites.candidates()])
+    last = [m for m in net.modules() if not list(m.children())][-1]
+    handle = last.register_forward_hook(_raise) if fails else None
+    before = _snapshot(net)
+    if fails:
+        with pytest.raises(KeyError):
+            engine.attribute(as_call(x))
+    else:
+        engine.attribute(as_call(x))
+    _same(before, _snapshot(net))
+    if handle is not None:
+        handle.remove()
+
+
 @pytest.mark.parametrize("fails", [None, "forward", "backward"])
 @pytest.mark.parametrize("outside", [torch.enable_grad, torch.no_grad, torch.inference_mode])
 def test_the_model_is_left_as_it_was(fails: str | None, outside: Callable) -> None:
