@@ -38,7 +38,11 @@ def test_the_commands_are_accepted(page: str) -> None:
 
 
 def test_the_options_of_the_old_programs_are_mapped_to_ones_that_exist() -> None:
-    own = {"--" + name.replace("_", "-") for name in TABLE} | {"--input-samples", "--inputs"}
+    own = {"--" + name.replace("_", "-") for name in TABLE} | {
+        "--input-samples",
+        "--inputs",
+        "--out",
+    }
     page = text_of("coming-from-the-research-code.md")
     rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
     assert len(rows) > 25
