@@ -1,124 +1,105 @@
-"""What LRP costs on LeNet-5 and 60,000 MNIST images, as ratios to the bare forward pass.
+"""What each attribution method costs, as a ratio to the bare forward pass of the same inputs.
 
-    python benchmarks/attribution.py --shared FOLDER
+    python benchmarks/attribution.py [--quick] [METHOD ...]
 
-Ours for one layer (fc2) and for all layers at once, and captum's LayerLRP for one layer as the
-research code calls it (one layer at a time, a rule put on each module, the whole batch). The
-shortest CPU time of interleaved rounds; one thread, batches of 256.
+Rows: methods. Columns: the last hidden layer alone, and every hidden layer, of LeNet-5 (256 images,
+28 x 28) and of torchvision's ResNet-18 (8 images, 64 x 64; random weights, batch statistics of a
+few batches). Fastest of three passes after one warm-up (one pass that took 20 s is not repeated),
+over the fastest of three bare ones taken before and after. `-`: not timed (one pass a neuron,
+thousands of neurons); `no`: the method cannot run.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import platform
-import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
+import torchvision
 from torch import Tensor, nn
-from workloads import add_options, find, mnist_lenet5
+from workloads import lenet5
 
-from pytest_deepimportance.attribution.lrp.engine import LrpAttribution
+from pytest_deepimportance.attribution.base import create
 from pytest_deepimportance.data.batches import as_call
+from pytest_deepimportance.errors import MethodUnavailable
+from pytest_deepimportance.methods import METHOD_NAMES
 from pytest_deepimportance.models.sites import find_sites
 
-BATCH = 256
-LAYER = "fc2"
-TARGETS = {"one layer": 1.5, "all layers": 4.0}
+REPEATS = 3
+LONG = 20.0
+"""Seconds after which a pass is not repeated."""
+MOST_PASSES = 600
+"""Feature ablation is timed up to this many neurons."""
 
 
-class _Flat(nn.Module):
-    """LeNet-5 with a functional flatten: captum's LRP refuses `nn.Flatten`."""
-
-    def __init__(self, net: nn.Sequential) -> None:
-        super().__init__()
-        for name, module in net.named_children():
-            if name != "flatten":
-                self.add_module(name, module)
-
-    def forward(self, images: Tensor) -> Tensor:
-        h = images
-        for name, module in self.named_children():
-            h = module(h.flatten(1) if name == "fc1" else h)
-        return h
+def fastest(run: Callable[[], Any]) -> float:
+    """Return the shortest time of a few runs, in seconds."""
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
 
 
-def over(images: Tensor, action: Callable[[Tensor], object]) -> Callable[[], None]:
-    """Return a pass of `action` over all images in batches."""
-
-    def run() -> None:
-        for part in images.split(BATCH):
-            action(part)
-
-    return run
-
-
-def ours(model: nn.Module, images: Tensor, *, every: bool) -> Callable[[Tensor], object]:
-    """Return the attribution of one batch, accounts on the first batch only."""
-    sites = find_sites(model, as_call(images[:2]))
-    layers = [site.name for site in sites.candidates()] if every else [LAYER]
-    engine = LrpAttribution(model, sites, layers, conserve_every=1 << 30)
-    return lambda part: engine.attribute(as_call(part))
+def resnet() -> nn.Module:
+    """ResNet-18 whose batch statistics fit its activations."""
+    model = torchvision.models.resnet18(weights=None).train()
+    with torch.no_grad():
+        for seed in range(4):
+            model(torch.randn(8, 3, 64, 64, generator=torch.Generator().manual_seed(seed)))
+    return model.eval()
 
 
-def captums(model: nn.Sequential) -> Callable[[Tensor], object]:
-    """Return captum's LayerLRP of one batch, for the predicted class."""
-    from captum.attr import LayerLRP
-    from captum.attr._utils.lrp_rules import EpsilonRule, IdentityRule
+def ratio(method: str, model: nn.Module, x: Tensor, *, every: bool) -> str:
+    """Return the cost of a method as text."""
+    call = as_call(x)
+    sites = find_sites(model, call)
+    wanted = list(sites.candidates()) if every else [sites.find(None)]
+    if method == "feature-ablation" and sum(site.units for site in wanted) > MOST_PASSES:
+        return "-"
+    attribution = create(method, model=model, sites=sites, layers=[site.name for site in wanted])
 
-    net = _Flat(copy.deepcopy(model)).eval()
-
-    def attribute(part: Tensor) -> Tensor:
-        for module in net.modules():  # captum takes the rules off again
-            if isinstance(module, (nn.Linear, nn.Conv2d, nn.MaxPool2d)):
-                module.rule = EpsilonRule(1e-6)
-            elif isinstance(module, nn.ReLU):
-                module.rule = IdentityRule()
+    def bare() -> None:
         with torch.no_grad():
-            target = net(part).argmax(1)
-        found: Tensor = LayerLRP(net, net.get_submodule(LAYER)).attribute(part, target=target)
-        return found
+            model(x)
 
-    return attribute
+    bare()
+    start = time.perf_counter()
+    try:
+        attribution.attribute(call)
+    except MethodUnavailable as error:
+        print(f"  {method}: {error.what}")
+        return "no"
+    taken, before = time.perf_counter() - start, fastest(bare)
+    if taken < LONG:
+        taken = fastest(lambda: attribution.attribute(call))
+    return f"{taken / min(before, fastest(bare)):.1f}"
 
 
 def main() -> None:
-    """Print the ratios."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_options(parser)
-    parser.add_argument("--images", type=int, default=60_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="LeNet-5 only, 32 images")
+    parser.add_argument("methods", nargs="*", default=METHOD_NAMES, help="default: all of them")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    work = mnist_lenet5(*find(options), reference=options.images)
-    if work is None:
-        sys.exit("needs MNIST and the paper's LeNet-5: --shared FOLDER")
-    images = work.reference[0]
-
-    def bare(part: Tensor) -> None:
-        with torch.inference_mode():
-            work.model(part)
-
-    actions = {
-        "bare": bare,
-        "one layer": ours(work.model, images, every=False),
-        "all layers": ours(work.model, images, every=True),
-        "captum, one layer": captums(work.model),
-    }
-    best = dict.fromkeys(actions, float("inf"))
-    for _ in range(options.rounds):
-        for name, action in actions.items():
-            begun = time.process_time()
-            over(images, action)()
-            best[name] = min(best[name], time.process_time() - begun)
-    print(f"python {' '.join(sys.argv)}: torch {torch.__version__}, {platform.machine()}")
-    print(f"{work.title}; bare {best['bare']:.2f} s")
-    for name, seconds in best.items():
-        if name != "bare":
-            target = f" (wanted: {TARGETS[name]}x)" if name in TARGETS else ""
-            print(f"{name}: {seconds / best['bare']:.2f}x{target}")
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    lenet = lenet5(1, 28).eval()
+    nets = {"LeNet-5": (lenet, torch.randn(32 if options.quick else 256, 1, 28, 28))}
+    if not options.quick:
+        nets["ResNet-18"] = (resnet(), torch.randn(8, 3, 64, 64))
+    print(f"torch {torch.__version__}, {platform.machine()}, one thread")
+    columns = [f"{name}, {what}" for name in nets for what in ("last", "all")]
+    print(f"| method | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
+    for method in options.methods:
+        cells = [
+            ratio(method, *net, every=every) for net in nets.values() for every in (False, True)
+        ]
+        print(f"| {method} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ _HOME = {
     "ItemMatrix": "engine.item_matrix",
     "item_matrix": "engine.measuring",
     "importance": "attribution.importance",
+    "Selector": "analysis.selector",
+    "fit_selector": "analysis.selector_fit",
     "vote": "attribution.voting",
     "cluster_activations": "clustering.kmeans",
 }

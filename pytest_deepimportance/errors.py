@@ -69,6 +69,10 @@ class GateError(IdcError):
     """A threshold is malformed or names something that does not exist."""
 
 
+class DataFileError(IdcError):
+    """A data file is missing, damaged, of another format, or does not belong to another one."""
+
+
 class ReportError(IdcError):
     """A report file cannot be written, or is not one that this version reads."""
 

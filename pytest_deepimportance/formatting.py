@@ -116,3 +116,13 @@ def listed(names: Iterable[str], most: int = 6, joint: str = ", ") -> str:
     pool = [clean(name) for name in names]
     more = len(pool) - most
     return joint.join(pool[:most]) + (f" and {count(more)} more" if more > 0 else "")
+
+
+def byte_count(size: int) -> str:
+    """Return a size in bytes, kB, MB or GB (powers of 1,000)."""
+    value, unit = float(size), "bytes"
+    for larger in ("kB", "MB", "GB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{count(size)} bytes" if unit == "bytes" else f"{value:.1f} {unit}"

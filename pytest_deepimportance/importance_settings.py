@@ -7,14 +7,17 @@ from typing import Literal
 
 from pytest_deepimportance.methods import canonical
 from pytest_deepimportance.parsing import (
+    at_least_one,
     baseline,
     choice,
     named,
     non_negative,
+    numbers,
     one_of,
     path_of_file,
     positive,
 )
+from pytest_deepimportance.relevance_rules import parse_rule
 from pytest_deepimportance.setting import setting
 
 
@@ -55,12 +58,28 @@ class ImportanceSettings:
         profile=True,
     )  # fmt: skip
     lrp_rule: str = setting(
-        "epsilon", choice("epsilon", "z"), "Rule for linear operations in LRP", metavar="RULE",
-        profile=True,
+        "epsilon", parse_rule, "Rule for linear operations in LRP, or a named set of rules by kind "
+        "of layer (docs/lrp.md lists them)", metavar="RULE", profile=True,
     )  # fmt: skip
     lrp_epsilon: float = setting(
-        1e-6, non_negative, "Stabiliser of the epsilon rule (absolute, with the sign of z)",
-        metavar="EPS", native=(float,), profile=True,
+        1e-6, non_negative, "Stabiliser of every rule but z and flat (absolute, with the sign of "
+        "what it is added to)", metavar="EPS", native=(float,), profile=True,
+    )  # fmt: skip
+    lrp_gamma: float = setting(
+        0.25, non_negative, "Rule gamma: positive contributions count 1 + gamma times",
+        metavar="GAMMA", native=(float, int), profile=True,
+    )  # fmt: skip
+    lrp_alpha: float = setting(
+        2.0, at_least_one, "Rule alpha-beta: weight of the positive contributions; the negative "
+        "ones have alpha - 1", metavar="ALPHA", native=(float, int), profile=True,
+    )  # fmt: skip
+    lrp_low: tuple[float, ...] = setting(
+        (), numbers, "Rule z-box: smallest value an input can have, one number or one a channel",
+        metavar="X,X,...", native=(str, float, int), profile=True,
+    )  # fmt: skip
+    lrp_high: tuple[float, ...] = setting(
+        (), numbers, "Rule z-box: largest value an input can have, one number or one a channel",
+        metavar="X,X,...", native=(str, float, int), profile=True,
     )  # fmt: skip
     tap: str = setting(
         "post", choice("post", "pre"), "Read neurons after (post) or before (pre) normalisation "

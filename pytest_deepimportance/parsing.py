@@ -131,6 +131,27 @@ def baseline(value: Any) -> str:
     return f"{number:g}" if number else "zero"
 
 
+def at_least_one(value: Any) -> float:
+    """Accept a finite number of at least 1."""
+    number = non_negative(value)
+    if number < 1:
+        raise ValueError(f"{value!r} is below 1")
+    return number
+
+
+def numbers(value: Any) -> tuple[float, ...]:
+    """Accept finite numbers, as a sequence or separated by commas."""
+    try:
+        found = tuple(float(part) for part in texts(value))
+    except ValueError:
+        raise ValueError(
+            f"{value!r} holds something that is not a number; separate numbers by commas"
+        ) from None
+    if not all(map(math.isfinite, found)):
+        raise ValueError(f"{value!r} holds a number that is not finite")
+    return found
+
+
 def integers(value: Any) -> tuple[int, ...]:
     """Accept whole numbers of at least 1, as a sequence or separated by commas."""
     try:

@@ -50,11 +50,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("idc_off"):
         return
     from pytest_deepimportance.glue.keys import SETTINGS
-    from pytest_deepimportance.glue.options import check_early, settings_of
+    from pytest_deepimportance.glue.options import check_data_file, check_early, settings_of
 
     active = config.stash[SETTINGS] = settings_of(config)
     check_early(active, own_criteria=bool(config.hook.pytest_idc_criteria.get_hookimpls()))
     if not hasattr(config, "workerinput"):
+        check_data_file(config, active)
         config.pluginmanager.register(_Inlet(config), "idc_inlet")
 
 
@@ -104,10 +105,13 @@ class _Inlet:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._collector: Collector | None = None
+        self._crashed: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take what a test recorded off its report: serial runs and xdist use the same path."""
         payload = getattr(report, "idc", None)
+        if str(report.when) == "???":  # pytest-xdist's own, for a worker that crashed
+            self._crashed.append(report.nodeid)
         if payload is None:
             return
         if self._collector is None:
@@ -123,6 +127,7 @@ class _Inlet:
         if self._collector is not None:
             from pytest_deepimportance.glue.finish import finish
 
+            self._collector.crashed = self._crashed
             finish(self._collector, session, exitstatus)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:

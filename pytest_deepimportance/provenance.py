@@ -161,18 +161,24 @@ class Exclusions:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """How much of the suite ran."""
+    """How much of the suite ran.
+
+    Attributes:
+        complete: Whether no run was stopped early; `incomplete_because` says why.
+        lost: Marked tests that were running when their worker crashed.
+    """
 
     marked_collected: int = 0
     marked_ran: int = 0
     deselected: int = 0
     complete: bool = True
     incomplete_because: str = ""
+    lost: tuple[str, ...] = ()
 
     @property
     def partial(self) -> bool:
-        """Whether marked tests were deselected."""
-        return self.deselected > 0
+        """Whether marked tests were deselected, or lost in a crash."""
+        return self.deselected > 0 or bool(self.lost)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from pytest_deepimportance.errors import did_you_mean
 
 RULES: Mapping[str, str] = {
     "z": "to each input its part of the sum",
@@ -50,3 +53,21 @@ CHOICES = (*EVERYWHERE, *(name for name in COMPOSITES if name not in RULES))
 def composite(name: str) -> Composite:
     """Return the composite of a name in `CHOICES`; a rule alone holds everywhere."""
     return COMPOSITES.get(name) or Composite(name, name)
+
+
+def parse_rule(value: Any) -> str:
+    """Accept a name in `CHOICES`.
+
+    Raises:
+        ValueError: Another value; the message says what is near, or what to use instead.
+    """
+    name = str(value).strip().lower()
+    if name in CHOICES:
+        return name
+    if name == "z-box":
+        raise ValueError(
+            "'z-box' is a rule for the layer that reads the model's input, not for all: "
+            "use epsilon-gamma-box"
+        )
+    hint = did_you_mean(name, CHOICES)
+    raise ValueError(f"{value!r} is not one of: {', '.join(CHOICES)}" + (f"; {hint}" * bool(hint)))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from pytest_deepimportance.companions import Companions, Leaks, SliceRow, ThinIce
+from pytest_deepimportance.contributions import Contributions
 from pytest_deepimportance.exercise import GrowthPoint, NeuronHits
 from pytest_deepimportance.measurements import CriterionRow as CriterionRow
 from pytest_deepimportance.plaindata import rebuild
@@ -153,7 +154,8 @@ class Report:
     """Everything measured against one profile: the whole content of the JSON file.
 
     `criteria` is the TOTAL's rows by key: `report.criteria["IDC"].value`. `remarks` is what the
-    screen of a pytest run says under "note:", all of it.
+    screen of a pytest run says under "note:", all of it. `contributions` is what each test adds
+    (with `idc_context = test`).
     """
 
     version: str
@@ -171,6 +173,7 @@ class Report:
     settings: tuple[SettingRow, ...] = ()
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    contributions: Contributions | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -48,6 +48,7 @@ class SelectorReport:
 
     Attributes:
         kind: "logistic" or "mlp".
+        held_out: Part of the inputs held out; seed: of the split.
         methods: In the order of the gains.
         layers: Whose gains were learned, one-hot beside the features; empty for one question an
             input.
@@ -60,6 +61,9 @@ class SelectorReport:
         accuracy: Part of the held-out rows in which the chosen method wins.
         baseline: The same for always choosing `winner`.
         difference: accuracy - baseline, compared row by row.
+        by_class: The same for always choosing the method with the most wins among fitted rows of
+            the same predicted class (and layer); None where classes are not given.
+        beyond_class: accuracy - by_class, compared row by row.
         gain, gain_of_winner, gain_of_best: Mean gain on held-out rows of the chosen method, of
             `winner`, and of the best method of each row.
         gain_difference: gain - gain_of_winner, compared row by row.
@@ -69,6 +73,7 @@ class SelectorReport:
     version: str
     kind: str
     seed: int
+    held_out: float
     methods: tuple[str, ...]
     layers: tuple[str, ...]
     features: int
@@ -84,6 +89,8 @@ class SelectorReport:
     accuracy: Estimate
     baseline: Estimate
     difference: Estimate
+    by_class: Estimate | None
+    beyond_class: Estimate | None
     gain: float
     gain_of_winner: float
     gain_of_best: float

@@ -46,8 +46,8 @@ class Settings(ImportanceSettings, CriterionSettings):
     """All settings with their values; `origins` says where each one came from."""
 
     model: str | None = setting(
-        None, text, "Model to measure: FILE, pkg.mod:factory, file.py:factory or torchvision:NAME",
-        metavar="SPEC",
+        None, text, "Model to measure: FILE, pkg.mod:factory, file.py:factory, torchvision:NAME, "
+        "timm:NAME or hf:DIR", metavar="SPEC",
     )  # fmt: skip
     factory: str | None = setting(
         None, text, "Builds the module that a state_dict is loaded into: pkg.mod:callable",
@@ -63,7 +63,7 @@ class Settings(ImportanceSettings, CriterionSettings):
     )  # fmt: skip
     reference: str | None = setting(
         None, text, "Reference (training) data: pkg.mod:callable, file.py:callable, DIR, FILE.npz, "
-        "FILE.safetensors or torchvision:NAME:split", metavar="SPEC",
+        "FILE.safetensors, FILE.jsonl (texts) or torchvision:NAME:split", metavar="SPEC",
     )  # fmt: skip
     reference_samples: int | Literal["auto", "all"] = setting(
         "auto", one_of("auto", "all", parse=positive), "Rows of the reference to use: N, all, or "
@@ -85,14 +85,18 @@ class Settings(ImportanceSettings, CriterionSettings):
         metavar="N", native=(int,), profile=True,
     )  # fmt: skip
     transform: str | None = setting(
-        None, named, "Transform for torchvision data sets and image folders: pkg.mod:callable "
-        "(default ToTensor)", metavar="SPEC", profile=True,
+        None, named, "Transform for torchvision data sets and image folders (default ToTensor), or "
+        "what tokenises texts (default the tokenizer of an hf: model): pkg.mod:callable or hf:DIR",
+        metavar="SPEC", profile=True,
     )  # fmt: skip
     data_root: str | None = setting(
         None, text, "Root folder of torchvision data sets", metavar="DIR"
     )
     download: bool = setting(
-        False, boolean, "Allow torchvision to download data sets or weights", native=(bool,)
+        False,
+        boolean,
+        "Allow data sets and weights to be downloaded (torchvision, timm, hf)",
+        native=(bool,),
     )
     profile: str | None = setting(
         None, text, "Profile file to measure against (made by 'deepimportance profile build'); "
@@ -186,8 +190,24 @@ class Settings(ImportanceSettings, CriterionSettings):
     )  # fmt: skip
     report: tuple[str, ...] = setting(
         (), lines, "Add a report: term-missing, json:PATH, markdown:PATH, github, junit, csv:PATH, "
-        "latex:PATH or audit:DIR (a folder to be signed)",
+        "latex:PATH, html:PATH or audit:DIR (a folder to be signed)",
         metavar="TYPE[:DEST]", native=(list,), many=True,
+    )  # fmt: skip
+    data_file: str = setting(
+        "deepimportance.data", text, "File in which what the tests recorded is kept, for "
+        "'deepimportance report' and 'combine'; none writes none", metavar="FILE",
+    )  # fmt: skip
+    append: bool = setting(
+        False, boolean, "Add to what the data file holds of earlier sessions, and report all of it",
+        native=(bool,),
+    )  # fmt: skip
+    shard: bool = setting(
+        False, boolean, "These tests are a part of the suite: judge no threshold, since "
+        "'deepimportance combine' will see all parts", native=(bool,),
+    )  # fmt: skip
+    context: str = setting(
+        "none", choice("none", "test"), "test: report how many items each test covers, which tests "
+        "add nothing, and a small subset of them that covers as much", metavar="WHAT",
     )  # fmt: skip
     suites: tuple[str, ...] = setting(
         (), lines, "Suites by path: lines 'tests/clean = clean'", metavar="PATH=SUITE",

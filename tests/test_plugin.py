@@ -19,8 +19,9 @@ TEXT: dict[str, str] = {
     "download": "true", "profile": "app:x", "no_samples": "true", "m": "4", "k": "3",
     "k_range": "2,5", "layer": "fc1", "scope": "all", "normalize": "none", "classes": "each",
     "class_names": "ape,bee", "zeros": "drop", "min_values": "5", "correct": "all",
-    "target": "label", "importance_method": "lgxa", "importance": "votes.csv", "importance_samples": "50", "attribution_steps": "20",
+    "target": "label", "importance_method": "lgxa", "importance": "app:votes", "importance_samples": "50", "attribution_steps": "20",
     "attribution_baseline": "mean", "attribution_samples": "5", "lrp_rule": "z", "lrp_epsilon": "0.001",
+    "lrp_gamma": "0.5", "lrp_alpha": "1.5", "lrp_low": "-1,-2.5", "lrp_high": "3",
     "tap": "pre", "reduce": "max", "output": "app.model:scores", "bounds_tolerance": "0.1",
     "criteria": "IDC", "preset": "paper", "seed": "7", "device": "cpu", "batch_size": "64",
     "memory": "512MB", "count": "passed", "partial": "warn", "missing": "skip",
@@ -33,6 +34,7 @@ TEXT: dict[str, str] = {
     "lsc_upper": "100", "lsc_buckets": "10", "dsc_upper": "3", "dsc_buckets": "10",
     "mdsc_upper": "50", "mdsc_buckets": "10", "mdsc_inverse": "pinv", "surprise_values": "true",
     "fail_under": "IDC=0.5", "report": "json:a.json", "suites": "tests/a = a",
+    "data_file": "none", "append": "true", "shard": "true", "context": "test",
 }  # fmt: skip
 """A value of every setting, as it is typed."""
 

@@ -58,9 +58,10 @@ def model(kind: str = "DistilBert", labels=LABELS, **changes):
     return made.eval()
 
 
-def saved(folder: Path, kind: str = "DistilBert", **changes) -> Path:
+def saved(folder: Path, kind: str = "DistilBert", *, double: bool = False, **changes) -> Path:
     """Save model and tokenizer to `folder`, as a user's fine-tuned model lies there."""
-    model(kind, **changes).save_pretrained(folder)
+    made = model(kind, **changes)
+    (made.double() if double else made).save_pretrained(folder)
     words = tokenizer()
     if kind == "DistilBert":
         words.model_input_names = ["input_ids", "attention_mask"]

@@ -37,7 +37,8 @@ def wanted_classes(asked: str, present: Sequence[int], names: Sequence[str]) -> 
         return [named[asked]]
     if asked.isdigit() and int(asked) in present:
         return [int(asked)]
-    known = list(dict.fromkeys([*named, *map(str, sorted(present))]))
+    names_here = [class_name(label, names) for label in sorted(present)]
+    known = list(dict.fromkeys([*names_here, *map(str, sorted(present))]))
     raise SettingsError(
         f"no row that counts is of class {asked!r}",
         "Importance of a class is summed over its own rows.",

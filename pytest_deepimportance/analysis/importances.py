@@ -12,14 +12,16 @@ from pytest_deepimportance import __version__
 from pytest_deepimportance.analysis.classes import class_name, wanted_classes
 from pytest_deepimportance.analysis.comparison import compared
 from pytest_deepimportance.analysis.summing import Summed, as_tuples, sum_scores
+from pytest_deepimportance.attribution.base import Attribution, method_name
 from pytest_deepimportance.attribution.lrp.memory import micro_batch
+from pytest_deepimportance.attribution.method_settings import parameters_of
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.engine.attributions import attribution_for
-from pytest_deepimportance.engine.opening import eager
+from pytest_deepimportance.engine.opening import eager, output_adapter
 from pytest_deepimportance.errors import AttributionError, ReferenceDataError
 from pytest_deepimportance.formatting import count, plural
 from pytest_deepimportance.importance_results import (
+    REFERENCE,
     DataRow,
     ImportanceReport,
     LeftOut,
@@ -28,6 +30,7 @@ from pytest_deepimportance.importance_results import (
 )
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.models.sites import find_sites
+from pytest_deepimportance.profile.attributing import attribution_for
 from pytest_deepimportance.provenance import ModelInfo
 from pytest_deepimportance.settings import Settings
 
@@ -63,12 +66,31 @@ class Run:
     rows: dict[str, DataRow] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
 
+    def attribution(self, method: str) -> Attribution:
+        """Return a fresh attribution of the layers by `method`, as the settings say.
+
+        Raises:
+            AttributionError: There is no such method, or it cannot run on this model.
+        """
+        settings = self.settings.replace(
+            "importance", importance_method=method_name(method), importance_samples="all"
+        )
+        return attribution_for(
+            self.model,
+            self.sites,
+            settings,
+            layers=self.layers,
+            read=self.layers,
+            reference=next(iter(self.data.values())),
+            device=self.device,
+            rows_at_once=self.micro_batch,
+            output=output_adapter(settings),
+        )
+
     def sets(self, method: str) -> Iterator[ScoreSet]:
         """Yield the scores by one method: data set by data set, all classes, then single ones."""
         for name, data in self.data.items():
-            attribution = attribution_for(
-                method, self.model, self.sites, self.layers, self.settings
-            )
+            attribution = self.attribution(method)
             found = sum_scores(
                 data,
                 attribution,
@@ -79,14 +101,15 @@ class Run:
                 advance=self.advance,
             )
             self._say(name, data, found)
-            for made in self._sets_of(method, name, data, found):
+            for made in self._sets_of(attribution, name, data, found):
                 yield replace(made, notes=attribution.notes)
 
     def _sets_of(
-        self, method: str, name: str, data: Reference, found: Summed
+        self, attribution: Attribution, name: str, data: Reference, found: Summed
     ) -> Iterator[ScoreSet]:
         settings = self.settings
-        rule = _rule(settings) if method == "lrp" else None
+        method = attribution.name
+        rule = parameters_of(attribution) or None
         target = None if method == "random" else settings.target
         scores = as_tuples(found.whole, self.layers)
         yield ScoreSet(
@@ -113,7 +136,7 @@ class Run:
             )
         which = "classified correctly" if found.correct_only else "all of them"
         self.rows[name] = DataRow(name, data.descriptor, found.rows, found.used, which)
-        notes = list(data.notes)
+        notes = list(data.notes) if name == REFERENCE else _notes_of_inputs(name, data)
         if self.settings.correct == "only" and not found.labelled:
             notes.append(f"{name} has no labels: every row counts, whether classified correctly")
         if found.non_finite:
@@ -201,14 +224,16 @@ def _prepare(
     )  # fmt: skip
     run.notes |= dict.fromkeys(sites.notes)
     for method in asked.methods:  # an unknown name is refused before the first pass
-        attribution_for(method, run.model, sites, names, settings)
+        method_name(method)
     return run
 
 
-def _rule(settings: Settings) -> str:
-    if settings.lrp_rule == "epsilon":
-        return f"epsilon {settings.lrp_epsilon:g}"
-    return settings.lrp_rule
+def _notes_of_inputs(name: str, data: Reference) -> list[str]:
+    """Say of inputs what their notes say of a reference."""
+    if not data.sampled:
+        return list(data.notes)
+    of = "" if data.available is None else f" of {count(data.available)}"
+    return [f"{name}: {count(data.rows or 0)}{of} inputs are used (--input-samples)"]
 
 
 def _first(data: Reference, batch_size: int) -> ModelCall:

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pytest_deepimportance.analysis.classes import class_name
+from pytest_deepimportance.attribution.base import create
 from pytest_deepimportance.attribution.lrp.engine import LrpAttribution
+from pytest_deepimportance.attribution.method_settings import method_settings
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.engine.attributions import attribution_for
-from pytest_deepimportance.engine.opening import eager
+from pytest_deepimportance.engine.opening import eager, output_adapter
 from pytest_deepimportance.models.sites import find_sites
 from pytest_deepimportance.settings import Settings
 
@@ -77,7 +78,10 @@ def input_maps(model: nn.Module, data: Reference, settings: Settings) -> tuple[l
 def _lrp(model: nn.Module, call: ModelCall, settings: Settings) -> LrpAttribution:
     sites = find_sites(model, call)
     names = [site.name for site in (sites.candidates() or sites.sites)[:1]]
-    made = attribution_for("lrp", model, sites, names, settings)
+    own = method_settings("lrp", settings)
+    made = create(
+        "lrp", model=model, sites=sites, layers=names, output=output_adapter(settings), **own
+    )
     assert isinstance(made, LrpAttribution)
     return made
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pytest_deepimportance.analysis.selector_classifier import LinearMaps
-from pytest_deepimportance.analysis.selector_rows import with_layers
+from pytest_deepimportance.analysis.selector_rows import SelectorRows, with_layers
 from pytest_deepimportance.errors import AttributionError, ReportError, did_you_mean
 from pytest_deepimportance.selector_results import FORMAT, SCHEMA, SelectorReport
 
@@ -53,6 +53,13 @@ class Selector:
         index = np.full(len(x), self._layer(layer), dtype=np.int64)
         chosen = self.maps.choose(with_layers(x, index, len(self.report.layers)))
         return [self.report.methods[at] for at in chosen]
+
+    def held_out(self, given: SelectorRows) -> NDArray[np.bool_]:
+        """Return which of the rows it was fitted and judged on were held out, (N,)."""
+        judged = given.gains.max(axis=1) > 0
+        result = np.zeros(len(judged), dtype=bool)
+        result[judged] = given.select(judged).held_out(self.report.held_out, self.report.seed)
+        return result
 
     def _layer(self, layer: str | None) -> int:
         layers = self.report.layers

@@ -24,6 +24,7 @@ class SelectorRows:
         features: (N, D) float64. gains: (N, A) float64.
         layer: (N,) index into `layers`, zeros where there is none.
         inputs: (N,) number of the input each row belongs to: rows of one input stay together.
+        classes: (N,) predicted class of the input, None where not known.
     """
 
     features: NDArray[np.float64]
@@ -32,6 +33,7 @@ class SelectorRows:
     layer: NDArray[np.int64]
     layers: tuple[str, ...]
     inputs: NDArray[np.int64]
+    classes: NDArray[np.int64] | None = None
 
     @classmethod
     def checked(
@@ -39,8 +41,9 @@ class SelectorRows:
         features: ArrayLike,
         gains: ArrayLike,
         methods: Sequence[str],
-        layer: Sequence[str] | None,
-        inputs: ArrayLike | None,
+        layers: Sequence[str] | None = None,
+        inputs: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
     ) -> SelectorRows:
         """Check shapes and values.
 
@@ -56,13 +59,16 @@ class SelectorRows:
         for what, values in (("features", x), ("gains", g)):
             if not np.isfinite(values).all():
                 raise _unfit(f"{int((~np.isfinite(values)).sum())} {what} are not finite")
-        known = tuple(dict.fromkeys(layer or ()))
-        index = [known.index(name) for name in layer] if layer is not None else [0] * len(x)
+        known = tuple(dict.fromkeys(layers or ()))
+        index = [known.index(name) for name in layers] if layers is not None else [0] * len(x)
         groups: NDArray[Any] = np.arange(len(x)) if inputs is None else np.asarray(inputs)
         if len(index) != len(x) or groups.shape != (len(x),):
             raise _unfit(f"{len(index)} layers and {groups.shape} inputs for {len(x)} rows")
         numbers = np.unique(groups, return_inverse=True)[1].reshape(-1)
-        return cls(x, g, names, np.asarray(index, dtype=np.int64), known, numbers)
+        own = None if classes is None else np.asarray(classes, dtype=np.int64)
+        if own is not None and own.shape != (len(x),):
+            raise _unfit(f"classes {own.shape} for {len(x)} rows")
+        return cls(x, g, names, np.asarray(index, dtype=np.int64), known, numbers, own)
 
     def winning(self) -> NDArray[np.bool_]:
         """Return which methods win each row, (N, A): the largest gain, if it is above 0."""
@@ -74,8 +80,12 @@ class SelectorRows:
         """Return some of the rows."""
         return SelectorRows(
             self.features[rows], self.gains[rows], self.methods, self.layer[rows], self.layers,
-            self.inputs[rows],
+            self.inputs[rows], None if self.classes is None else self.classes[rows],
         )  # fmt: skip
+
+    def kinds(self) -> NDArray[np.int64] | None:
+        """Return what class and layer a row is of, as one number (N,)."""
+        return None if self.classes is None else self.classes * len(self.layers or "x") + self.layer
 
     def held_out(self, part: float, seed: int) -> NDArray[np.bool_]:
         """Return which rows are held out, (N,): those of a seeded part of the inputs."""

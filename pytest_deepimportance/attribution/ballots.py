@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +33,12 @@ class Electorate:
     widths: Mapping[str, int]
     scope: str
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Neurons in all."""
         return sum(self.widths.values())
 
+    @cached_property
     def spans(self) -> dict[str, slice]:
         """Return by layer where its neurons stand in the numbering."""
         found, start = {}, 0
@@ -45,10 +47,11 @@ class Electorate:
             start += width
         return found
 
+    @cached_property
     def constituencies(self) -> list[Places]:
         """Return the neurons of each list, ascending."""
         groups: dict[str, list[Places]] = {}
-        for name, span in self.spans().items():
+        for name, span in self.spans.items():
             key = {"global": "", "layer": name, "block": name.partition(".")[0]}[self.scope]
             groups.setdefault(key, []).append(np.arange(span.start, span.stop))
         return [np.concatenate(parts) for parts in groups.values()]
@@ -62,7 +65,7 @@ def comparable(scores: Values, electorate: Electorate, options: VoteOptions) -> 
     """
     signed = np.abs(scores) if options.sign == "absolute" else scores
     found = signed.astype(np.float64)
-    for span in electorate.spans().values():
+    for span in electorate.spans.values():
         if options.normalize == "layer-l1":
             found[span] = signed[span] / (float(np.abs(scores[span]).sum()) or 1.0)
         elif options.normalize == "rank":
@@ -124,7 +127,7 @@ def points_of(
     else:
         lists, gain = _weighted(candidates, names, electorate, options)
     points = np.zeros(electorate.size)
-    for places, group in zip(lists, electorate.constituencies(), strict=True):
+    for places, group in zip(lists, electorate.constituencies, strict=True):
         points[places] += _borda(len(places), len(group) if options.m is None else options.m)
         if options.points == "one":
             points[places] = 1.0
@@ -141,7 +144,7 @@ def _weighted(
     raised = {name: max(0.0, candidates[name].gain) for name in names}
     total = sum(raised.values())
     merged = np.zeros(electorate.size)
-    groups = electorate.constituencies()
+    groups = electorate.constituencies
     for name in names:
         for places, group in zip(candidates[name].lists, groups, strict=True):
             first = len(group) if options.m is None else options.m
@@ -169,7 +172,7 @@ def _wisdom(
             merged[places] = np.nan_to_num(merged[places])
             merged[places] += weight * candidates[name].scores[places]
     points = np.zeros(electorate.size)
-    for places in lists_of(merged, electorate.constituencies(), WISDOM_PLACES):
+    for places in lists_of(merged, electorate.constituencies, WISDOM_PLACES):
         points[places] = _borda(len(places), len(places))
     return points
 

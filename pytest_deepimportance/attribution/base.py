@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pytest_deepimportance.attribution.quantised import refuse_quantised
 from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.errors import AttributionError
@@ -114,6 +115,9 @@ METHODS: Mapping[str, str] = {
 }
 """Factory of each method by name, imported when it is first used; aliases: `methods.ALIASES`."""
 
+WITHOUT_GRADIENTS = frozenset({"activation", "feature-ablation", "random"})
+"""Methods that need forward passes only."""
+
 
 def create(method: str, **settings: Any) -> Attribution:
     """Return the attribution `method`, made with `settings`.
@@ -137,6 +141,8 @@ def create(method: str, **settings: Any) -> Attribution:
             "It would change nothing.",
             f"Settings of {name}: {', '.join(own)}" if own else "Leave it out.",
         )
+    if name not in WITHOUT_GRADIENTS and "model" in settings:
+        refuse_quantised(settings["model"], name)
     made: Attribution = _factory(name)(**settings)
     return made
 

@@ -10,7 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pytest_deepimportance.attribution.base import AttributionBatch, Conservation
+from pytest_deepimportance.attribution.base import (
+    WITHOUT_GRADIENTS,
+    AttributionBatch,
+    Conservation,
+)
 from pytest_deepimportance.attribution.captum_model import Arguments, Tapped, rows_first_undone
 from pytest_deepimportance.attribution.final_activation import watching_final
 from pytest_deepimportance.attribution.lrp import checks
@@ -26,10 +30,10 @@ from pytest_deepimportance.attribution.target import (
 )
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.outputs import class_scores
+from pytest_deepimportance.data.padding import padding_mask
 from pytest_deepimportance.errors import AttributionError, IdcError, MethodUnavailable
 from pytest_deepimportance.models.sitemap import Site, SiteMap
 from pytest_deepimportance.recording.neurons import (
-    padding_mask,
     reduce_to_neurons,
     sum_to_neurons,
 )
@@ -177,8 +181,8 @@ class CaptumAttribution:
     def prepare(self, tapped: Tapped) -> None:
         """Add what the method needs to the module that captum is given."""
 
-    def around(self) -> AbstractContextManager[Any]:
-        """Return the context in which captum's passes run the model."""
+    def around(self, rows: int) -> AbstractContextManager[Any]:
+        """Return the context in which a pass of captum's, of so many rows, runs the model."""
         return nullcontext()
 
     def seed_part(self, call: ModelCall) -> None:
@@ -206,9 +210,14 @@ class CaptumAttribution:
         rows = min(_PROBED, call.rows)
         first, classes = call.first_rows(rows), classes[:rows]
         tapped.arguments = arguments = Arguments(first)
+        values = (*arguments.signals, *arguments.extras, classes)
         with _explained(self.name):
-            result = tapped(*arguments.signals, *arguments.extras, classes)
-            torch.autograd.grad(result.sum(), tapped.read)
+            if self.name in WITHOUT_GRADIENTS:
+                with torch.no_grad():
+                    result = tapped(*values)
+            else:
+                result = tapped(*values)
+                torch.autograd.grad(result.sum(), tapped.read)
         with torch.no_grad():
             bare = self._run(self._model, fresh(first), classes, None)
         off = float((bare.double() - result.detach().double()).abs().nan_to_num().max())
@@ -221,7 +230,7 @@ class CaptumAttribution:
                 "eval mode.",
             )
         lost = sorted(tapped.overwritten - tapped.used)
-        if lost:
+        if lost and self.name not in WITHOUT_GRADIENTS:
             raise MethodUnavailable(
                 f"layer {lost[0]!r} is overwritten in place and what is returned is not used",
                 "captum would read another tensor than the model goes on with.",
@@ -289,7 +298,7 @@ class CaptumAttribution:
         with ExitStack() as stack:
             final = stack.enter_context(watching_final(self._sites.output_activation))
             if reader is not None:
-                stack.enter_context(self.around())
+                stack.enter_context(self.around(call.rows))
                 reader.attach()
                 stack.callback(reader.detach)
                 reader.begin()

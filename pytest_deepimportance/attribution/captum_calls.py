@@ -15,15 +15,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from pytest_deepimportance.attribution.captum_pools import POOLS, pool_module
 from pytest_deepimportance.errors import MethodUnavailable
 from pytest_deepimportance.models import functions
-
-_POOLS: dict[str, Callable[..., nn.Module]] = {
-    "max_pool1d": nn.MaxPool1d,
-    "max_pool2d": nn.MaxPool2d,
-    "max_pool3d": nn.MaxPool3d,
-}
-_POOL_ARGUMENTS = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
 
 
 class OneModuleEach(TorchFunctionMode):
@@ -31,6 +25,7 @@ class OneModuleEach(TorchFunctionMode):
 
     Attributes:
         modules: Made in the first pass; captum hooks them.
+        rows: Inputs of the pass: captum halves tensors along the axis that has them.
     """
 
     def __init__(self) -> None:
@@ -38,6 +33,7 @@ class OneModuleEach(TorchFunctionMode):
         self.modules = nn.ModuleList()
         self._next = 0
         self._made = False
+        self.rows = 0
 
     def __enter__(self) -> OneModuleEach:
         """Begin a pass."""
@@ -54,27 +50,33 @@ class OneModuleEach(TorchFunctionMode):
         """Run a function, an activation or max pool through its module."""
         kwargs = dict(kwargs or {})
         name = functions.name_of(func)
-        if name not in functions.ACTIVATIONS and name not in _POOLS:
+        if name not in functions.ACTIVATIONS and name not in POOLS:
             return func(*args, **kwargs)
         given = list(args)
         tensor = given.pop(0) if given else kwargs.pop("input", kwargs.pop("self", None))
         if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
             return func(*args, **kwargs)
-        if name in _POOLS:
-            module = _pool(name, given, kwargs)
+        if name in POOLS:
+            module = pool_module(name, given, kwargs)
             if module is None:
                 return func(*args, **kwargs)
             return self._module(module)(tensor.clone())
         call = _Call(func, given, kwargs)
         module = self._module(nn.ReLU())
         module.forward = call
+        second = self._rows_second(tensor)
         try:
             # A clone: captum's rule replaces the gradient of what it is given, and other
             # operations may read this tensor too.
-            result = module(tensor.clone())
+            result = module((tensor.transpose(0, 1) if second else tensor).clone())
         finally:
             del module.forward
+        result = result.transpose(0, 1) if second else result
         return tensor.copy_(result) if call.in_place else result
+
+    def _rows_second(self, tensor: Tensor) -> bool:
+        """Whether the inputs lie along the second axis, as in [T, N, D]."""
+        return tensor.dim() > 1 and len(tensor) != self.rows == tensor.shape[1]
 
     def _module(self, made: nn.Module) -> nn.Module:
         number, self._next = self._next, self._next + 1
@@ -106,12 +108,3 @@ class _Call:
         result = self._func(tensor, *self._args, **self._kwargs)
         self.in_place = tensor._version != before
         return result
-
-
-def _pool(name: str, args: list[Any], kwargs: dict[str, Any]) -> nn.Module | None:
-    """Return the pool's module, None where it also returns indices."""
-    options = dict(zip(_POOL_ARGUMENTS, args, strict=False)) | kwargs
-    if options.get("return_indices"):
-        return None
-    options["stride"] = options.get("stride") or None
-    return _POOLS[name](**options)

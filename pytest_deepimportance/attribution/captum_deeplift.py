@@ -18,8 +18,11 @@ from pytest_deepimportance.attribution.captum_model import Tapped
 from pytest_deepimportance.attribution.captum_paths import FromBaseline
 from pytest_deepimportance.errors import MethodUnavailable
 
-LARGEST_DELTA = 0.05
+LARGEST_DELTA = 0.01
 """Share of the target's change that attributions of the inputs may leave unexplained."""
+
+_ROUNDING = 1e-4
+"""Share of the target itself that may be rounding, where the change is small."""
 
 
 class DeepLift(FromBaseline):
@@ -37,8 +40,9 @@ class DeepLift(FromBaseline):
         self._calls = OneModuleEach()
         tapped.call_modules = self._calls.modules
 
-    def around(self) -> AbstractContextManager[Any]:
+    def around(self, rows: int) -> AbstractContextManager[Any]:
         """Run the model with every activation and max pool as a module of ours."""
+        self._calls.rows = rows
         return self._calls
 
     def compute(self, job: Job) -> tuple[Tensor, ...]:
@@ -61,16 +65,18 @@ class DeepLift(FromBaseline):
         explained = (
             torch.stack([part.detach().flatten(1).sum(1) for part in inputs]).sum(0).double()
         )
-        ends, starts = self.tapped.target.double().chunk(2)
-        change = (ends - starts).view(-1, samples).mean(1)
+        ends, starts = (part.view(-1, samples) for part in self.tapped.target.double().chunk(2))
+        change = (ends - starts).mean(1)
         finite = torch.isfinite(change) & torch.isfinite(explained)
-        total = float(change[finite].abs().sum())
+        total = float((ends - starts).abs().mean(1)[finite].sum())
+        rounding = _ROUNDING * float((ends.abs() + starts.abs()).mean(1)[finite].sum())
         off = float((explained - change)[finite].abs().sum())
-        if off > LARGEST_DELTA * total and total > 0:
+        if off > LARGEST_DELTA * total + rounding:
             raise MethodUnavailable(
-                f"{self.name} leaves {100 * off / total:.0f} % of the target's change unexplained",
+                f"{self.name} leaves {100 * off / max(total, 1e-30):.0f} % of the target's change "
+                "unexplained",
                 "captum has rules for activations and max pooling; products of two signals, "
-                "softmax, attention, layer norms and overlapping pools it takes for linear.",
+                "softmax, attention and layer norms it takes for linear.",
                 "Use lrp or integrated-gradients.",
             )
         return found

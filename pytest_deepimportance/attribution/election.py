@@ -22,6 +22,7 @@ from pytest_deepimportance.attribution.base import Attribution, accepted, create
 from pytest_deepimportance.attribution.judging import Judge, Judged
 from pytest_deepimportance.attribution.lrp.running import device_of
 from pytest_deepimportance.attribution.pruning import Loss
+from pytest_deepimportance.attribution.shrinking import Shrinking
 from pytest_deepimportance.attribution.tally import MethodCount, Tally
 from pytest_deepimportance.attribution.target import Target, parse_target
 from pytest_deepimportance.attribution.vote_options import VoteOptions
@@ -59,6 +60,7 @@ class Election:
         loss: Loss | None,
         seed: int,
         background: ModelCall,
+        rows_at_once: int,
         settings: Mapping[str, Any],
     ) -> None:
         self._model, self._electorate, self._options = model, electorate, options
@@ -76,11 +78,12 @@ class Election:
             target=goal if callable(goal) else None,
             count_positions=means,
         )
+        self.judge.part = rows_at_once
         self._voters: dict[str, Attribution] = {}
         self._refused: dict[str, str] = {}
         common = {"model": model, "sites": sites, "layers": layers, "target": target}
         # Samples come from the first batch also where a vote goes on from a checkpoint.
-        drawn = {"seed": seed, "background": background}
+        drawn = {"seed": seed, "background": background, "rows_at_once": rows_at_once}
         names = _distinct(options.methods)
         for name in names:
             known = accepted(name)
@@ -89,7 +92,7 @@ class Election:
             own = {key: value for key, value in settings.items() if key not in foreign}
             own |= {key: value for key, value in drawn.items() if key in known}
             try:
-                self._voters[name] = create(name, **common, **own)
+                self._voters[name] = Shrinking(create(name, **common, **own))
             except MethodUnavailable as error:
                 self._refused[name] = error.what
         self.names = names
@@ -170,7 +173,8 @@ class Election:
             if not count.lists and count.failures == number + 1:
                 tally.failed[name] = reason
             return None
-        tally.note(*voter.notes)
+        notes = voter.notes
+        tally.note(*(n if n.startswith(name) else f"{name}: {n}" for n in notes))
         return np.concatenate([self._columns(part) for part in parts])
 
     def _columns(self, relevance: Mapping[str, Tensor]) -> Values:
@@ -185,8 +189,11 @@ class Election:
         call: ModelCall,
         first: Judged,
     ) -> list[Candidate]:
-        """Return what one method says of each group: all groups are pruned in one pass."""
-        constituencies = self._electorate.constituencies()
+        """Return what one method says of each group: all groups are pruned in one pass.
+
+        A group whose loss is not finite without the neurons gets no list.
+        """
+        constituencies = self._electorate.constituencies
         removed = np.zeros((call.rows, self._electorate.size), dtype=bool)
         lists: list[list[Places]] = []
         summed = [scores[rows].sum(axis=0) for rows, _ in groups]
@@ -196,10 +203,12 @@ class Election:
             removed[np.ix_(rows, np.concatenate(lists[-1]))] = True
         after = self.judge.judge(call, removed, first).losses
         before = first.losses
-        return [
-            Candidate(own, total, float(after[rows].mean() - before[rows].mean()))
-            for own, total, (rows, _) in zip(lists, summed, groups, strict=True)
-        ]
+        found = []
+        for own, total, (rows, _) in zip(lists, summed, groups, strict=True):
+            gain = float(after[rows].mean() - before[rows].mean())
+            # A loss of the user's own may be infinite without some neurons: that weighs nothing.
+            found.append(Candidate(own if np.isfinite(gain) else [], total, gain))
+        return found
 
 
 def _distinct(methods: Sequence[str]) -> list[str]:

@@ -205,7 +205,8 @@ def importance(
             (or "pkg.mod:callable") that makes one number a row of the model's output.
         samples: How many inputs to draw at random from the batches; None uses all.
         seed: Of that sample, and of methods that draw random numbers.
-        **settings: tap, reduce, output, and those of the method (`attribution.base.accepted`).
+        **settings: tap, reduce, output, and those of the method (`attribution.base.accepted`;
+            its `samples` are called attribution_samples here).
 
     Raises:
         AttributionError: No batch, or importance could not be computed faithfully.
@@ -223,6 +224,8 @@ def importance(
         )
     sites = find_sites(model, first)
     names = [site.name for site in sites.candidates()] if layers is None else list(layers)
+    if "attribution_samples" in settings:
+        settings["samples"] = settings.pop("attribution_samples")
     draws = "seed" in accepted(method)
     if draws:
         settings["seed"] = seed

@@ -7,6 +7,7 @@ import io
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,8 @@ def write_csv(importance: Importance, path: Path) -> None:
     del data["scores"]
     side = {**data, _CSV_DIGEST: digest(importance.scores)}
     # The side file last: a CSV without one is unknown, a side file of other scores would lie.
-    side_file(path).unlink(missing_ok=True)
+    with suppress(OSError):  # what cannot be removed is replaced, or the next line says why not
+        side_file(path).unlink()
     _write(path, table.getvalue())
     _write(side_file(path), json.dumps(side, indent=1) + "\n")
 

@@ -99,7 +99,7 @@ class Judge:
         return _joined(parts)
 
     def _masks(self, removed: NDArray[np.bool_]) -> dict[str, Tensor]:
-        spans = self._electorate.spans().items()
+        spans = self._electorate.spans.items()
         return {n: torch.from_numpy(removed[:, s]) for n, s in spans if removed[:, s].any()}
 
     def _judged(self, output: Any, call: ModelCall, classes: Tensor | None) -> Judged:

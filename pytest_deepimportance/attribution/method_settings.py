@@ -1,12 +1,13 @@
-"""Which settings of the table go to which method, and how reports word them."""
+"""Which settings of the table go to which method."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from pytest_deepimportance.attribution.base import Attribution, accepted
-from pytest_deepimportance.attribution.target import parse_target
-from pytest_deepimportance.settings import Settings
+from pytest_deepimportance.settings import TABLE, Settings
+
+_OF_LRP = tuple(name for name in TABLE if name.startswith("lrp_"))
 
 
 def method_settings(method: str, settings: Settings) -> dict[str, Any]:
@@ -16,23 +17,19 @@ def method_settings(method: str, settings: Settings) -> dict[str, Any]:
     caller's.
     """
     everything = {
-        "target": parse_target(settings.target),
+        "target": settings.target,
         "tap": settings.tap,
         "reduce": settings.reduce,
-        "rule": settings.lrp_rule,
-        "epsilon": settings.lrp_epsilon,
         "steps": settings.attribution_steps,
         "samples": settings.attribution_samples,
         "baseline": settings.attribution_baseline,
         "seed": settings.seed,
+        **{name.removeprefix("lrp_"): getattr(settings, name) for name in _OF_LRP},
     }
     known = accepted(method)
     return {name: value for name, value in everything.items() if name in known}
 
 
-def parameters_of(attribution: Attribution, settings: Settings) -> str:
+def parameters_of(attribution: Attribution) -> str:
     """Return how reports word a method's parameters: "epsilon 1e-06", "50 steps, baseline 0"."""
-    if attribution.name != "lrp":
-        return str(getattr(attribution, "rule", ""))
-    rule = settings.lrp_rule
-    return f"epsilon {settings.lrp_epsilon:g}" if rule == "epsilon" else rule
+    return str(getattr(attribution, "rule", ""))

@@ -17,8 +17,9 @@ from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch, Lay
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.outputs import class_scores
+from pytest_deepimportance.data.padding import padding_mask
 from pytest_deepimportance.models.sitemap import Site
-from pytest_deepimportance.recording.neurons import padding_mask, reduce_to_neurons
+from pytest_deepimportance.recording.neurons import reduce_to_neurons
 from pytest_deepimportance.recording.reader import SiteReader
 
 

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from pytest_deepimportance.attribution.lrp.passing import copied
 from pytest_deepimportance.attribution.lrp.running import run_model, undisturbed
 from pytest_deepimportance.data.batches import ModelCall
+from pytest_deepimportance.data.padding import padding_mask
 from pytest_deepimportance.errors import AttributionError
 from pytest_deepimportance.models.sitemap import Site, SiteMap
-from pytest_deepimportance.recording.neurons import padding_mask, sum_to_neurons
+from pytest_deepimportance.recording.neurons import sum_to_neurons
 from pytest_deepimportance.recording.reader import SiteReader
 
 Removed = Mapping[str, Tensor]

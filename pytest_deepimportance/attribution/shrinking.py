@@ -69,9 +69,9 @@ class Shrinking:
                     raise
                 self._halve(part.rows, error)
                 waiting.appendleft(part)
-                del error
-            if self._rows is not None and waiting:
-                _let_go()
+            else:
+                continue
+            _let_go()  # out of the handler, whose traceback holds the tensors of the failed pass
         return done[0] if len(done) == 1 else joined_batches(done)
 
     def _halve(self, rows: int, error: Exception) -> None:

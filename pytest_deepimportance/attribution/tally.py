@@ -86,13 +86,13 @@ class Tally:
         if gains_of:
             named = (candidates.get(name) for name in gains_of)
             self.gains.append([None if c is None else c.gain for c in named])
-        if points is None:
-            self.abstained += 1
-            return
-        self.points += points
         if label is not None:
             own = self.by_class.setdefault(label, np.zeros_like(self.points))
-            own += points
+            own += 0.0 if points is None else points
+        if points is None:
+            self.abstained += 1
+        else:
+            self.points += points
 
     def note(self, *sentences: str) -> None:
         """Keep sentences for the report, each once."""

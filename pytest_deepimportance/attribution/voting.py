@@ -93,7 +93,8 @@ def vote(
         checkpoint_every: Batches between two writings of it.
         progress: Called with rows done and `rows`, the number in all (None when unknown).
         memory: Bytes that activations may use: larger batches are computed in parts.
-        **settings: Of the methods (rule, epsilon, tap, reduce, output).
+        **settings: tap, output, and those of the methods, each of which takes what it knows (rule,
+            epsilon, steps, baseline, samples: see `attribution.base.accepted`).
 
     Returns:
         Points by layer; `.votes` says who won how often, and `.by_class` holds the points of inputs
@@ -135,8 +136,8 @@ def vote(
         seed=seed,
         settings=settings,
         background=first,
+        rows_at_once=micro_batch(model, first, memory // 4),
     )
-    election.judge.part = micro_batch(model, first, memory // 4)
     owner = fingerprint(model)
     held = _held(owner, electorate, options, election, target, seed, settings)
     keeper = None if checkpoint is None else Checkpoint(Path(checkpoint), held)
@@ -219,7 +220,7 @@ def _elected(
     seed: int,
     site_notes: Sequence[str],
 ) -> Importance:
-    spans = electorate.spans()
+    spans = electorate.spans
     shares = {name: float(tally.points[span].sum()) for name, span in spans.items()}
     total = sum(shares.values())
     shares = {name: value / total if total else 0.0 for name, value in shares.items()}
@@ -279,6 +280,7 @@ def _doubts(votes: Votes) -> list[str]:
     if first and shares[first] > DOMINATED:
         doubts.append(
             f"{first}, an early layer, has {percent(shares[first], 0, ' %')} of all points: "
-            "removing a channel there disturbs everything after it"
+            "removing a channel there disturbs everything after it; scope = layer asks for m of "
+            "each layer"
         )
     return doubts

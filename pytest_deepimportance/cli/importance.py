@@ -11,8 +11,8 @@ from pytest_deepimportance.cli.against import check_reference, progress_bar
 from pytest_deepimportance.cli.arguments import load, settings_from
 from pytest_deepimportance.cli.importance_options import add_options, m_of, names_of
 from pytest_deepimportance.cli.inputs import open_inputs, suites_of
-from pytest_deepimportance.cli.stored_importance import show_stored
-from pytest_deepimportance.errors import ModelLoadError, SettingsError
+from pytest_deepimportance.cli.stored_importance import pictures_line, show_stored
+from pytest_deepimportance.errors import ModelLoadError, ReportError, SettingsError
 from pytest_deepimportance.importance_results import REFERENCE, ImportanceReport, ScoreSet
 
 if TYPE_CHECKING:
@@ -137,8 +137,18 @@ def _write(report: ImportanceReport, options: argparse.Namespace) -> None:
             path = Path(options.csv)
             if len(lead) > 1:
                 path = path.with_stem(f"{path.stem}-{found.method}")
-            as_importance(found, report).to_csv(path)
+            _write_csv(as_importance(found, report), path)
             print(f"written    {path}")
+
+
+def _write_csv(scores: Importance, path: Path) -> None:
+    try:
+        scores.to_csv(path)
+    except OSError as error:
+        raise ReportError(
+            f"the scores cannot be written to {path}: {error.strerror or error}",
+            fix="Give a file in a folder you may write to: --csv FILE",
+        ) from error
 
 
 def as_importance(found: ScoreSet, report: ImportanceReport) -> Importance:
@@ -197,21 +207,23 @@ def _draw(
     from pytest_deepimportance.plots.importance import draw_all
 
     folder = Path(options.plots)
-    for path in draw_all(report, folder):
-        print(f"written    {path}")
+    paths = draw_all(report, folder)
     if any(found.method == "lrp" for found in report.sets):
-        _draw_inputs(model, leading_inputs(data), settings, folder)
+        paths += _draw_inputs(model, leading_inputs(data), settings, folder)
+    print(pictures_line(folder, paths))
 
 
-def _draw_inputs(model: nn.Module, source: Reference, settings: Settings, folder: Path) -> None:
+def _draw_inputs(
+    model: nn.Module, source: Reference, settings: Settings, folder: Path
+) -> list[Path]:
     from pytest_deepimportance.analysis.input_relevance import input_maps
     from pytest_deepimportance.plots.inputs import draw_inputs
 
     maps, why = input_maps(model, source, settings)
     if why:
         print(f"note       no picture of relevance over the input: {why}")
-    else:
-        print(f"written    {draw_inputs(maps, folder / 'inputs.png')}")
+        return []
+    return [draw_inputs(maps, folder / "inputs.png")]
 
 
 def leading_inputs(data: dict[str, Reference]) -> Reference:

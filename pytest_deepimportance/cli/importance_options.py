@@ -12,7 +12,10 @@ from pytest_deepimportance.parsing import texts
 from pytest_deepimportance.settings import TABLE
 
 DEFAULT_M = 10
-RELEVANCE = ("target", "tap", "reduce", "output", *(n for n in TABLE if n.startswith("lrp_")))
+RELEVANCE = (
+    "target", "tap", "reduce", "output",
+    *(name for name in TABLE if name.startswith(("lrp_", "attribution_"))),
+)  # fmt: skip
 """Settings of how importance is computed."""
 DATA = ("reference", "reference_samples", "transform", "data_root", "seed", "batch_size", "memory")
 """Settings of what it is computed on."""
@@ -43,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def add_question(parser: argparse.ArgumentParser) -> None:
     """Add methods, layers and the number of samples."""
     parser.add_argument(
-        "--method", dest="methods", metavar="A,B,...", default="lrp",
+        "--method", "--methods", dest="methods", metavar="A,B,...", default="lrp",
         help="attribution methods (default lrp); several are compared",
     )  # fmt: skip
     parser.add_argument(

@@ -34,7 +34,8 @@ def add_inputs(parser: argparse.ArgumentParser, *, required: bool = True) -> Non
     parser.add_argument(
         "--inputs", action="append", required=required, metavar="[NAME=]SPEC",
         help="test data, written as a reference is: pkg.mod:callable, file.py:callable, DIR, "
-        "FILE.npz, FILE.safetensors or torchvision:NAME:split; repeat it for several suites",
+        "FILE.npz, FILE.safetensors, FILE.jsonl or torchvision:NAME:split; repeat it for several "
+        "suites",
     )  # fmt: skip
     add_samples(parser)
 

@@ -20,8 +20,18 @@ EXAMPLES = """examples:
       --reference app.data:train -o lenet.idc
   deepimportance drift app.data:last_week lenet.pth --factory app.model:LeNet \\
       --profile lenet.idc
+  deepimportance suggest app.data:unlabelled lenet.pth --factory app.model:LeNet \\
+      --profile lenet.idc --inputs app.data:test -n 100 --out next.csv
   deepimportance profile show lenet.idc
   deepimportance profile check lenet.idc lenet.pth --factory app.model:LeNet
+  deepimportance vote lenet.pth --factory app.model:LeNet --reference app.data:train \\
+      --methods lrp,deeplift,integrated-gradients --m 10 --out votes.csv
+  deepimportance selector fit lenet.pth --factory app.model:LeNet \\
+      --reference app.data:train -o selector.safetensors
+  deepimportance combine shard-*.data -o deepimportance.data
+  deepimportance report deepimportance.data --fail-under share=0.9
+  deepimportance compare main.data deepimportance.data --fail IDC=0.02
+  deepimportance tests deepimportance.data
   deepimportance selfcheck
 """
 
@@ -30,12 +40,19 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
     from pytest_deepimportance.cli import (
         calibrate,
+        compare,
+        datafiles,
         drift,
         importance,
         layers,
         measure,
         profile,
+        report,
+        selector,
         selfcheck,
+        suggest,
+        tests,
+        vote,
     )
     from pytest_deepimportance.cli.arguments import usage_of
 
@@ -53,8 +70,15 @@ def parser() -> argparse.ArgumentParser:
     importance.add_parser(commands)
     measure.add_parser(commands)
     calibrate.add_parser(commands)
+    compare.add_parser(commands)
     drift.add_parser(commands)
+    suggest.add_parser(commands)
+    report.add_parser(commands)
+    datafiles.add_parsers(commands)
+    tests.add_parser(commands)
     profile.add_parser(commands)
+    vote.add_parser(commands)
+    selector.add_parser(commands)
     selfcheck.add_parser(commands)
     return top
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_deepimportance.errors import ReportError
+from pytest_deepimportance.formatting import listed, plural
 from pytest_deepimportance.importance_results import (
     FORMAT,
     REFERENCE,
@@ -34,6 +36,19 @@ _FORMS = (
 )
 
 
+@dataclass(frozen=True)
+class StoredRun:
+    """A report of a test run, and the important neurons it names.
+
+    Attributes:
+        others: Reports of further models in the same file.
+    """
+
+    report: Report
+    tops: tuple[TopSets, ...]
+    others: int = 0
+
+
 def show_stored(options: argparse.Namespace) -> int:
     """Print and draw what a file holds."""
     from pytest_deepimportance.cli.importance_options import refuse_without_effect
@@ -49,11 +64,8 @@ def show_stored(options: argparse.Namespace) -> int:
     return 0
 
 
-def read_stored(path: Path) -> ImportanceReport | tuple[Report, list[TopSets]]:
+def read_stored(path: Path) -> ImportanceReport | StoredRun:
     """Read a file of any accepted kind.
-
-    Returns:
-        The importance it holds; of a report of a test run, the report and its important neurons.
 
     Raises:
         ReportError: The file cannot be read, or holds nothing that can be shown.
@@ -139,7 +151,7 @@ def _set(
     )  # fmt: skip
 
 
-def _from_report(path: Path) -> tuple[Report, list[TopSets]]:
+def _from_report(path: Path) -> StoredRun:
     reports = json_report.load(path)
     if not reports or not any(space.layer for space in reports[0].profile.spaces):
         raise ReportError(
@@ -150,7 +162,7 @@ def _from_report(path: Path) -> tuple[Report, list[TopSets]]:
     report = reports[0]
     widths = {layer.name: layer.neurons for layer in report.profile.layers}
     layers = dict.fromkeys(space.layer for space in report.profile.spaces if space.layer)
-    return report, [
+    tops = (
         TopSets(
             layer,
             widths.get(layer),
@@ -161,17 +173,18 @@ def _from_report(path: Path) -> tuple[Report, list[TopSets]]:
             },
         )
         for layer in layers
-    ]
+    )
+    return StoredRun(report, tuple(tops), len(reports) - 1)
 
 
-def _check_model(found: ImportanceReport | tuple[Report, list[TopSets]], options: Any) -> None:
+def _check_model(found: ImportanceReport | StoredRun, options: Any) -> None:
     """Refuse a file of another model than the one that is named beside it."""
     if options.model is None:
         return
     from pytest_deepimportance.cli.arguments import load
     from pytest_deepimportance.models.fingerprint import fingerprint
 
-    theirs = found.fingerprint if isinstance(found, ImportanceReport) else _of_run(found)
+    theirs = found.report.model.fingerprint if isinstance(found, StoredRun) else found.fingerprint
     own = fingerprint(load(options).module)
     if not theirs:
         raise ReportError(
@@ -186,10 +199,6 @@ def _check_model(found: ImportanceReport | tuple[Report, list[TopSets]], options
             "Its neurons are other neurons.",
             "Compute it again: deepimportance importance MODEL --reference R --json FILE",
         )
-
-
-def _of_run(found: tuple[Report, list[TopSets]]) -> str:
-    return found[0].model.fingerprint
 
 
 def _show_report(report: ImportanceReport, options: argparse.Namespace) -> None:
@@ -207,20 +216,22 @@ def _show_report(report: ImportanceReport, options: argparse.Namespace) -> None:
     if options.plots:
         from pytest_deepimportance.plots.importance import draw_all
 
-        _say(draw_all(report, Path(options.plots)))
+        folder = Path(options.plots)
+        print(pictures_line(folder, draw_all(report, folder)))
 
 
-def _show_tops(found: tuple[Report, list[TopSets]], options: argparse.Namespace) -> None:
+def _show_tops(found: StoredRun, options: argparse.Namespace) -> None:
     from pytest_deepimportance.cli.importance_options import m_of
     from pytest_deepimportance.reporting.top_sets_table import render
 
-    report, tops = found
     m = m_of(options.top)
     cut = [
         TopSets(sets.layer, sets.neurons, {name: top[:m] for name, top in sets.tops.items()})
-        for sets in tops
+        for sets in found.tops
     ]
-    print("\n".join(render(report.model, report.reference, cut)))
+    print("\n".join(render(found.report.model, found.report.reference, cut)))
+    if found.others:
+        print(f"note       the first of {found.others + 1} reports; the others are of other models")
     if options.plots:
         from pytest_deepimportance.plots.canvas import check_matplotlib
         from pytest_deepimportance.plots.importance import MOST_LAYERS, draw_common
@@ -233,9 +244,11 @@ def _show_tops(found: tuple[Report, list[TopSets]], options: argparse.Namespace)
                 "Common neurons are those of several classes.",
                 "Run the tests with --idc-classes each, and store the report again.",
             )
-        _say(draw_common(several[:MOST_LAYERS], several, Path(options.plots)))
+        folder = Path(options.plots)
+        print(pictures_line(folder, draw_common(several[:MOST_LAYERS], several, folder)))
 
 
-def _say(paths: list[Path]) -> None:
-    for path in paths:
-        print(f"written    {path}")
+def pictures_line(folder: Path, paths: Sequence[Path]) -> str:
+    """Say which pictures were drawn."""
+    names = sorted(path.stem for path in paths)
+    return f"written    {folder}   ({plural(len(names), 'picture')}: {listed(names, 3)})"

@@ -26,7 +26,7 @@ def add_tree_options(parser: argparse.ArgumentParser) -> None:
         "--depth", metavar="N", help="levels of the tree to show (default: as many as fit)"
     )
     group.add_argument(
-        "--importance", metavar="FILE",
+        "--importance", dest="scores", metavar="FILE",
         help="stored importance (JSON or CSV) for the share of each block; with --reference "
         f"instead it is computed, by LRP on {_ROWS} rows (--reference-samples N for more)",
     )  # fmt: skip
@@ -39,10 +39,10 @@ def check_tree_options(options: argparse.Namespace) -> int | None:
         SettingsError: It is no number from 1, or an option is of no use.
     """
     if not options.tree:
-        idle = {"--depth": options.depth, "--importance": options.importance}
+        idle = {"--depth": options.depth, "--importance": options.scores}
         refuse_without_effect(idle, "belongs to --tree, which is not given")
         return None
-    if options.importance is not None and options.reference is not None:
+    if options.scores is not None and options.reference is not None:
         raise SettingsError(
             "both --importance and --reference are given",
             "The share of importance comes from one of them.",
@@ -65,10 +65,10 @@ def render_tree(
     from pytest_deepimportance.reporting.tree_table import render
 
     shares, said = None, list(notes)
-    if options.importance is not None:
-        found = _stored(Path(options.importance), model, sites)
+    if options.scores is not None:
+        found = _stored(Path(options.scores), model, sites)
         shares = found.shares()
-        said.append(f"share of importance: {options.importance}")
+        said.append(f"share of importance: {options.scores}")
     elif options.reference is not None:
         try:
             found = _computed(options, model)

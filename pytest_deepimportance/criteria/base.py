@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from pytest_deepimportance.data.activations import ActivationBatch
@@ -122,6 +123,13 @@ class Criterion(nn.Module, ABC):
         """
         return None
 
+    def held(self) -> NDArray[np.int64] | None:
+        """Return the items covered so far, numbered as by `items`, each once, ascending.
+
+        None where what an input covers depends on those before it.
+        """
+        return None
+
     @property
     def item_numbers(self) -> int:
         """Number below which `items` numbers its items, 0 where they are hashes."""
@@ -149,9 +157,9 @@ class Criterion(nn.Module, ABC):
                 f"a state of {state['criterion']} cannot be merged into {self.name}",
                 "The files come from different versions or settings.",
             )
-        self.merge(self._restored(state))
+        self.merge(self.restored(state))
 
-    def _restored(self, state: Mapping[str, Any]) -> Self:
+    def restored(self, state: Mapping[str, Any]) -> Self:
         """Return a criterion with a state that `export` made."""
         other = self.fresh()
         for name, buffer in other.named_buffers():

@@ -27,8 +27,9 @@ from pytest_deepimportance.statistics.incidence import RowItems
 if TYPE_CHECKING:
     from typing import Self  # Python 3.11; never imported when the code runs
 
-CHUNK = 1024
-"""Rows processed at a time: what is derived from them stays in the processor's cache."""
+CHUNK = 2048
+"""Rows processed at a time: as many as make the price of each operation's start not matter, and as
+few as keep what is derived from a block of neurons near the processor."""
 
 UNTOUCHED, NAMED = "untouched", 200
 """Detail of a layer's row: neurons of which nothing is covered, the first so many by index."""
@@ -94,6 +95,15 @@ class BitCriterion(Criterion):
         rows = np.concatenate([none, *(rows for rows, _ in found)])
         items = np.concatenate([none, *(items for _, items in found)])
         return RowItems.of(rows, items, len(batch))
+
+    def held(self) -> NDArray[np.int64]:
+        """Return the items marked so far."""
+        seen = np.unpackbits(self.bitmap("seen"), axis=1, count=self.places, bitorder="little")
+        for name, span in self.spans.items():
+            kept = self.counted(name)
+            if kept is not None:
+                seen[span][~kept] = 0
+        return np.flatnonzero(seen)
 
     @property
     def item_numbers(self) -> int:
@@ -215,8 +225,9 @@ class BitCriterion(Criterion):
             self.sure ^= seen
             self.possible ^= seen
 
-    def _restored(self, state: Mapping[str, Any]) -> Self:
-        other = super()._restored(state)
+    def restored(self, state: Mapping[str, Any]) -> Self:
+        """Return a criterion with a state that `export` made."""
+        other = super().restored(state)
         other.sure ^= other.seen
         other.possible ^= other.seen
         return other

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pytest_deepimportance.clustering.combinations import CombinationSpace
 from pytest_deepimportance.criteria.base import Criterion, from_plain, register, to_plain
@@ -93,14 +94,20 @@ class ImportanceDrivenCoverage(Criterion):
             own = np.flatnonzero(space.own_rows(batch))
             if not len(own) or not space.visited(batch):
                 continue
-            codes = space.encode(batch.select(own))[:, : space.m].astype(np.int64)
-            weights = odd_numbers(1 + number * _SPACES_APART, space.m)
             rows.append(own)
-            items.append((codes + 1) @ weights)
+            items.append(_hashes(number, space, space.encode(batch.select(own))))
         none = np.zeros(0, dtype=np.int64)
         return RowItems.of(
             np.concatenate([none, *rows]), np.concatenate([none, *items]), len(batch)
         )
+
+    def held(self) -> NDArray[np.int64]:
+        """Return the hashes of the combinations seen so far in the spaces of the headline."""
+        found = [
+            _hashes(number, space, self.states[space.name].codes)
+            for number, space in enumerate(self._pool(None, None))
+        ]
+        return np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *found]))
 
     def merge(self, other: Self) -> None:
         """Take in the combinations that `other` has seen.
@@ -245,3 +252,9 @@ class ImportanceDrivenCoverage(Criterion):
             *both,
         ]
         return list(dict.fromkeys(keys))
+
+
+def _hashes(number: int, space: CombinationSpace, codes: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return a hash of each combination (N, M) of the space with this number, (N,)."""
+    weights = odd_numbers(1 + number * _SPACES_APART, space.m)
+    return np.asarray((codes[:, : space.m].astype(np.int64) + 1) @ weights)

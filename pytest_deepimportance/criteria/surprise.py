@@ -113,6 +113,11 @@ class SurpriseCoverage(Criterion):
         inside = self.buckets.inside(values)
         return RowItems.one_each(self.buckets.number(values), inside)
 
+    def held(self) -> NDArray[np.int64]:
+        """Return the buckets hit so far."""
+        values = self.state.finite[1]
+        return np.unique(self.buckets.number(values)[self.buckets.inside(values)])
+
     def merge(self, other: Self) -> None:
         """Take in the inputs that `other` has seen.
 

@@ -75,6 +75,10 @@ class TopKNeuronPatterns(Criterion):
         patterns = self._patterns(batch)[:, 0].view(np.int64)
         return RowItems.one_each(patterns, np.ones(len(batch), dtype=bool))
 
+    def held(self) -> NDArray[np.int64]:
+        """Return the hashes of the patterns seen so far."""
+        return np.unique(self.patterns[:, 0].view(np.int64))
+
     def _patterns(self, batch: ActivationBatch) -> Patterns:
         hashes = np.zeros((len(batch), 3), dtype=np.uint64)
         start = 1

@@ -53,6 +53,10 @@ class LayerValues:
             result &= torch.isfinite(self.smallest) & torch.isfinite(self.largest)
         return result
 
+    def tensors(self) -> list[Tensor]:
+        """Return what is held, in the order in which `map` asks."""
+        return [t for t in (self.values, self.smallest, self.largest) if t is not None]
+
     def map(self, change: Callable[[Tensor], Tensor]) -> LayerValues:
         """Return the values with `change` applied to each tensor."""
         return LayerValues(

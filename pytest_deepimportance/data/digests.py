@@ -13,6 +13,10 @@ The sums are joined with constants made from name, dtype and row shape
     d = g((g((h + offset) * factor) + k) * factor),   g(z) = z + (z >> 32)   (arithmetic shift)
 
 and several arguments by addition.
+
+Where a call says which tokens are real (`data.padding`), tensors (N, T, ...) count without the
+others: real tokens in order, the row's shape written as ("*", ...), and the number of real tokens
+as one more argument "tokens" (int64, shape ()). So a text has one digest, however it is padded.
 """
 
 from __future__ import annotations
@@ -27,8 +31,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pytest_deepimportance.data.batches import ModelCall, is_row_list
+from pytest_deepimportance.data.padding import padding_mask, without_padding
 
 _SEED = 0x9E3779B97F4A7C15
+_TOKENS = "tokens"
 _SECOND = 1 << 40
 """Position from which the second sequence of weights starts."""
 
@@ -41,11 +47,17 @@ def row_digests(call: ModelCall) -> NDArray[np.uint64]:
     tensors; scalars, text and labels do not.
     """
     total = np.zeros(call.rows, dtype=np.int64)
+    real = padding_mask(call)
+    if real is not None:
+        total = _tensor_digests(_TOKENS, real.sum(1), ())
     for name, value in _arguments(call):
-        if isinstance(value, Tensor):
-            part = _tensor_digests(name, value)
+        if isinstance(value, Tensor) and real is not None and value.shape[:2] == real.shape:
+            shape = ("*", *value.shape[2:])
+            part = _tensor_digests(name, without_padding(value, real), shape)
+        elif isinstance(value, Tensor):
+            part = _tensor_digests(name, value, tuple(value.shape[1:]))
         else:
-            parts = [_tensor_digests(name, item.unsqueeze(0)) for item in value]
+            parts = [_tensor_digests(name, item[None], tuple(item.shape)) for item in value]
             part = np.concatenate(parts) if parts else total[:0]
         with np.errstate(over="ignore"):
             total = total + part
@@ -70,9 +82,9 @@ def _arguments(call: ModelCall) -> Iterator[tuple[str, Tensor | list[Tensor]]]:
             yield name, [item.detach() for item in value]
 
 
-def _tensor_digests(name: str, tensor: Tensor) -> NDArray[np.int64]:
-    """Return the joined hash of one argument's rows, (N,)."""
-    offset, factor = _constants(name, str(tensor.dtype), tuple(tensor.shape[1:]))
+def _tensor_digests(name: str, tensor: Tensor, shape: tuple[int | str, ...]) -> NDArray[np.int64]:
+    """Return the joined hash of one argument's rows, (N,), which are said to have `shape`."""
+    offset, factor = _constants(name, str(tensor.dtype), shape)
     first, second = _sums(tensor)
     with np.errstate(over="ignore"):
         return _folded((_folded((first + offset) * factor) + second) * factor)
@@ -136,7 +148,7 @@ def odd_numbers(start: int, count: int) -> NDArray[np.int64]:
 
 
 @lru_cache(maxsize=1024)
-def _constants(name: str, dtype: str, shape: tuple[int, ...]) -> tuple[int, int]:
+def _constants(name: str, dtype: str, shape: tuple[int | str, ...]) -> tuple[int, int]:
     """Return the offset and the odd factor that stand for an argument's name, dtype and shape."""
     text = f"{name}|{dtype}|{shape}".encode()
     digest = hashlib.sha256(text).digest()

@@ -41,11 +41,13 @@ def describe_output(output: Any) -> str:
     what = f"the model's output is {describe(output)}: not a class score.\n"
     if _one_number_a_row(output):
         return what + (
-            "A regression model has none; for one logit z of two classes set\n"
+            "A regression model has none: set idc_target = pkg.mod:callable (output -> one number\n"
+            "a row (N,)). For one logit z of two classes set\n"
             "idc_output = pkg.mod:callable (z -> torch.cat([-z, z], 1))."
         )
     return what + (
-        "Set idc_output = pkg.mod:callable (model output -> scores (N, C)), and\n"
+        "Set idc_output = pkg.mod:callable (model output -> scores (N, C)), or\n"
+        "idc_target = pkg.mod:callable (model output -> one number a row (N,)), and\n"
         "idc_correct = all if no input can be called correctly classified."
     )
 

@@ -60,8 +60,10 @@ def joined_tags(
 def tags_to_wire(numbers: NDArray[np.int32]) -> dict[str, Any]:
     """Return the tags of rows as builtins and bytes: numbers of this process mean nothing."""
     used, index = np.unique(numbers, return_inverse=True)
-    table = [[list(tag) for tag in tags_of(number)] for number in used.tolist()]
-    return {"table": table, "index": index.astype("<i4").tobytes()}
+    # In the order of the tags: equal rows give equal bytes in every process.
+    ranked = sorted(range(len(used)), key=lambda at: tags_of(int(used[at])))
+    table = [[list(tag) for tag in tags_of(int(used[at]))] for at in ranked]
+    return {"table": table, "index": np.argsort(ranked)[index].astype("<i4").tobytes()}
 
 
 def tags_from_wire(data: Mapping[str, Any]) -> NDArray[np.int32]:

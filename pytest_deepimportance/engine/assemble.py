@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pytest_deepimportance import __version__
+from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.tags import Tags
 from pytest_deepimportance.engine.chosen import left_out
 from pytest_deepimportance.engine.environment import environment
@@ -32,6 +33,8 @@ from pytest_deepimportance.settings import TABLE, Settings
 
 def assemble(profile: Profile, settings: Settings, state: SessionState) -> Report:
     """Merge blocks into suites, suites into the total, and describe everything."""
+    apart = {key: _apart(by_slot) for key, by_slot in state.blocks.items()}
+    state = dataclasses.replace(state, blocks=apart)
     doubtful: set[str] = set()
     names = sorted({test.suite for test in state.tests})
     gated = [name for name in names if name not in state.ungated]
@@ -47,11 +50,10 @@ def assemble(profile: Profile, settings: Settings, state: SessionState) -> Repor
         total = dataclasses.replace(suites[0], name=TOTAL)
     else:
         total = _suite(TOTAL, gated or names, profile, settings, state, doubtful)
-    counted = _counted([t for t in state.tests if t.suite in (gated or names)], settings)
     total = dataclasses.replace(
         total,
         in_total=bool(gated or not names),
-        growth=growth(profile, _blocks_of(counted, state, doubtful)) if total.hits else (),
+        growth=growth(profile, counted_states(state, settings)) if total.hits else (),
     )
     notes = [*state.notes, *left_out(profile, settings), *_notes(state, doubtful, gated, names)]
     return Report(
@@ -65,13 +67,20 @@ def assemble(profile: Profile, settings: Settings, state: SessionState) -> Repor
         tests=tuple(_test_row(test) for test in state.tests),
         exclusions=exclusions(state, settings),
         run=state.run,
-        settings=tuple(
-            SettingRow(name, shown(getattr(settings, name)), settings.origins.get(name, "default"))
-            for name in TABLE
-        ),
+        settings=tuple(_setting_row(name, profile, settings) for name in TABLE),
         notes=tuple(notes),
-        environment=environment(_devices(state)),
+        environment=state.environment or environment(_devices(state)),
     )
+
+
+def _setting_row(name: str, profile: Profile, settings: Settings) -> SettingRow:
+    """Return one setting: what is not asked for is as the profile was built."""
+    value, origin = getattr(settings, name), settings.origins.get(name, "default")
+    built = profile.settings.get(name, value)
+    built = tuple(built) if isinstance(built, list) else built
+    if origin == "default" and built != value:
+        value, origin = built, "profile"
+    return SettingRow(name, shown(value), origin)
 
 
 def _suite(
@@ -99,6 +108,17 @@ def _suite(
     )
 
 
+def counted_states(
+    state: SessionState, settings: Settings, suite: str | None = None
+) -> list[BlockState]:
+    """Return the blocks that count, of one suite, or (None) of all that are part of the total."""
+    names = sorted({test.suite for test in state.tests})
+    gated = [name for name in names if name not in state.ungated] or names
+    members = gated if suite is None else [suite]
+    tests = [test for test in state.tests if test.suite in members]
+    return _blocks_of(_counted(tests, settings), state, set())
+
+
 def _counted(tests: Sequence[TestState], settings: Settings) -> list[TestState]:
     """Return the tests that count for coverage (`idc_count`)."""
     return [test for test in tests if settings.count != "passed" or vouches(test)]
@@ -115,29 +135,40 @@ def _blocks_of(
 ) -> list[BlockState]:
     """Return the blocks these tests claim, each once.
 
-    A fixture set up in two workers (or twice in one) gives two states under one key: equal inputs
-    count once, different ones are both kept and the fixture is named as not reproducible.
+    A fixture set up in two workers (or twice in one) gives two states under one key, and so does a
+    test that ran in two shards: equal inputs count once, different ones are both kept and the
+    fixture or test is named as not reproducible.
     """
     claimed: dict[str, set[str]] = {}
     for test in tests:
         if test.counts:
-            for worker, key in test.claims:
-                claimed.setdefault(key, set()).add(worker)
-    result = []
+            for slot, key in test.claims:
+                claimed.setdefault(key, set()).add(slot)
+    result: list[BlockState] = []
     for key in sorted(claimed):
-        by_worker = state.blocks.get(key, {})
-        kept: list[BlockState] = []
-        for worker in sorted(claimed[key] & set(by_worker)):
-            block = by_worker[worker]
-            twin = next((at for at, other in enumerate(kept) if other.same_inputs(block)), None)
-            if twin is None:
-                kept.append(block)
-            elif (block.labels != -1).sum() > (kept[twin].labels != -1).sum():
-                kept[twin] = block
+        by_slot = state.blocks.get(key, {})
+        kept = {id(block): block for slot, block in sorted(by_slot.items()) if slot in claimed[key]}
         if len(kept) > 1:
             doubtful.add(key)
-        result += kept
+        result += kept.values()
     return result
+
+
+def _apart(by_slot: Mapping[str, BlockState]) -> dict[str, BlockState]:
+    """Return one state for all slots of a block with equal inputs: the one with the most labels.
+
+    Labels that a test gave to a fixture's passes in one worker hold in every other too.
+    """
+    kept: list[BlockState] = []
+    groups: dict[str, int] = {}
+    for slot, state in sorted(by_slot.items()):
+        twin = next((at for at, other in enumerate(kept) if other.same_inputs(state)), len(kept))
+        groups[slot] = twin
+        if twin == len(kept):
+            kept.append(state)
+        elif (state.labels != UNKNOWN).sum() > (kept[twin].labels != UNKNOWN).sum():
+            kept[twin] = state
+    return {slot: kept[twin] for slot, twin in groups.items()}
 
 
 def _test_row(test: TestState) -> TestRow:
@@ -157,15 +188,19 @@ def _notes(
 ) -> list[str]:
     notes = []
     train = sum(
-        next(iter(by_worker.values())).train_mode_passes for by_worker in state.blocks.values()
+        max(block.train_mode_passes for block in by_slot.values())
+        for by_slot in state.blocks.values()
+        if by_slot
     )
     if train:
         notes.append(
             f"{plural(train, 'pass', 'passes')} ran in training mode, measured in evaluation mode: "
             "call model.eval() in the tests"
         )
+    tests = {test.nodeid for test in state.tests}
     notes += [
-        f"{key} is not reproducible: it was set up more than once, with different inputs"
+        f"{key} is not reproducible: it {'ran' if key in tests else 'was set up'} more than once, "
+        "with different inputs"
         for key in sorted(doubtful)
     ]
     unsure = contradictions([b for by_worker in state.blocks.values() for b in by_worker.values()])

@@ -58,7 +58,7 @@ def _passes(state: SessionState, keys: set[str]) -> int:
 def _non_finite(state: SessionState) -> list[tuple[str, str, int]]:
     """Return (block key, layer, rows) for every block with rows that are not finite."""
     return [
-        (key, layer, count)
-        for key, by_worker in sorted(state.blocks.items())
-        for layer, count in sorted(next(iter(by_worker.values())).non_finite.items())
+        (key, layer, max(block.non_finite.get(layer, 0) for block in by_slot.values()))
+        for key, by_slot in sorted(state.blocks.items())
+        for layer in sorted({name for block in by_slot.values() for name in block.non_finite})
     ]

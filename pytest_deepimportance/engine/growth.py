@@ -33,6 +33,8 @@ def growth(profile: Profile, states: Sequence[BlockState]) -> tuple[GrowthPoint,
         return ()
     digests = np.concatenate([state.digests for state in ordered])
     rows = np.sort(np.unique(digests, return_index=True)[1])
+    if not len(rows):
+        return ()
     codes, visited = found.codes[rows], found.visited[rows]
     new = np.zeros(len(rows), dtype=bool)
     new[visited] = first_occurrences(codes[visited])

@@ -17,6 +17,7 @@ from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.engine.opening import as_reference, recorder_for
 from pytest_deepimportance.errors import RecordingError, ReferenceDataError
 from pytest_deepimportance.models.restore import evaluating
+from pytest_deepimportance.models.vocabulary import FIT, misfit
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.labelling import label_newest
@@ -78,6 +79,12 @@ def _run(model: nn.Module, call: ModelCall, device: torch.device, source: str) -
     try:
         model(*moved.args, **moved.kwargs)
     except Exception as error:  # whatever the user's forward raises
+        wrong = misfit(model, call)
+        if wrong:
+            what = f"{source} does not fit the model: {wrong}"
+            raise RecordingError(
+                what, f"Its forward raised {type(error).__name__}: {error}", FIT
+            ) from error
         raise _forward_raised(source, call, error) from error
 
 

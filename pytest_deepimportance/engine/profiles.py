@@ -72,6 +72,8 @@ def obtain_profile(
 
     if importance is None and settings.importance is not None and settings.asks_for("IDC"):
         importance = Importance.load(settings.importance)
+    if importance is not None:
+        settings = _compared(importance, settings)
 
     def make() -> Profile:
         profile = build(
@@ -99,6 +101,14 @@ def obtain_profile(
     # Equal content may have another name by now: a renamed file, a moved folder.
     renamed = dataclasses.replace(profile.reference, descriptor=kept.descriptor)
     return dataclasses.replace(profile, model=info, reference=renamed)
+
+
+def _compared(importance: Importance, settings: Settings) -> Settings:
+    """Let points of a vote be compared as they are: they mean the same in every layer."""
+    asked = settings.origins.get("normalize", "default") != "default"
+    if importance.votes is None or asked:
+        return settings
+    return settings.replace("default for votes", normalize="none")
 
 
 def _held_out_reader(settings: Settings) -> Callable[[Any], Reference]:

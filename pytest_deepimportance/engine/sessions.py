@@ -52,6 +52,7 @@ class SessionState:
         totals: Exclusion counters, one mapping per worker.
         ungated: Suites left out of the total (gate=False).
         criteria: Criteria to show for a suite, where its marker names them.
+        environment: What it ran on, empty: this very process.
     """
 
     tests: tuple[TestState, ...]
@@ -62,6 +63,7 @@ class SessionState:
     criteria: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     run: RunInfo = field(default_factory=RunInfo)
     notes: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def vouches(test: TestState) -> bool:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from pytest_deepimportance.glue.keys import node_id
+
 
 @dataclass
 class FixtureInstance:
@@ -95,7 +97,7 @@ def block_key(definition: Any, request: pytest.FixtureRequest) -> str:
 
     Equal in every worker that sets the fixture up, so that their blocks merge.
     """
-    node = request.node.nodeid
+    node = node_id(request.node)
     index = getattr(request, "param_index", 0)
     parameter = f"[{index}]" if hasattr(request, "param") else ""
     return f"fixture {node}::{definition.baseid}::{definition.argname}{parameter}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_deepimportance.glue.keys import fixtures_of
+from pytest_deepimportance.glue.keys import NODE_ID, fixtures_of
 from pytest_deepimportance.glue.markers import (
     SUITE,
     assign_suites,
@@ -40,10 +40,12 @@ def prepare(session: pytest.Session, items: list[pytest.Item], settings: Setting
 
     register_criteria(config)
     check_criteria(settings, marked)
-    suites = [item.stash[SUITE] for item in marked]
+    for item in items:
+        item.stash[NODE_ID] = item.nodeid
+    suites = {item.stash[SUITE].name: item.stash[SUITE] for item in marked}
     session_thresholds(settings)
-    suite_thresholds(suites)
-    recording = Recording(config, with_criteria_of(suites, settings), suites)
+    suite_thresholds(suites.values())
+    recording = Recording(config, with_criteria_of(suites.values(), settings), marked)
     config.stash[RECORDING] = recording
     config.pluginmanager.register(recording, "idc_session")
     for item in [*marked, *_companions(items, marked)]:

@@ -1,7 +1,8 @@
-"""The collecting side: takes what tests recorded off their reports and makes the final report.
+"""The collecting side: takes what tests recorded off their reports.
 
 Lives on the process that sees all reports: the only one in a serial run, the controller under
-xdist. It merges blocks by key, so that a fixture set up in two workers counts once.
+xdist. What it gathers is the content of a data file; the report is made from that, so that serial
+runs, workers and combined shards come to the same numbers by the same way.
 """
 
 from __future__ import annotations
@@ -13,130 +14,134 @@ from typing import Any
 
 import pytest
 
-from pytest_deepimportance.engine.assemble import assemble
-from pytest_deepimportance.engine.sessions import SessionState, TestState
-from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.glue.collection import register_criteria
 from pytest_deepimportance.glue.markers import Suite, with_criteria_of
+from pytest_deepimportance.glue.payload import WIRE
+from pytest_deepimportance.glue.progress import say
 from pytest_deepimportance.profile.file import deserialise
 from pytest_deepimportance.profile.model import Profile
-from pytest_deepimportance.results import Report, RunInfo
+from pytest_deepimportance.results import Report
 from pytest_deepimportance.settings import Settings
+from pytest_deepimportance.store.content import DESELECTED, LOST, RAN, WAITING
 
 
 @dataclass
-class ProfileTraffic:
-    """Everything received for one profile."""
+class Traffic:
+    """Everything received for one profile; a slot is one set-up of a block in one process."""
 
     profile: Profile | None = None
-    tests: dict[str, TestState] = field(default_factory=dict)
-    blocks: dict[str, dict[str, BlockState]] = field(default_factory=dict)
-    totals: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    sent: bytes = b""
+    tests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    blocks: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    counters: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    fixtures: dict[str, dict[str, int]] = field(default_factory=dict)
     reruns: Counter[str] = field(default_factory=Counter)
 
 
 class Collector:
-    """Merges the payloads of call reports; registered once the first one arrives."""
+    """Merges the payloads of call reports; registered once the first one arrives.
+
+    Attributes:
+        suites: What markers say of each suite of the session, by name.
+        tests: What became of each marked test, by node id.
+        crashed: Tests during which a worker crashed, as pytest-xdist names them.
+        devices: Where models ran, such as "cpu".
+        foreign: Versions of workers whose payloads this version does not read.
+    """
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self.config = config
         self.settings = settings
         register_criteria(config)
-        self.traffic: dict[str, ProfileTraffic] = {}
+        self.traffic: dict[str, Traffic] = {}
         self.suites: dict[str, Suite] = {}
-        self.ran: set[str] = set()
-        self.marked = (0, 0)
-        self.unmarked_tests: dict[str, int] = {}
-        self.homeless: list[str] = []
+        self.tests: dict[str, str] = {}
+        self.foreign: dict[str, str] = {}
+        self.devices: set[str] = set()
         self.reports: list[Report] = []
         self.complaints: list[str] = []
+        self._said: set[str] = set()
+        self.crashed: list[str] = []
 
     def add(self, report: pytest.TestReport, payload: Mapping[str, Any]) -> None:
         """Take one report's payload; of an attempt that is rerun only the number of passes."""
         worker = payload["worker"]
-        self.unmarked_tests[worker] = payload["unmarked_tests"]
-        for fingerprint, totals in payload["totals"].items():
-            self._traffic(fingerprint).totals[worker] = totals
-        if "suite" not in payload:
+        if payload.get("format") != WIRE:
+            self.foreign[worker] = str(payload.get("version"))
             return
+        self._say(payload.get("before", ()))
+        for fingerprint, counters in payload.get("counters", {}).items():
+            self._traffic(fingerprint).counters.setdefault(worker, {}).update(counters)
+        for fingerprint, passes in payload.get("fixtures", {}).items():
+            self._traffic(fingerprint).fixtures.setdefault(worker, {}).update(passes)
+        if payload.get("session") is not None:
+            self._take_session(payload["session"])
+        if "test" not in payload:
+            return
+        nodeid = payload["test"]["nodeid"]
         for fingerprint, entry in payload["profiles"].items():
             self._take_profile(fingerprint, entry.get("profile"))
         if str(report.outcome) == "rerun":  # pytest-rerunfailures' own word
             for fingerprint, entry in payload["profiles"].items():
-                own = [b["passes"] for b in entry["blocks"] if b["key"] == report.nodeid]
-                self._traffic(fingerprint).reruns[report.nodeid] += sum(own)
+                self._traffic(fingerprint).reruns[nodeid] += entry["own_passes"]
             return
-        suite = Suite.from_wire(payload["suite"])
-        self.suites[suite.name] = suite
-        self.settings = with_criteria_of([suite], self.settings)
-        self.marked = tuple(payload["marked"])
-        self.ran.add(report.nodeid)
-        if not payload["profiles"] and payload["own"] is None:
-            self.homeless.append(report.nodeid)
+        self.tests[nodeid] = RAN
         for fingerprint, entry in payload["profiles"].items():
-            self._take(fingerprint, entry, worker, report.nodeid, suite.name, payload)
+            self._take(fingerprint, entry, worker, payload["test"])
 
-    def _traffic(self, fingerprint: str) -> ProfileTraffic:
-        return self.traffic.setdefault(fingerprint, ProfileTraffic())
+    @property
+    def ran(self) -> list[str]:
+        """Marked tests that ran."""
+        return [nodeid for nodeid, state in self.tests.items() if state == RAN]
+
+    def _say(self, lines: Any) -> None:
+        """Say once what the workers want said before the tests."""
+        new = [line for line in lines if line not in self._said]
+        self._said.update(new)
+        say(self.config, new)
+
+    def _traffic(self, fingerprint: str) -> Traffic:
+        return self.traffic.setdefault(fingerprint, Traffic())
+
+    def _take_session(self, session: Mapping[str, Any]) -> None:
+        for name, suite in session["suites"].items():
+            self.suites[name] = Suite.from_wire(suite)
+        self.settings = with_criteria_of(self.suites.values(), self.settings)
+        left_out = set(session["deselected"])
+        for nodeid in session["collected"]:
+            self.tests.setdefault(nodeid, DESELECTED if nodeid in left_out else WAITING)
 
     def _take_profile(self, fingerprint: str, sent: bytes | None) -> None:
         traffic = self._traffic(fingerprint)
         if traffic.profile is None and sent is not None:
-            traffic.profile = deserialise(sent, "worker").with_m(self.settings.m)
+            traffic.profile = deserialise(sent, "worker")
+            traffic.sent = sent
 
     def _take(
-        self,
-        fingerprint: str,
-        entry: Mapping[str, Any],
-        worker: str,
-        nodeid: str,
-        suite: str,
-        payload: Mapping[str, Any],
+        self, fingerprint: str, entry: Mapping[str, Any], worker: str, test: Mapping[str, Any]
     ) -> None:
         traffic = self._traffic(fingerprint)
-        for data in entry["blocks"]:
-            state = BlockState.from_wire(data)
-            slot = f"{worker}#{data['serial']}"
-            traffic.blocks.setdefault(state.key, {})[slot] = state
-        traffic.tests[nodeid] = TestState(
-            nodeid=nodeid,
-            suite=suite,
-            outcome=payload["outcome"],
-            counts=payload["reached_call"],
-            claims=tuple((f"{worker}#{serial}", key) for key, serial in entry["claims"]),
-            passes=entry["passes"],
-            inputs=entry["inputs"],
-            cause=entry["cause"],
-            uncounted=entry["uncounted"],
-            reruns=traffic.reruns[nodeid],
-            slice=tuple((name, value) for name, value in payload["slice"]),
-            requirements=tuple(payload["requirements"]),
-        )
+        self.devices.update(entry["devices"])
+        for key, serial, state in entry["blocks"]:
+            traffic.blocks.setdefault(key, {})[f"{worker}#{serial}"] = state
+        traffic.tests[test["nodeid"]] = {
+            "suite": test["suite"],
+            "outcome": test["outcome"],
+            "counts": test["counts"],
+            "claims": [[key, f"{worker}#{serial}"] for key, serial in entry["claims"]],
+            "passes": entry["passes"],
+            "inputs": entry["inputs"],
+            "cause": entry["cause"],
+            "uncounted": entry["uncounted"],
+            "reruns": traffic.reruns[test["nodeid"]],
+            "slice": test["slice"],
+            "requirements": test["requirements"],
+        }
 
-    def finish(self, run: RunInfo, profiles: Mapping[str, Profile]) -> list[Report]:
-        """Make one report per profile.
-
-        Args:
-            profiles: Profiles of this very process, by fingerprint (serial runs).
-        """
-        self.reports = []
-        for fingerprint in sorted(self.traffic):
-            traffic = self.traffic[fingerprint]
-            profile = traffic.profile or profiles.get(fingerprint)
-            if profile is None or not traffic.tests:
-                continue
-            state = SessionState(
-                tests=tuple(traffic.tests[name] for name in sorted(traffic.tests)),
-                blocks=traffic.blocks,
-                totals=tuple(traffic.totals[name] for name in sorted(traffic.totals)),
-                unmarked_tests=sum(self.unmarked_tests.values()),
-                criteria={
-                    s.name: tuple(s.criteria)
-                    for s in self.suites.values()
-                    if s.criteria is not None
-                },
-                ungated=frozenset(s.name for s in self.suites.values() if not s.gate),
-                run=run,
-            )
-            self.reports.append(assemble(profile, self.settings, state))
-        return self.reports
+    def settle(self) -> None:
+        """Decide, once all tests are over, what became of those whose worker crashed."""
+        for nodeid in self.crashed:
+            # pytest-xdist names a test of a group test_it.py::test_it@group.
+            known = nodeid if nodeid in self.tests else nodeid.rpartition("@")[0]
+            if self.tests.get(known) == WAITING:
+                self.tests[known] = LOST

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from _pytest.junitxml import xml_key
 
-from pytest_deepimportance import gating
-from pytest_deepimportance.errors import IdcError, ReportError
-from pytest_deepimportance.glue.collection import RECORDING
+from pytest_deepimportance import __version__
+from pytest_deepimportance.engine.stored import reports_of
+from pytest_deepimportance.errors import DataFileError, IdcError, ReportError
+from pytest_deepimportance.gating import SHARD
 from pytest_deepimportance.glue.collector import Collector
+from pytest_deepimportance.glue.gathered import gathered
+from pytest_deepimportance.glue.markers import Suite
+from pytest_deepimportance.glue.options import data_path
 from pytest_deepimportance.glue.thresholds import session_thresholds, suite_thresholds
-from pytest_deepimportance.profile.model import Profile
-from pytest_deepimportance.reporting import base, junit, terminal, writing
+from pytest_deepimportance.reporting import junit, terminal, writing
 from pytest_deepimportance.reporting.audit.reproduce import Invocation
 from pytest_deepimportance.reporting.destinations import JUNIT, TERM_MISSING, destinations
 from pytest_deepimportance.reporting.gate_hint import GREETING
-from pytest_deepimportance.results import Report, RunInfo
-from pytest_deepimportance.traceability import requirement_rows
+from pytest_deepimportance.reporting.judged import judged
+from pytest_deepimportance.results import Report
+from pytest_deepimportance.store.content import Content
+from pytest_deepimportance.store.datafile import write
 
-_CACHED_COUNT = "idc/marked"
 _CACHED_HINT = "idc/gate-hint"
 
 _NOT_TOLD = ("session", "lfplugin", "stepwiseplugin", "dsession", "terminalreporter")
@@ -32,13 +36,20 @@ remember it, stop at it, count it a second time, or print progress beyond 100 %.
 
 def finish(collector: Collector, session: pytest.Session, exitstatus: int) -> None:
     """Make the reports, judge the gate, and turn each unmet threshold into a failed report."""
-    run = run_info(collector, session, exitstatus)
-    recording = collector.config.stash.get(RECORDING, None)
-    own: dict[str, Profile] = {}
-    if recording is not None:
-        own = {watch.profile.fingerprint: watch.profile for watch in recording.watches}
+    collector.settle()
+    if collector.foreign:
+        _fail(session, [("idc::workers", _of_foreign(collector.foreign))])
     try:
-        reports = [_judged(report, collector) for report in collector.finish(run, own)]
+        content, profiles = gathered(collector, session, exitstatus)
+        thresholds = [
+            *session_thresholds(collector.settings),
+            *suite_thresholds(Suite.from_wire(suite) for suite in content.run.suites.values()),
+        ]
+        partial = SHARD if collector.settings.shard else collector.settings.partial
+        reports = [
+            judged(report, thresholds, partial)
+            for report in reports_of(content, collector.settings, profiles)
+        ]
     except IdcError as error:
         _fail(session, [("idc::report", str(error))])
         collector.complaints.append(f"nothing to show: {error.what}")
@@ -47,59 +58,34 @@ def finish(collector: Collector, session: pytest.Session, exitstatus: int) -> No
     for report in reports:
         session.config.hook.pytest_idc_report(report=report)
     failed = [gate for report in reports for gate in report.gates if gate.status == "failed"]
-    if failed and int(exitstatus) in (0, 1) and run.complete:
+    if failed and int(exitstatus) in (0, 1) and reports[0].run.complete:
         _fail(
             session,
             [(f"idc::{gate.suite}::{gate.threshold}", gate.message) for gate in failed],
         )
     write_files(collector, reports)
+    write_data(collector, session, content)
 
 
-def run_info(collector: Collector, session: pytest.Session, exitstatus: int) -> RunInfo:
-    """Return how much of the suite ran, and why it stopped early if it did."""
-    because = ""
-    if int(exitstatus) not in (0, 1):
-        because = f"the run ended with exit status {int(exitstatus)}"
-    if session.shouldstop or session.shouldfail:
-        because = str(session.shouldstop or session.shouldfail)
-    collected, deselected = _marked(collector)
-    return RunInfo(
-        marked_collected=collected,
-        marked_ran=len(collector.ran),
-        deselected=deselected,
-        complete=not because,
-        incomplete_because=because,
+def _of_foreign(workers: Mapping[str, str]) -> str:
+    found = ", ".join(f"{worker}: {version}" for worker, version in sorted(workers.items()))
+    return (
+        f"workers with another version of pytest-deepimportance than {__version__}: {found}\n"
+        "What their tests recorded cannot be read.\n"
+        "Install the same version everywhere."
     )
 
 
-def _marked(collector: Collector) -> tuple[int, int]:
-    """Return how many marked tests there are, and how many of them were left out.
-
-    `--lf` drops tests while it collects, without telling anybody; the number of the last run
-    without it is remembered in pytest's cache.
-    """
-    collected, deselected = collector.marked
-    cache = getattr(collector.config, "cache", None)
-    if cache is None:
-        return collected, deselected
-    if not collector.config.getoption("lf", False):
-        cache.set(_CACHED_COUNT, collected)
-        return collected, deselected
-    before = max(int(cache.get(_CACHED_COUNT, 0)), collected)
-    return before, deselected + before - collected
-
-
-def _judged(report: Report, collector: Collector) -> Report:
-    thresholds = [
-        *session_thresholds(collector.settings),
-        *suite_thresholds(collector.suites.values()),
-    ]
-    known = {suite.name for suite in report.suites}
-    own = [t for t in thresholds if t.origin != "marker" or t.suite in known]
-    gates = gating.judge(report, own, partial=collector.settings.partial)
-    remarks = tuple(base.notes(report, every=True))
-    judged = dataclasses.replace(report, gates=gates, remarks=remarks)
-    return dataclasses.replace(judged, requirements=requirement_rows(judged))
+def write_data(collector: Collector, session: pytest.Session, content: Content) -> None:
+    """Write the data file; a file that cannot be written fails the session, as lost data do."""
+    path = data_path(collector.config, collector.settings)
+    if path is None or not content.profiles:
+        return
+    try:
+        write(content, path)
+    except DataFileError as error:
+        _fail(session, [("idc::data-file", str(error))])
+        collector.complaints.append(error.what)
 
 
 def _fail(session: pytest.Session, failed: list[tuple[str, str]]) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_deepimportance.glue.collection import RECORDING
-from pytest_deepimportance.glue.recording import WATCH
-from pytest_deepimportance.glue.watch import Watch
+from pytest_deepimportance.glue.keys import node_id
+from pytest_deepimportance.glue.watch import WATCH, Watch
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,7 +72,8 @@ class Idc:
 
         from pytest_deepimportance.recording.labelling import label_newest
 
-        keys = [*self._recording.ledger.claimed_by(self._request.node), self._request.node.nodeid]
+        node = self._request.node
+        keys = [*self._recording.ledger.claimed_by(node), node_id(node)]
         blocks = [self._watch.blocks[key] for key in keys if key in self._watch.blocks]
         values = labels.detach().cpu().numpy() if hasattr(labels, "detach") else np.asarray(labels)
         label_newest(blocks, values)

@@ -11,15 +11,23 @@ from typing import Any
 
 import pytest
 
-from pytest_deepimportance.errors import GateError, ReportError, SettingsError, did_you_mean
+from pytest_deepimportance.errors import (
+    DataFileError,
+    GateError,
+    ReportError,
+    SettingsError,
+    did_you_mean,
+)
 from pytest_deepimportance.reporting.destinations import destinations
 from pytest_deepimportance.setting import Setting
 from pytest_deepimportance.settings import TABLE, Settings, resolve
 
 _OWN = {"--idc-settings": "idc_settings", "--no-idc": "idc_off"}
 _VERSION = tuple(int(part) for part in re.findall(r"\d+", pytest.__version__)[:2])
-_PATHS = ("model", "factory", "weights", "reference", "transform", "data_root", "profile", "output",
-          "importance")  # fmt: skip
+_PATHS = (
+    "model", "factory", "weights", "reference", "transform", "data_root", "profile", "output",
+    "importance", "data_file",
+)  # fmt: skip
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -147,4 +155,35 @@ def check_early(settings: Settings, own_criteria: bool = False) -> None:
     try:
         destinations(settings.report, "--idc-report")
     except ReportError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def data_path(config: pytest.Config, settings: Settings) -> Path | None:
+    """Return where the data file lies, None where none is wanted."""
+    if settings.data_file.lower() == "none":
+        return None
+    default = settings.origins.get("data_file", "default") == "default"
+    return (config.rootpath if default else config.invocation_params.dir) / settings.data_file
+
+
+def check_data_file(config: pytest.Config, settings: Settings) -> None:
+    """Refuse before the tests to add to a file that cannot be read.
+
+    Raises:
+        pytest.UsageError: As said, or there is nothing to add to.
+    """
+    if not settings.append:
+        return
+    path = data_path(config, settings)
+    if path is None:
+        raise pytest.UsageError(
+            "--idc-append adds to the data file, and idc_data_file = none switches it off"
+        )
+    if not path.exists():
+        return
+    from pytest_deepimportance.store.datafile import read
+
+    try:
+        read(path)
+    except DataFileError as error:
         raise pytest.UsageError(str(error)) from None

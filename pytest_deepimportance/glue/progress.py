@@ -1,9 +1,10 @@
-"""A progress bar for the reference pass; nothing when the output is not a terminal."""
+"""What is said while tests run: a progress bar on a terminal, sentences before the first test."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator
+import textwrap
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -16,6 +17,17 @@ def uncaptured(config: pytest.Config) -> Generator[None, None, None]:
     capture = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
         yield
+
+
+def say(config: pytest.Config, lines: Sequence[str]) -> None:
+    """Print sentences above the progress of the tests."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is None or not lines:
+        return
+    reporter.ensure_newline()
+    for line in lines:
+        for part in textwrap.wrap(f"idc: {line}", reporter._tw.fullwidth - 1):
+            reporter.write_line(part, yellow=True)
 
 
 @contextmanager

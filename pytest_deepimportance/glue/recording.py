@@ -7,7 +7,6 @@ puts what a test recorded on its own call report, where serial runs and xdist fi
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,43 +16,50 @@ import pytest
 from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.errors import IdcError
 from pytest_deepimportance.glue.blocks import FixtureLedger
-from pytest_deepimportance.glue.markers import REQUIREMENTS, SLICE, SUITE, Suite
-from pytest_deepimportance.glue.progress import uncaptured
+from pytest_deepimportance.glue.keys import node_id
+from pytest_deepimportance.glue.markers import SUITE
+from pytest_deepimportance.glue.payload import Sender
+from pytest_deepimportance.glue.progress import say, uncaptured
 from pytest_deepimportance.glue.thresholds import sentences_before_tests
 from pytest_deepimportance.glue.watch import Watch
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.settings import Settings
 
 _SILENT_FIXTURES = frozenset({"idc_model", "idc_reference", "idc_profile", "idc", "request"})
-WATCH = pytest.StashKey[Watch]()
-"""On an item: the watch of its own model and reference."""
 
 
 class Recording:
     """The recording side of a session.
 
     Args:
-        marked: The suite of each marked test collected, before any is deselected.
+        marked: The marked tests collected, before any is deselected.
+
+    Attributes:
+        collected: Node ids of these.
+        deselected: Node ids of those that -k, -m or --lf left out.
     """
 
-    def __init__(self, config: pytest.Config, settings: Settings, marked: Sequence[Suite]) -> None:
+    def __init__(
+        self, config: pytest.Config, settings: Settings, marked: Sequence[pytest.Item]
+    ) -> None:
         self.config = config
         self.settings = settings
-        self.marked_collected = len(marked)
-        self.suites = {suite.name: suite for suite in marked}
-        self.marked_deselected = 0
-        self.unmarked_tests = 0
+        self.suites = {item.stash[SUITE].name: item.stash[SUITE] for item in marked}
+        self.collected = [node_id(item) for item in marked]
+        self.deselected: list[str] = []
+        self.sender = Sender(self)
         self.watches: list[Watch] = []
         self.failures: dict[tuple[int, int], IdcError] = {}
         self.ledger = FixtureLedger()
         self._stack: list[tuple[str, str]] = []
+        self._item = ""
         self._attached = False
 
     # --- collection -------------------------------------------------------------------------
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Count marked tests that -k, -m or --lf left out."""
-        self.marked_deselected += sum(SUITE in item.stash for item in items)
+        self.deselected += [node_id(item) for item in items if SUITE in item.stash]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Build the profile before the first test when it needs no user fixture."""
@@ -86,22 +92,18 @@ class Recording:
 
     def say_before_tests(self, profile: Profile) -> None:
         """Say as soon as the profile exists which thresholds can never be met."""
-        if hasattr(self.config, "workerinput"):
-            return
-        reporter = self.config.pluginmanager.getplugin("terminalreporter")
         lines = sentences_before_tests(profile, self.settings, self.suites)
-        if reporter is None or not lines:
-            return
-        with uncaptured(self.config):
-            reporter.ensure_newline()
-            for line in lines:
-                for part in textwrap.wrap(f"idc: {line}", reporter._tw.fullwidth - 1):
-                    reporter.write_line(part, yellow=True)
+        if hasattr(self.config, "workerinput"):
+            self.sender.before += lines  # the controller says them
+        else:
+            with uncaptured(self.config):
+                say(self.config, lines)
 
     def _point(self) -> None:
         """Make every recorder write to the innermost open block."""
         for watch in self.watches:
             watch.point_to(self._stack[-1] if self._stack else None)
+            watch.tally.turn(self._stack[-1][0] if self._stack else self._item)
 
     def _attach(self, recording: bool) -> None:
         self._attached = recording
@@ -125,8 +127,9 @@ class Recording:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
         """Attach the hooks: fixtures set up for this test may run the model."""
+        self._item = node_id(item)
         for watch in self.watches:
-            watch.start_test(item.nodeid)
+            watch.start_test(self._item)
         self._attach(recording=True)
         try:
             yield
@@ -184,17 +187,13 @@ class Recording:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
         """Book passes of the call phase to the test; only count those of unmarked tests."""
         if SUITE in item.stash:
-            self._stack.append((item.nodeid, "test"))
+            self._stack.append((node_id(item), "test"))
             self._point()
         else:
             self._attach(recording=False)
-            before = sum(watch.recorder.counted for watch in self.watches)
         try:
             return (yield)
         finally:
-            if SUITE not in item.stash:
-                after = sum(watch.recorder.counted for watch in self.watches)
-                self.unmarked_tests += after > before
             self._detach()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -205,7 +204,7 @@ class Recording:
         finally:
             self._detach()
             for watch in self.watches:
-                watch.release(item.nodeid)
+                watch.release(node_id(item))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -213,80 +212,28 @@ class Recording:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put what the test recorded on its report: builtins and bytes only."""
         report = yield
-        if call.when == "call" or (call.when == "setup" and not report.passed):
-            try:
-                payload = self._payload(item, report, reached_call=call.when == "call")
-            except IdcError as error:
-                # What it did cannot be measured: the test fails, the session goes on.
-                payload = None
-                report.outcome, report.longrepr = "failed", f"idc: {error}"
-            if payload is not None:
-                report.idc = payload  # type: ignore[attr-defined]
+        try:
+            payload = self._payload(item, call.when, report)
+        except IdcError as error:
+            # What it did cannot be measured: the test fails, the session goes on.
+            payload = None
+            report.outcome, report.longrepr = "failed", f"idc: {error}"
+        if payload is not None:
+            report.idc = payload  # type: ignore[attr-defined]
         return report
 
     def _payload(
-        self, item: pytest.Item, report: pytest.TestReport, reached_call: bool
+        self, item: pytest.Item, when: str, report: pytest.TestReport
     ) -> dict[str, Any] | None:
+        if when == "setup" and report.passed:
+            return self.sender.of_setup()
+        if when == "teardown":
+            return None
         if SUITE not in item.stash:
-            return self._common() if self.unmarked_tests else None
-        counts = bool(reached_call and (report.passed or report.failed or _is_xfail(report)))
-        profiles = {}
-        own = item.stash.get(WATCH, None)
-        for watch in self.watches:
-            entry = self._entry(watch, item, counts)
-            if watch is own or entry["blocks"] or entry["inputs"]:
-                profiles[watch.profile.fingerprint] = entry
-        return {
-            **self._common(),
-            "suite": item.stash[SUITE].to_wire(),
-            "outcome": "xfailed" if _is_xfail(report) else report.outcome,
-            "reached_call": counts,
-            "slice": [list(tag) for tag in item.stash.get(SLICE, ())],
-            "requirements": [*item.stash.get(REQUIREMENTS, ())],
-            "marked": [self.marked_collected, self.marked_deselected],
-            "own": own.profile.fingerprint if own is not None else None,
-            "profiles": profiles,
-        }
-
-    def _common(self) -> dict[str, Any]:
-        """Return what every payload carries: this process' counters so far."""
-        totals = {
-            watch.profile.fingerprint: {
-                **watch.recorder.totals.to_wire(),
-                "unclaimed_passes": watch.unclaimed_passes(),
-            }
-            for watch in self.watches
-        }
-        worker = getattr(self.config, "workerinput", {}).get("workerid", "main")
-        return {"worker": worker, "totals": totals, "unmarked_tests": self.unmarked_tests}
-
-    def _entry(self, watch: Watch, item: pytest.Item, counts: bool) -> dict[str, Any]:
-        claims = self.ledger.claimed_by(item) if counts else []
-        watch.claim(claims)
-        keys = [key for key in claims if watch.has_passes(key)]
-        states = watch.states([*keys, item.nodeid]) if counts else []
-        inputs = len(set().union(*(state.digests.tolist() for state in states)))
-        entry: dict[str, Any] = {
-            "claims": [[key, self.ledger.serial(key)] for key in [*keys, item.nodeid]],
-            "blocks": [
-                {**state.to_wire(), "serial": self.ledger.serial(state.key)}
-                for state in watch.unsent(states, item.nodeid)
-            ],
-            "passes": sum(state.passes for state in states),
-            "uncounted": 0 if counts else watch.counted_passes(item.nodeid),
-            "inputs": inputs,
-            "cause": "" if inputs else watch.cause_of_nothing(item.nodeid, claims),
-        }
-        if hasattr(self.config, "workerinput"):
-            # The controller may be on another machine: it gets the profile itself, once.
-            entry["profile"] = watch.profile_bytes_once()
-        return entry
+            return self.sender.of_unmarked()
+        return self.sender.of_marked(item, report, reached_call=when == "call")
 
     def states_of_test(self, watch: Watch, item: pytest.Item) -> list[BlockState]:
         """Return the block states of a test that is still running."""
-        keys = [*self.ledger.claimed_by(item), item.nodeid]
+        keys = [*self.ledger.claimed_by(item), node_id(item)]
         return [watch.state(key) for key in keys if key in watch.blocks]
-
-
-def _is_xfail(report: pytest.TestReport) -> bool:
-    return hasattr(report, "wasxfail") and not report.passed

@@ -173,7 +173,7 @@ def profile_of(request: pytest.FixtureRequest) -> Any:
             # not fail for what it never asked for.
             return None
         raise
-    from pytest_deepimportance.glue.recording import WATCH
+    from pytest_deepimportance.glue.watch import WATCH
 
     item.stash[WATCH] = watch
     return watch.profile

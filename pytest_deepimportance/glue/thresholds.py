@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 import pytest
 
 from pytest_deepimportance import gating
-from pytest_deepimportance.criteria.base import get, names
+from pytest_deepimportance.engine import gates
 from pytest_deepimportance.engine.assemble import assemble
 from pytest_deepimportance.engine.sessions import SessionState
 from pytest_deepimportance.errors import GateError, IdcError
 from pytest_deepimportance.glue.markers import Suite
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.settings import Settings
-from pytest_deepimportance.thresholds import Threshold, parse_threshold
+from pytest_deepimportance.thresholds import Threshold
 
 
 def session_thresholds(settings: Settings) -> list[Threshold]:
@@ -23,38 +23,22 @@ def session_thresholds(settings: Settings) -> list[Threshold]:
     Raises:
         pytest.UsageError: One of them is malformed.
     """
-    origin = settings.origins.get("fail_under", "default")
     try:
-        return [parse_threshold(t, origin, criteria=_units()) for t in settings.fail_under]
+        return gates.session_thresholds(settings)
     except GateError as error:
         raise pytest.UsageError(str(error)) from None
 
 
 def suite_thresholds(suites: Iterable[Suite]) -> list[Threshold]:
-    """Parse the thresholds that markers set, each for its own suite."""
-    result = []
-    for suite in suites:
-        if not suite.gate:
-            continue
-        for text in suite.fail_under:
-            try:
-                result.append(
-                    parse_threshold(
-                        text,
-                        "marker",
-                        suite.name,
-                        criteria=_units(),
-                        reason=suite.reason or "",
-                    )
-                )
-            except GateError as error:
-                raise pytest.UsageError(f"idc_suite {suite.name!r}: {error}") from None
-    return result
+    """Parse the thresholds that markers set, each for its own suite.
 
-
-def _units() -> dict[str, str]:
-    """Return the unit of every criterion, those of conftest files included."""
-    return {name: get(name).unit for name in names()}
+    Raises:
+        pytest.UsageError: One of them is malformed.
+    """
+    try:
+        return gates.suite_thresholds(suite.to_wire() for suite in suites)
+    except GateError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def sentences_before_tests(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import pytest
+
 from pytest_deepimportance.criteria.base import Criterion
 from pytest_deepimportance.engine.states import BlockState, new_criteria, state_of
+from pytest_deepimportance.glue.tally import Tally
 from pytest_deepimportance.profile.file import serialise
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
@@ -32,8 +36,13 @@ class Watch:
     _states: dict[str, tuple[int, BlockState]] = field(default_factory=dict)
     _sent: dict[str, tuple[int, str]] = field(default_factory=dict)
     _profile_sent: bool = False
-    _claimed: set[str] = field(default_factory=set)
-    _lost: int = 0
+    _made: Counter[str] = field(default_factory=Counter)
+    _made_sent: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def tally(self) -> Tally:
+        """What the recorder leaves out, by test and fixture."""
+        return Tally(self.recorder.totals)
 
     @cached_property
     def criteria(self) -> dict[str, Criterion]:
@@ -71,23 +80,20 @@ class Watch:
         """Free a block whose test has ended or whose fixture was torn down; its state is sent."""
         self._drop(key)
 
-    def claim(self, keys: Sequence[str]) -> None:
-        """Note that a marked test counts these fixture blocks."""
-        self._claimed.update(keys)
-
-    def unclaimed_passes(self) -> int:
-        """Return the passes of fixtures that no marked test has used so far."""
-        waiting = (
-            block.counted_passes
-            for key, block in self.blocks.items()
-            if block.kind == "fixture" and key not in self._claimed
-        )
-        return self._lost + sum(waiting)
+    def unsent_fixture_passes(self) -> dict[str, int]:
+        """Return the passes of each fixture, over all its set-ups, where they changed."""
+        passes = self._made.copy()
+        for key, block in self.blocks.items():
+            if block.kind == "fixture":
+                passes[key] += block.counted_passes
+        changed = {k: n for k, n in passes.items() if n != self._made_sent.get(k, 0)}
+        self._made_sent.update(changed)
+        return changed
 
     def _drop(self, key: str) -> None:
-        if key in self.blocks and self.blocks[key].kind == "fixture" and key not in self._claimed:
-            self._lost += self.blocks[key].counted_passes
-        self.blocks.pop(key, None)
+        block = self.blocks.pop(key, None)
+        if block is not None and block.kind == "fixture":
+            self._made[key] += block.counted_passes
         self._states.pop(key, None)
         self._sent.pop(key, None)
 
@@ -130,7 +136,9 @@ class Watch:
     def cause_of_nothing(self, nodeid: str, claims: Sequence[str]) -> str:
         """Return one sentence on why a marked test recorded nothing."""
         blocks = [self.blocks[key] for key in [nodeid, *claims] if key in self.blocks]
-        return self.recorder.cause_of_nothing(*blocks)
+        # How many unmarked tests this very process ran depends on the distribution; the collecting
+        # side knows all of them.
+        return self.recorder.cause_of_nothing(*blocks, unmarked=0)
 
     def profile_bytes_once(self) -> bytes | None:
         """Return the serialised profile the first time, None afterwards."""
@@ -138,3 +146,7 @@ class Watch:
             return None
         self._profile_sent = True
         return serialise(self.profile)
+
+
+WATCH = pytest.StashKey[Watch]()
+"""On an item: the watch of its own model and reference."""

@@ -1,6 +1,7 @@
 """Which module calls are layers.
 
-Linear, Conv1-3d and ConvTranspose1-3d, eager or exported; whole recurrent layers (LSTM, GRU, RNN).
+Linear, Conv1-3d and ConvTranspose1-3d, eager or exported; whole recurrent layers (LSTM, GRU, RNN);
+the linear layer of GPT-2 in transformers.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def layer_calls(graph: Graph) -> dict[Call, str]:
 def channel_axis(call: Call, kind: str) -> int:
     """Return the axis of the neurons in a layer's output."""
     assert call.output is not None
-    if isinstance(call.module, nn.RNNBase):
+    if isinstance(call.module, nn.RNNBase) or _is_linear_of_transformers(call.module):
         return len(call.output.shape) - 1
     dimensions = len(call.output.shape)
     positions = next((int(letter) for letter in kind[::-1] if letter.isdigit()), 0)
@@ -52,8 +53,14 @@ def is_packed(call: Call) -> bool:
     return isinstance(call.module, nn.RNNBase) and not all(v.floating for v in call.inputs)
 
 
+def _is_linear_of_transformers(module: nn.Module) -> bool:
+    """Whether a module is the linear layer of GPT-2, which is called Conv1D there."""
+    kind = type(module)
+    return kind.__name__ == "Conv1D" and kind.__module__ == "transformers.pytorch_utils"
+
+
 def _kind(graph: Graph, call: Call) -> str | None:
-    if isinstance(call.module, LAYERS):
+    if isinstance(call.module, LAYERS) or _is_linear_of_transformers(call.module):
         # A parametrised layer has a class made on the fly.
         return type(call.module).__name__.removeprefix("Parametrized")
     if type(call.module).__name__ != "InterpreterModule":

@@ -17,6 +17,7 @@ from pytest_deepimportance.errors import LayerError
 from pytest_deepimportance.models.graph import Graph
 from pytest_deepimportance.models.restore import evaluating
 from pytest_deepimportance.models.tracing import trace
+from pytest_deepimportance.models.vocabulary import FIT, misfit
 
 PROBE_ROWS = 2
 _IMAGE_SIZES = (28, 32, 64, 96, 128, 224, 299, 256, 48, 16, 8)
@@ -46,6 +47,13 @@ def probe(model: nn.Module, call: ModelCall) -> Graph:
         [describe(value) for value in call.args]
         + [f"{name}={describe(value)}" for name, value in call.kwargs.items()]
     )
+    wrong = misfit(model, call)
+    if wrong:
+        raise LayerError(
+            f"the inputs do not fit the model: {wrong}\non inputs: {shown}",
+            f"Its forward raised {type(first).__name__}: {first}",
+            FIT,
+        ) from first
     raise LayerError(
         f"the model's forward raised {type(first).__name__}: {first}\non inputs: {shown}",
         "Layers are found by running two rows through the model.",

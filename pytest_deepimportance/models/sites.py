@@ -125,7 +125,8 @@ class _Finder:
             if plain and final is None and op.function in _FINAL:
                 final = op.function
             plain = plain and op.function in (*_FINAL, *COPIES, *LAYOUTS)
-            signals = [item for item in op.inputs if item.depends]
+            # Where a token is picked, its position depends on the inputs too, but is no signal.
+            signals = [item for item in op.inputs if item.depends and item.floating]
             value = max(signals, key=lambda item: item.order, default=None)
         return value, final
 

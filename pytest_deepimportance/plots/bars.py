@@ -42,7 +42,7 @@ def draw_bars(report: ImportanceReport, layers: Sequence[RankedLayer], path: Pat
         axes.set_xlabel("% of the layer's |relevance|", fontsize=SMALL)
         axes.set_ylabel("neuron", fontsize=SMALL)
         plain(axes)
-        text = f"{cut(layer.name)}: {len(top)} of {layer.neurons:,} neurons"
+        text = f"{layer.name}: {len(top)} of {layer.neurons:,} neurons"
         title(axes, text, inches=width / across - 0.5, size=SMALL + 1)
     text = f"Most important neurons by {found.method or 'the file'}"
     hidden = len(report.layers) - len(layers)

@@ -76,7 +76,7 @@ def draw_shared(found: Sequence[TopSets], path: Path) -> Path:
     image = axes.imshow(100 * shares, cmap=SEQUENTIAL, vmin=0, vmax=100, aspect="auto")
     angle = 0 if max(map(len, names)) <= 3 else 90
     axes.set_xticks(range(len(names)), [cut(name) for name in names], rotation=angle)
-    axes.set_yticks(range(len(layers)), [cut(sets.layer) for sets in layers])
+    axes.set_yticks(range(len(layers)), [_width(sets) for sets in layers])
     for (row, column), share in np.ndenumerate(shares):
         color = "black" if share > 0.55 else "white"
         axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=SMALL,
@@ -102,6 +102,12 @@ def membership(sets: TopSets) -> tuple[NDArray[np.bool_], list[int]]:
     for column, top in enumerate(sets.tops.values()):
         member[[at[neuron] for neuron in top], column] = True
     return member, neurons
+
+
+def _width(sets: TopSets) -> str:
+    """Return a layer's name, with how many of its neurons a class's top is."""
+    top = max(map(len, sets.tops.values()))
+    return cut(sets.layer) + ("" if sets.neurons is None else f" ({top} of {sets.neurons:,})")
 
 
 def _shared(sets: TopSets, name: str) -> float:

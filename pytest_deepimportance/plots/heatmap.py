@@ -66,8 +66,9 @@ def shown_of(shown: int, whole: int, what: str, which: str) -> str:
 
 
 def cut(name: str) -> str:
-    """Return a name that fits beside an axis."""
-    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
+    """Return a name that fits beside an axis; both ends of a name tell it apart."""
+    half = _LONGEST // 2
+    return name if len(name) <= _LONGEST else f"{name[: half - 1]}…{name[-half:]}"
 
 
 def _parts(scores: Sequence[float]) -> NDArray[np.float64]:

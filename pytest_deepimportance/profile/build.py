@@ -65,7 +65,7 @@ def build(
     unscored = why_unscored(model, first.first_rows(2).to(device), output)
     sites = find_sites(model, first.to(device))
     unranked = why_unranked(sites, settings)
-    if not is_callable_target(settings.target):
+    if importance is None and not is_callable_target(settings.target):
         unranked = unscored or unranked
     ranked = settings.asks_for("IDC") and not unranked
     layers = importance_layers(sites, settings) if ranked else ()
@@ -74,7 +74,7 @@ def build(
         given = given_for(importance, sites, settings, model_info.fingerprint)
         layers = tuple(given.scores)
     neurons, surprise = neuron_layers(sites, settings), surprise_layer(sites, settings)
-    size = micro_batch(model, first.to(device), settings.memory // 4)
+    size = micro_batch(model, first.to(device), settings.memory // 4, settings.lrp_rule)
     attribution = attribution_for(
         model,
         sites,
@@ -100,6 +100,7 @@ def build(
             reference,
             attribution,
             accumulator,
+            model=model,
             batch_size=settings.batch_size,
             micro_batch=size,
             device=device,
@@ -158,7 +159,7 @@ def _assemble(
     attribution: Attribution,
     given: Importance | None,
 ) -> Profile:
-    rule = parameters_of(attribution, settings) if found.spools else settings.lrp_rule
+    rule = parameters_of(attribution) if found.spools else settings.lrp_rule
     scored = Scored(found, settings, model_info.fingerprint, rule, given)
     importance = scored.whole()
     names = settings.class_names or reference.class_names

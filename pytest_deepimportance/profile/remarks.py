@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.data.activations import UNKNOWN
+from pytest_deepimportance.formatting import listed
 from pytest_deepimportance.profile.accumulate import Accumulated
 from pytest_deepimportance.settings import Settings
 
@@ -46,6 +47,13 @@ def remarks(found: Accumulated, settings: Settings, importance: Importance) -> l
         notes.append(f"{found.non_finite} reference inputs left out: NaN or infinity in them")
     if settings.no_samples:
         notes.append("the leak check drops out: idc_no_samples keeps no hash of reference inputs")
+    silent = [name for name, scores in importance.scores.items() if not scores.any()]
+    if silent and importance.rows:
+        notes.append(
+            f"no relevance reaches {listed(silent, 4)}: which of the neurons there are important "
+            "is arbitrary (LRP takes the weights of attention, and with them queries and keys, as "
+            "constants)"
+        )
     balance = importance.balance
     if balance is not None and balance > LARGEST_IMBALANCE:
         notes.append(

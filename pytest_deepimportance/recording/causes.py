@@ -27,7 +27,7 @@ def cause_of_nothing(blocks: Sequence[Block], model: str, unmarked: int) -> str:
             f"{'the only pass' if attacks == 1 else f'all {attacks} passes'}, "
             "so none counts as an exercise of the model"
         )
-    return _of_excluded(blocks, model) or _of_silence(model, unmarked)
+    return _of_excluded(blocks, model) or silence(model, unmarked)
 
 
 def _of_recorded(blocks: Sequence[Block], counted: int, rows: int) -> str:
@@ -67,7 +67,8 @@ def _of_excluded(blocks: Sequence[Block], model: str) -> str:
     return ""
 
 
-def _of_silence(model: str, unmarked: int) -> str:
+def silence(model: str, unmarked: int) -> str:
+    """Return what is said when nothing at all was seen; `unmarked` as for `cause_of_nothing`."""
     text = f"no forward pass of the watched {model} happened in this process"
     if unmarked:
         made = plural(unmarked, "pass", "passes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -25,6 +26,7 @@ class Counters:
         train_mode_passes: Recorded, but measured by a second pass in evaluation mode.
         compiled_passes: Recorded, but measured by a second pass without torch.compile.
         causes: What exactly was not recorded ("passes of another LeNet ..."), with its number.
+        changes: Grows with every call of `add` and `note`.
     """
 
     attack_passes: int = 0
@@ -40,10 +42,12 @@ class Counters:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
+        self.changes = 0
 
     def add(self, name: str, number: int = 1, cause: str | None = None) -> None:
         """Add `number` to the counter `name`, and to its `cause` if there is one."""
         with self._lock:
+            self.changes += 1
             setattr(self, name, getattr(self, name) + number)
             if cause is not None:
                 self.causes[cause] = self.causes.get(cause, 0) + number
@@ -51,6 +55,7 @@ class Counters:
     def note(self, cause: str) -> None:
         """Count something worth saying that left no pass out."""
         with self._lock:
+            self.changes += 1
             self.causes[cause] = self.causes.get(cause, 0) + 1
 
     @property
@@ -63,6 +68,19 @@ class Counters:
         with self._lock:
             ranked = sorted(self.causes.items(), key=lambda entry: (-entry[1], entry[0]))
         return [f"{count(number)} {_singular(cause, number)}" for cause, number in ranked]
+
+    def counts(self) -> dict[str, int]:
+        """Return every counter by name, the causes by their text."""
+        with self._lock:
+            own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "causes"}
+            return {**own, **self.causes}
+
+    @classmethod
+    def of(cls, counts: Mapping[str, int]) -> Counters:
+        """Rebuild from what `counts` returned, or several such added up."""
+        names = {item.name for item in fields(cls)} - {"causes"}
+        causes = {cause: number for cause, number in counts.items() if cause not in names}
+        return cls(**{n: number for n, number in counts.items() if n in names}, causes=causes)
 
     def to_wire(self) -> dict[str, Any]:
         """Return builtins only: every counter by name, and "details", a list of sentences."""

@@ -13,17 +13,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pytest_deepimportance.data.activations import UNKNOWN, LayerValues
+from pytest_deepimportance.data.activations import LayerValues
 from pytest_deepimportance.data.batches import ModelCall, as_labels, as_tensor
-from pytest_deepimportance.data.confidence import confidence
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.outputs import class_scores
+from pytest_deepimportance.data.padding import padding_mask
 from pytest_deepimportance.errors import BatchError
 from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.gradients import GradientWatch, tensors_in
-from pytest_deepimportance.recording.neurons import padding_mask, reduce_to_neurons
+from pytest_deepimportance.recording.neurons import reduce_to_neurons
 from pytest_deepimportance.recording.recorded import RecordedPass
+from pytest_deepimportance.recording.scores import ScoredRows, Scores
 from pytest_deepimportance.recording.slab import Slab
 from pytest_deepimportance.recording.slices import NO_SLICES, Slices
 
@@ -36,14 +37,14 @@ class Measure:
 
     Attributes:
         output: Turns the model's output into class scores, or None.
-        scale: What these scores are, see `data.confidence`.
+        scores: Takes in the class scores.
     """
 
     sites: tuple[Site, ...]
     reduce: str
     tap: str
     output: Callable[[Any], Any] | None
-    scale: str
+    scores: Scores
 
 
 class Owner(Protocol):
@@ -84,9 +85,8 @@ class Flight:
         self._mask: Tensor | None = None
         self._digests: NDArray[np.uint64] | None = None
         self._labels: NDArray[np.int64] | None = None
-        self._predicted: Tensor | None = None
-        self._confidence: Tensor | None = None
-        self._scored = 0
+        self._scored: ScoredRows | None = None
+        self._classes = 0
         self._output_taken = False
 
     @property
@@ -132,24 +132,20 @@ class Flight:
             self.fail(error)
 
     def take_output(self, output: Any, measure: Measure) -> None:
-        """Take the predicted classes, and how sure they are, out of the model's output."""
+        """Take the class scores out of the model's output."""
         if self._output_taken:
             return
         self._output_taken = True
         try:
             with torch.inference_mode(False), torch.no_grad():
-                self._take_scores(class_scores(output, measure.output), measure.scale)
+                self._take_scores(class_scores(output, measure.output), measure.scores)
         except Exception as error:
             self.unscored = describe_error(error)
 
-    def _take_scores(self, scores: Tensor | None, scale: str) -> None:
-        if scores is None or len(scores) != self._rows:
-            return
-        scores = scores.detach()
-        self._scored = scores.shape[1]
-        classes = scores.argmax(dim=1)
-        self._predicted = torch.where(scores.isnan().any(dim=1), UNKNOWN, classes)
-        self._confidence = confidence(scores, scale)
+    def _take_scores(self, scores: Tensor | None, taken: Scores) -> None:
+        if scores is not None and len(scores) == self._rows:
+            self._classes = scores.shape[1]
+            self._scored = taken.add(scores.detach())
 
     def fail(self, error: Exception) -> None:
         """Note why the pass cannot be measured; the user's own pass goes on."""
@@ -160,19 +156,20 @@ class Flight:
         assert self._digests is not None
         gradient = self.gradient if self.gradient.watching else None
         with torch.inference_mode(False), torch.no_grad():
-            layers = {name: values.map(slab.keep) for name, values in self.layers.items()}
-            predicted = None if self._predicted is None else slab.keep(self._predicted)
-            sure = None if self._confidence is None else slab.keep(self._confidence)
+            layers = self._kept_layers(slab)
         return RecordedPass(
             layers,
             slab.keep_array(self._digests),
-            predicted,
+            self._scored,
             self._labels,
             gradient,
-            self._scored,
-            sure,
+            self._classes,
             self.slices.of_rows(self._rows),
         )
+
+    def _kept_layers(self, slab: Slab) -> dict[str, LayerValues]:
+        kept = iter(slab.keep_rows([t for layer in self.layers.values() for t in layer.tensors()]))
+        return {name: layer.map(lambda _: next(kept)) for name, layer in self.layers.items()}
 
 
 class Flights:

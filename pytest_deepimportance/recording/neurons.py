@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from pytest_deepimportance.data.activations import LayerValues
-from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.packing import unpacked
-
-_REAL = ("attention_mask", "input_mask")
-"""Arguments in which non-zero marks a real token."""
-
-_PADDED = ("padding_mask", "src_key_padding_mask", "key_padding_mask", "src_padding_mask")
-"""Arguments in which True (or minus infinity) marks padding, as in `torch.nn.Transformer`."""
-
-_LENGTHS = ("lengths", "length", "seq_lengths", "input_lengths", "src_lengths", "x_lengths")
 
 
 def reduce_to_neurons(
@@ -61,31 +49,6 @@ def sum_to_neurons(tensor: Tensor, site: Site, mask: Tensor | None = None) -> Te
     if rows.flat is not None:
         return rows.flat.clone() if rows.shares_memory else rows.flat
     return rows.summed()
-
-
-def padding_mask(call: ModelCall) -> Tensor | None:
-    """Return which tokens of a call are real, (N, T) bool, or None if the call does not say.
-
-    Read from keyword arguments: `attention_mask` (non-zero is real), `padding_mask`,
-    `key_padding_mask` and `src_key_padding_mask` (True or minus infinity is padding), `lengths`
-    (real tokens of each row).
-    """
-    for name in _REAL:
-        mask = _plain_mask(call, name)
-        if mask is not None:
-            return _is_zero_or_more(mask) if _is_additive(mask) else mask != 0
-    for name in _PADDED:
-        mask = _plain_mask(call, name)
-        if mask is not None:
-            return _is_zero_or_more(mask) if _is_additive(mask) else mask == 0
-    for name in _LENGTHS:
-        lengths = call.kwargs.get(name)
-        if not isinstance(lengths, Tensor) or lengths.shape != (call.rows,):
-            continue
-        tokens = _tokens(call)
-        if tokens:
-            return torch.arange(tokens, device=lengths.device) < lengths[:, None]
-    return None
 
 
 class _Rows:
@@ -202,30 +165,3 @@ def _padded(tensor: Tensor) -> tuple[Tensor, Tensor]:
     lengths = torch.tensor([len(part) for part in parts])
     full = torch.nested.to_padded_tensor(tensor, 0.0)
     return full, torch.arange(full.shape[1]) < lengths[:, None]
-
-
-def _plain_mask(call: ModelCall, name: str) -> Tensor | None:
-    mask = call.kwargs.get(name)
-    fits = isinstance(mask, Tensor) and mask.dim() == 2 and len(mask) == call.rows
-    return mask if fits else None
-
-
-def _is_additive(mask: Tensor) -> bool:
-    return mask.is_floating_point() and bool((mask < 0).any())
-
-
-def _is_zero_or_more(mask: Tensor) -> Tensor:
-    return mask >= 0
-
-
-def _tokens(call: ModelCall) -> int:
-    """Return the number of tokens T: the second dimension of the first argument (N, T, ...)."""
-    values: list[Any] = [*call.args, *_values(call.kwargs)]
-    for value in values:
-        if isinstance(value, Tensor) and value.dim() > 1 and len(value) == call.rows:
-            return int(value.shape[1])
-    return 0
-
-
-def _values(kwargs: Mapping[str, Any]) -> list[Any]:
-    return list(kwargs.values())

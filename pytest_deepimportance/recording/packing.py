@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+Packing = tuple[Tensor, Tensor | None, Tensor | None]
+"""Batch size of each step, and the order of the rows before and after packing."""
 
 _KEY = "_idc_packing"
 
@@ -23,17 +24,22 @@ def with_tokens(packed: PackedSequence, data: Tensor) -> PackedSequence:
     return PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
 
 
-def same_packing(tensor: Tensor, other: Tensor) -> Tensor:
-    """Note on `tensor` how the tokens of `other` lie, if they are packed; return it."""
-    found = getattr(other, _KEY, None)
-    if found is not None:
-        setattr(tensor, _KEY, found)
+def packing_of(tensor: Tensor) -> Packing | None:
+    """Return how the tokens of a tensor lie, None where they are not packed."""
+    found: Packing | None = getattr(tensor, _KEY, None)
+    return found
+
+
+def packed_as(tensor: Tensor, packing: Packing | None) -> Tensor:
+    """Note on `tensor` how its tokens lie; return it."""
+    if packing is not None:
+        setattr(tensor, _KEY, packing)
     return tensor
 
 
 def unpacked(tensor: Tensor) -> tuple[Tensor, Tensor] | None:
     """Return packed tokens as rows (N, T, D), and which of them are real (N, T); else None."""
-    found: Any = getattr(tensor, _KEY, None)
+    found = packing_of(tensor)
     if found is None:
         return None
     packed = PackedSequence(tensor.detach(), *found)

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch, LayerValues
 from pytest_deepimportance.recording.gradients import GradientWatch
+from pytest_deepimportance.recording.scores import ScoredRows
 
 
 class RecordedPass:
@@ -18,13 +18,11 @@ class RecordedPass:
     Args:
         layers: Values by layer name, for N rows.
         digests: Content hash of each input row, (N,).
-        predicted: Predicted classes, (N,) int64 on any device, or None; read back when asked for,
-            so that a pass on an accelerator need not be waited for.
+        scored: Its class scores, or None; read when asked for, so that a pass on an accelerator
+            need not be waited for.
         labels: True classes that came with the call, (N,), or None.
         gradient: What saw whether a gradient flowed back to the input.
         classes: Classes the model scored, 0 when not known.
-        confidence: How sure each prediction is, (N, 3) on any device, or None; read back when asked
-            for, like `predicted`.
         tags: For each row the number of its tags, (N,), or None.
     """
 
@@ -32,11 +30,10 @@ class RecordedPass:
         self,
         layers: dict[str, LayerValues],
         digests: NDArray[np.uint64],
-        predicted: Tensor | None = None,
+        scored: ScoredRows | None = None,
         labels: NDArray[np.int64] | None = None,
         gradient: GradientWatch | None = None,
         classes: int = 0,
-        confidence: Tensor | None = None,
         tags: NDArray[np.int32] | None = None,
     ) -> None:
         self.order = -1
@@ -45,10 +42,9 @@ class RecordedPass:
         self.gradient = gradient
         self._layers = layers
         self._digests = digests
-        self._predicted = predicted
-        self._confidence = confidence
+        self._scored = scored
         self._tags = tags
-        self._labels = np.full(len(digests), UNKNOWN, np.int64) if labels is None else labels
+        self._labels = labels
         self._batch: ActivationBatch | None = None
 
     def __len__(self) -> int:
@@ -58,13 +54,12 @@ class RecordedPass:
     def batch(self) -> ActivationBatch:
         """All rows, those with NaN or infinity included (see `finite`)."""
         if self._batch is None:
-            predictions = np.full(len(self), UNKNOWN, np.int64)
-            if self._predicted is not None:
-                predictions = self._predicted.cpu().numpy().astype(np.int64)
-            sure = None if self._confidence is None else self._confidence.cpu().numpy()
-            self._predicted = self._confidence = None
+            predictions, sure = np.full(len(self), UNKNOWN, np.int64), None
+            if self._scored is not None:
+                predictions, sure = self._scored.classes(), self._scored.confidence()
+            self._scored = None
             self._batch = ActivationBatch(
-                self._layers, self._digests, predictions, self._labels, sure, self._tags
+                self._layers, self._digests, predictions, self.labels, sure, self._tags
             )
         return self._batch
 
@@ -86,6 +81,8 @@ class RecordedPass:
     @property
     def labels(self) -> NDArray[np.int64]:
         """True classes, (N,), UNKNOWN where not given."""
+        if self._labels is None:
+            self._labels = np.full(len(self), UNKNOWN, np.int64)
         return self._labels
 
     def label(self, labels: NDArray[np.int64]) -> None:

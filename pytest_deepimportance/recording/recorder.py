@@ -20,6 +20,7 @@ from pytest_deepimportance.recording.causes import cause_of_nothing
 from pytest_deepimportance.recording.counters import Counters
 from pytest_deepimportance.recording.flights import Flight, Flights, Measure
 from pytest_deepimportance.recording.gradients import GradientWatch
+from pytest_deepimportance.recording.scores import Scores
 from pytest_deepimportance.recording.slab import Slab
 from pytest_deepimportance.recording.slices import NO_SLICES, Slices
 from pytest_deepimportance.recording.watching import Watch
@@ -72,8 +73,8 @@ class Recorder:
         self.model = model
         self.expected = model_fingerprint
         read = tuple(sites.find(name) for name in layers)
-        scale = scale_of(sites.output_activation, output is not None)
-        self.measure = Measure(read, reduce, tap, output, scale)
+        scores = Scores(scale_of(sites.output_activation, output is not None))
+        self.measure = Measure(read, reduce, tap, output, scores)
         self.flights = Flights()
         self.totals = Counters()
         self._slab = Slab()
@@ -131,9 +132,8 @@ class Recorder:
         self._adoption.detach()
         for flight in self.flights.abandon_all():
             self._count(flight.block, "dropped_passes", "passes still ran when their test ended")
-        for gradient in self._gradients:
-            gradient.close()
-        self._gradients.clear()
+        while self._gradients:
+            self._gradients.pop().close()
 
     # --- where passes go --------------------------------------------------------------------
 
@@ -188,11 +188,16 @@ class Recorder:
         if module is not self.model:
             self._adoption.adopt(module)
 
-    def cause_of_nothing(self, *blocks: Block) -> str:
-        """Return one sentence on why these blocks of a marked test hold no counted row."""
+    def cause_of_nothing(self, *blocks: Block, unmarked: int | None = None) -> str:
+        """Return one sentence on why these blocks of a marked test hold no counted row.
+
+        Args:
+            unmarked: Passes of unmarked tests; None: those that this recorder has seen.
+        """
         if self._block in blocks:
             self._note_compiled()
-        return cause_of_nothing(blocks, type(self.model).__name__, self.totals.unmarked_passes)
+        seen = self.totals.unmarked_passes if unmarked is None else unmarked
+        return cause_of_nothing(blocks, type(self.model).__name__, seen)
 
     # --- what watches ask -------------------------------------------------------------------
 

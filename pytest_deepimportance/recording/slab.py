@@ -7,7 +7,10 @@ first. That costs far more than copying what is kept. (glibc; other allocators l
 
 from __future__ import annotations
 
+import mmap
 import threading
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -33,11 +36,31 @@ class Slab:
 
     def keep(self, tensor: Tensor) -> Tensor:
         """Return a copy of a tensor in main memory; any other tensor as it is."""
-        size = tensor.nbytes
-        if tensor.device.type != "cpu" or not 0 < size <= _LARGEST:
+        if not _is_kept(tensor):
             return tensor
-        memory, start = self._take(tensor.dtype, size)
+        memory, start = self._take(tensor.dtype, tensor.nbytes)
         return memory[start : start + tensor.numel()].view(tensor.shape).copy_(tensor)
+
+    def keep_rows(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Return copies of tensors with the same number of rows, (N, U) or (N,), side by side.
+
+        One operation copies all of one kind; what `keep` leaves where it is, this does too.
+        """
+        alike: dict[torch.dtype, list[int]] = {}
+        kept = list(tensors)
+        for number, tensor in enumerate(tensors):
+            if _is_kept(tensor):
+                alike.setdefault(tensor.dtype, []).append(number)
+        for numbers in alike.values():
+            flat = [_with_columns(tensors[number]) for number in numbers]
+            widths = [tensor.shape[1] for tensor in flat]
+            rows = len(flat[0])
+            memory, start = self._take(flat[0].dtype, sum(tensor.nbytes for tensor in flat))
+            joined = memory[start : start + rows * sum(widths)].view(rows, sum(widths))
+            torch.cat(flat, dim=1, out=joined)
+            for number, part in zip(numbers, joined.split_with_sizes(widths, dim=1), strict=True):
+                kept[number] = part if tensors[number].dim() == 2 else part.squeeze(1)
+        return kept
 
     def keep_array(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return a copy of an array."""
@@ -52,10 +75,30 @@ class Slab:
         """Return the slab as one long tensor of `dtype`, and where in it the space begins."""
         with self._lock:
             if self._used + size > _SIZE:
-                self._views = {torch.uint8: torch.empty(_SIZE, dtype=torch.uint8)}
+                self._views = {torch.uint8: _room(_SIZE)}
                 self._used = 0
             if dtype not in self._views:
                 self._views[dtype] = self._views[torch.uint8].view(dtype)
             start = self._used
             self._used += -(-size // _ALIGNED) * _ALIGNED
             return self._views[dtype], start // dtype.itemsize
+
+
+def _is_kept(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu" and 0 < tensor.nbytes <= _LARGEST
+
+
+def _with_columns(tensor: Tensor) -> Tensor:
+    return tensor if tensor.dim() == 2 else tensor.unsqueeze(1)
+
+
+def _room(size: int) -> Tensor:
+    """Return memory of so many bytes; in large pages where the system has them (Linux)."""
+    advice = getattr(mmap, "MADV_HUGEPAGE", None)
+    if advice is None:
+        return torch.empty(size, dtype=torch.uint8)
+    # A page of 4 KB that is touched first costs as much as copying 20 KB into it.
+    pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError):  # a kernel without large pages: the same memory, a little slower
+        pages.madvise(advice)
+    return torch.frombuffer(pages, dtype=torch.uint8)

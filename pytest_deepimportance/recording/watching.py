@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from pytest_deepimportance.data.padding import named_arguments
 from pytest_deepimportance.models.restore import depends_on_mode, evaluating
 from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.blocks import Block
@@ -136,7 +137,8 @@ class Watch:
         try:
             flight.exclusion = self.hub.exclusion(self)
             if flight.exclusion is None:
-                flight.take_inputs(args, kwargs)
+                forward = getattr(self.module, "forward", None)
+                flight.take_inputs(*named_arguments(forward, args, kwargs))
                 self._measure(flight, args, kwargs, compiled)
         except Exception as error:
             flight.fail(error)

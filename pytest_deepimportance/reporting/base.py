@@ -12,6 +12,7 @@ from pytest_deepimportance.formatting import clean, count, listed, percent, plur
 from pytest_deepimportance.provenance import SpaceRow
 from pytest_deepimportance.readings import headline, row_is_degenerate, why_not_judged
 from pytest_deepimportance.reporting import leaks, measured, remarks, verdicts
+from pytest_deepimportance.reporting.contributions_table import remark
 from pytest_deepimportance.reporting.text import cell_len, shorten
 from pytest_deepimportance.results import (
     ClassShare,
@@ -244,6 +245,8 @@ def run_labels(report: Report) -> list[tuple[str, str]]:
         because = f": {clean(run.incomplete_because)}" if run.incomplete_because else ""
         gates = "; gates are not judged" if report.gates else ""
         labels.append(("incomplete", f"the run was stopped early{because}{gates}"))
+    if run.lost:
+        labels.append(("incomplete", verdicts.lost(run.lost)))
     if run.partial:
         whole = max(run.marked_collected, run.marked_ran + run.deselected)
         labels.append(("partial", f"{count(run.marked_ran)} of {plural(whole, 'marked test')} ran"))
@@ -282,6 +285,8 @@ def notes(report: Report, *, every: bool = False) -> list[str]:
     row = headline(report.total)
     if row is not None and row.random is not None and row.random.note:
         found.append(f"random suite: {row.random.note}")
+    if report.contributions is not None:
+        found.append(remark(report.contributions))
     found += remarks.below_random(report)
     idle = measured.not_asked_for(report)
     found += [t for t in (*report.notes, *report.profile.notes) if " left out: " in t]

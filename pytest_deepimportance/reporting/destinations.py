@@ -12,7 +12,7 @@ from pytest_deepimportance.reporting.audit import folder
 
 TERM, TERM_MISSING = "term", "term-missing"
 JSON, MARKDOWN, GITHUB, JUNIT = "json", "markdown", "github", "junit"
-CSV, LATEX, AUDIT = "csv", "latex", "audit"
+CSV, LATEX, HTML, AUDIT = "csv", "latex", "html", "audit"
 
 FORMS = {
     TERM: "term",
@@ -23,6 +23,7 @@ FORMS = {
     JUNIT: "junit or junit:PATH",
     CSV: "csv:PATH, such as csv:idc.csv",
     LATEX: "latex:PATH, such as latex:idc.tex",
+    HTML: "html:PATH, such as html:idc.html",
     AUDIT: "audit:DIR, such as audit:idc-audit",
 }
 """How each type is written: with a place, without one, or either way."""

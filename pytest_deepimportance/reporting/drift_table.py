@@ -8,6 +8,7 @@ from fractions import Fraction
 from pytest_deepimportance.drift_results import ChiSquare, DriftReport, DriftSpace
 from pytest_deepimportance.formatting import clean, count, percent, plural, significant
 from pytest_deepimportance.reporting.layers_table import columns
+from pytest_deepimportance.reporting.wrapping import wrapped
 
 _SMALLEST_P = 1e-6
 _MEANING = (
@@ -29,10 +30,10 @@ def render(report: DriftReport) -> list[str]:
         lines += ["", *_figures(space), "", *_classes(report, space)]
     lines += [""] if report.notes or report.gates else []
     for note in report.notes:
-        lines += _wrapped("note", clean(note))
+        lines += wrapped("note", clean(note))
     for gate in report.gates:
         word = {"failed": "FAIL", "ok": "ok"}.get(gate.status, "NOTE")
-        lines += _wrapped(word, gate.message)
+        lines += wrapped(word, gate.message)
     return [*lines, "", *textwrap.wrap(_MEANING, 80)]
 
 
@@ -44,23 +45,23 @@ def _figures(space: DriftSpace) -> list[str]:
         else f" (as many random ones: {percent(space.expected_share, unit=' %')})"
     )  # fmt: skip
     return [
-        *_wrapped(
+        *wrapped(
             "layer",
             f"{clean(space.name)}, m = {space.m}: {count(space.reach)} of {count(space.total)} "
             "combinations occur in the reference",
         ),
-        *_wrapped(
+        *wrapped(
             "share",
             f"{percent(share, unit=' %')} of the reference inputs behave as some new input does"
             + usual,
         ),
-        *_wrapped(
+        *wrapped(
             "unknown",
             f"{plural(space.unknown_inputs, 'new input')} ({percent(unknown, unit=' %')}) with a "
             "combination the reference never shows (further inputs of its own kind: about "
             f"{percent(space.expected_unknown, unit=' %')})",
         ),
-        *_wrapped("chi-square", _chi_square(space.chi_square)),
+        *wrapped("chi-square", _chi_square(space.chi_square)),
     ]
 
 
@@ -102,9 +103,3 @@ def _classes(report: DriftReport, space: DriftSpace) -> list[str]:
 
 def _part(part: int, whole: int) -> str:
     return percent(Fraction(part, whole) if whole else None, unit=" %")
-
-
-def _wrapped(label: str, text: str) -> list[str]:
-    return textwrap.wrap(
-        text, 80, initial_indent=f"{label:<11}", subsequent_indent=" " * 11, break_on_hyphens=False
-    )

@@ -16,7 +16,7 @@ from pytest_deepimportance.reporting.layers_table import columns
 from pytest_deepimportance.reporting.text import shorten
 
 WIDTH = 80
-_NAME = 18
+_NAME, _LAYER = 18, 26
 _LAYERS = 12
 _CLASSES = 12
 
@@ -35,7 +35,8 @@ def render(report: ImportanceReport, following: Sequence[str] = (), *, fold: boo
         lines += ["", *_layers(report, found, shown)]
     lines += _classes(report, fold)
     lines += overlap_lines(report, fold)
-    notes = [*report.notes, *_of_methods(report), *_small_layers(report)]
+    loaded = report.model.notes if report.model is not None else ()
+    notes = [*loaded, *report.notes, *_of_methods(report), *_small_layers(report)]
     lines += [""] if notes or report.left_out else []
     for item in report.left_out:
         lines += wrapped("left out", f"{clean(item.method)}: {clean(item.why)}")
@@ -117,7 +118,7 @@ def _layers(report: ImportanceReport, found: ScoreSet, shown: Sequence[RankedLay
     shares = found.shares()
     rows = [
         (
-            shorten(clean(layer.name), _NAME) + (" *" if layer.default else ""),
+            shorten(clean(layer.name), _LAYER) + (" *" if layer.default else ""),
             count(layer.neurons),
             percent(shares[layer.name], 0, " %"),
             count(found.half(layer.name)),
@@ -127,7 +128,8 @@ def _layers(report: ImportanceReport, found: ScoreSet, shown: Sequence[RankedLay
     head = ("layer", "neurons", "share", "half in")
     table = columns([head, *rows], right={1, 2, 3})
     space = WIDTH - max(map(len, table)) - 2
-    last = ["most important neurons (part of layer)"]
+    title = "most important (part of layer)"
+    last = [title if len(title) <= space else "most important"]
     last += [fitting(found, layer.name, report.m_of(layer), space) for layer in shown]
     width = max(map(len, table))
     lines = [f"{row:<{width}}  {text}".rstrip() for row, text in zip(table, last, strict=True)]
@@ -182,8 +184,9 @@ def _class_table(
     table = columns([("class", "inputs"), *rows], right={1})
     width = max(map(len, table))
     m = report.m_of(layer)
-    texts = [f"{clean(layer.name)}: the {m} most important of {plural(layer.neurons, 'neuron')}"]
+    name = shorten(clean(layer.name), _NAME)
+    texts = [f"{name}: the top {m} of {plural(layer.neurons, 'neuron')}"]
     texts += [fitting(c, layer.name, m, WIDTH - width - 2) for c in shown]
     lines = [f"{row:<{width}}  {text}".rstrip() for row, text in zip(table, texts, strict=True)]
-    hidden = [clean(c.class_name) for c in classes[len(shown) :]]
-    return [*lines, f"... and {listed(hidden, 3)} (-v)"] if hidden else lines
+    hidden = len(classes) - len(shown)
+    return [*lines, f"... and {plural(hidden, 'class', 'classes')} more (-v)"] if hidden else lines

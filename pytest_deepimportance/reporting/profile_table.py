@@ -9,6 +9,7 @@ from typing import Any
 from pytest_deepimportance.formatting import clean
 from pytest_deepimportance.provenance import ModelInfo, ProfileInfo, ReferenceInfo, SpaceRow
 from pytest_deepimportance.reporting.layers_table import columns
+from pytest_deepimportance.reporting.wrapping import wrapped
 
 _MOST_SPACES = 12
 
@@ -48,17 +49,10 @@ def render(
     if len(profile.spaces) == 1:
         lines += ["", *_neurons(profile.spaces[0])]
     chosen = ", ".join(f"{k}={_short(v)}" for k, v in settings.items() if v not in (None, False))
-    lines += ["", *_wrapped("settings", chosen)]
+    lines += ["", *wrapped("settings", chosen)]
     for note in (*model.notes, *reference.notes, *profile.notes, *importance.notes):
-        lines += _wrapped("note", note)
+        lines += wrapped("note", note)
     return "\n".join(lines)
-
-
-def _wrapped(label: str, text: str) -> list[str]:
-    """Return `text` in lines of 80 columns beside its label."""
-    return textwrap.wrap(
-        text, 80, initial_indent=f"{label:<11}", subsequent_indent=" " * 11, break_on_hyphens=False
-    )
 
 
 def _spaces(spaces: tuple[SpaceRow, ...]) -> list[str]:

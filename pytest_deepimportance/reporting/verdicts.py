@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pytest_deepimportance.formatting import count, plural
+from collections.abc import Sequence
+
+from pytest_deepimportance.formatting import clean, count, plural
 from pytest_deepimportance.readings import headline
 from pytest_deepimportance.reporting import measured
 from pytest_deepimportance.results import Report
@@ -20,3 +22,11 @@ def only_failing(report: Report) -> str:
         text = f"{plural(own, 'combination')} covered by failing tests only"
         return text + (f" (also {others})" if others else "")
     return f"items covered by failing tests only: {others}" if others else ""
+
+
+def lost(tests: Sequence[str]) -> str:
+    """Say which marked tests crashed their workers."""
+    names = ", ".join(clean(name) for name in tests[:3]) + ", ..." * (len(tests) > 3)
+    if len(tests) == 1:
+        return f"1 marked test was lost when its worker crashed: {names}"
+    return f"{count(len(tests))} marked tests were lost when their workers crashed: {names}"

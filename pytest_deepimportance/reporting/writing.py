@@ -13,12 +13,14 @@ from pytest_deepimportance.reporting.destinations import (
     AUDIT,
     CSV,
     GITHUB,
+    HTML,
     JSON,
     JUNIT,
     LATEX,
     MARKDOWN,
     Destination,
 )
+from pytest_deepimportance.reporting.html_page import page
 from pytest_deepimportance.results import Report
 
 TEXTS: Mapping[str, Callable[[Sequence[Report]], str]] = {
@@ -27,6 +29,7 @@ TEXTS: Mapping[str, Callable[[Sequence[Report]], str]] = {
     JUNIT: junit.render,
     CSV: csv_report.render,
     LATEX: latex.render,
+    HTML: page.render,
 }
 """Reports that are one text file."""
 

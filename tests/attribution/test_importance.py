@@ -180,3 +180,18 @@ def test_importance_of_the_papers_nets(name: str, layer: str) -> None:
     assert top == expected[f"{name}_all_top"].tolist()
     assert found.balance is not None
     assert found.balance < 1e-3
+
+
+def test_importance_of_a_sample_is_that_of_its_rows() -> None:
+    net, x = realistic(LeNet()), noise(20, 1, 28, 28)
+    sample = importance(net, x.split(3), samples=6, seed=2)
+    assert (sample.rows, sample.seed) == (6, 2)
+    again = importance(net, x.split(20), samples=6, seed=2)
+    other = importance(net, x.split(3), samples=6, seed=3)
+    np.testing.assert_allclose(again.scores["fc2"], sample.scores["fc2"])
+    assert not np.allclose(other.scores["fc2"], sample.scores["fc2"])
+    assert importance(net, x.split(3), samples=99).rows == 20
+    assert importance(net, [x]).seed is None
+    drawn = importance(net, [x], method="random", seed=4)
+    assert drawn.seed == 4
+    assert not np.allclose(drawn.scores["fc2"], importance(net, [x], method="random").scores["fc2"])

@@ -112,6 +112,16 @@ def test_items_of_rows_say_what_any_of_them_cover(name, variant, rows, data):
 
 
 @examples
+@given(rows=rows_of_pool)
+def test_the_items_held_are_those_of_all_rows(name, variant, rows):
+    held = measured(name, variant, rows).held()
+    if held is None:
+        assert base.get(name).breaks
+        return
+    assert held.tolist() == np.unique(make(name, variant).items(batch_of(rows)).items).tolist()
+
+
+@examples
 @given(rows=rows_of_pool, more=rows_of_pool)
 def test_merge_is_the_union_in_any_order(name, variant, rows, more):
     whole = measured(name, variant, rows + more)

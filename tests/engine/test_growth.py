@@ -84,4 +84,5 @@ def test_more_inputs_than_reference_rows_have_no_random_suite(profile: Profile) 
 
 def test_nothing_recorded_has_no_curve(profile: Profile) -> None:  # noqa: F811
     assert growth(profile, []) == ()
+    assert growth(profile, [recorded(profile, "a", rows(5)[0][:0])]) == ()
     assert evaluate("s", [], profile, SETTINGS, outcomes=[]).hits == ()

@@ -22,7 +22,16 @@ PAGES = (
     README,
     *(
         ROOT / "docs" / name
-        for name in ("without-pytest.md", "demo.md", "beside-coverage.md", "audit.md")
+        for name in (
+            "without-pytest.md",
+            "demo.md",
+            "beside-coverage.md",
+            "audit.md",
+            "suggest.md",
+            "voting.md",
+            "importance.md",
+            "attribution.md",
+        )
     ),
 )
 BLOCK = re.compile(r"<!-- readme: (\w+) -->\n```\n(.*?)```\n", re.DOTALL)
@@ -45,7 +54,20 @@ COMMANDS = {
     "measure": f"deepimportance measure {_DIGITS} --inputs clean=app.data:load_test --fail-under share=0.995",
     "calibrate": f"deepimportance calibrate {_DIGITS} --inputs clean=app.data:load_test --write",
     "drift": f"deepimportance drift app.data:load_test {_DIGITS} --fail-under p=0.001",
+    "attribution": f"deepimportance profile build {_DIGITS} --importance-method lig "
+    "--attribution-steps 20 --importance-samples 200 -o lig.idc",
+    "vote": f"deepimportance vote {_DIGITS} --batch-size 64 --methods lrp,deeplift,activation,conductance --m 6 "
+    "--out votes.csv",
     "selfcheck": "deepimportance selfcheck",
+    "suggest": f"deepimportance suggest app.data:load_test {_DIGITS} --inputs app.data:load_test "
+    "--input-samples 60 -n 10",
+    "importance": f"deepimportance importance {_DIGITS} --classes each --json digits.json "
+    "--plots pictures",
+    "importance_methods": f"deepimportance importance {_DIGITS} --layers fc1,fc2 --m 5 "
+    "--method lrp,deeplift,random --inputs app.data:load_test",
+    "tree": f"deepimportance layers {_DIGITS} --tree",
+    "selector": f"deepimportance selector fit {_DIGITS} --m 5 "
+    "--method lrp,deeplift,internal-influence,activation -o digits.safetensors",
     "mnist_measure": f"deepimportance measure {_MNIST} --reference-samples all --inputs torchvision:MNIST:test",
     "mnist_calibrate": f"deepimportance calibrate {_MNIST} --inputs torchvision:MNIST:test --input-samples 1000",
     "mnist_drift": f"deepimportance drift torchvision:MNIST:test {_MNIST} --reference-samples all",

@@ -30,6 +30,16 @@ SESSIONS = {
         ),
         "refused": ("python -m pytest -q --idc-report=audit:app",),
     },
+    "ci.md": {
+        "shards": (
+            "python -m pytest -q --idc-shard --idc-data-file=shards/1.data tests/test_clean.py",
+            "python -m pytest -q --idc-shard --idc-data-file=shards/2.data --deselect "
+            "tests/test_clean.py",
+            "deepimportance combine shards -o deepimportance.data",
+            "deepimportance report --quiet; echo exit status $?",
+            "deepimportance report --quiet --fail-under IDC=0.9; echo exit status $?",
+        ),
+    },
 }
 """Page -> block -> commands, run one after the other in a copy of the sample project."""
 

@@ -12,7 +12,13 @@ from pytest_deepimportance.cli.main import parser
 from pytest_deepimportance.settings import TABLE
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("coming-from-the-research-code.md", "without-pytest.md", "beside-coverage.md")
+PAGES = (
+    "coming-from-the-research-code.md",
+    "without-pytest.md",
+    "beside-coverage.md",
+    "importance.md",
+    "attribution.md",
+)
 
 
 def text_of(page: str) -> str:
@@ -41,6 +47,17 @@ def test_the_options_of_the_old_programs_are_mapped_to_ones_that_exist() -> None
         for option in re.findall(r"(--[a-z0-9-]+ [^`|]*?)`", row[2]):
             given = ["measure", "m", "--inputs", "x", *shlex.split(option)]
             assert parser().parse_args(given).model == "m", row
+
+
+def test_the_recipes_for_ci_use_commands_and_options_that_exist() -> None:
+    page = text_of("ci.md")
+    own = re.findall(r"- (?:run: )?deepimportance (.+)$", page, re.MULTILINE)
+    assert len(own) >= 5
+    for command in own:
+        assert callable(parser().parse_args(shlex.split(command)).run)
+    options = set(re.findall(r"(--idc-[a-z-]+)", page))
+    assert {"--idc-shard", "--idc-data-file", "--idc-append", "--idc-profile"} <= options
+    assert options <= {setting.option for setting in TABLE.values()}
 
 
 @pytest.mark.parametrize("page", [*PAGES, "demo.md"])

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
-from pytest_deepimportance.glue.finish import run_info, write_files
+from pytest_deepimportance.engine import stored
+from pytest_deepimportance.glue.finish import write_files
+from pytest_deepimportance.glue.gathered import run_of
+from pytest_deepimportance.results import RunInfo
 from pytest_deepimportance.settings import from_keywords
 from tests.reporting.samples import passing
 
@@ -19,7 +22,16 @@ def state(
     collected: int, deselected: int = 0, *, lf: bool = False, cache: Cache | None = None
 ) -> Any:
     config = SimpleNamespace(getoption=lambda name, default: lf, cache=cache)
-    return SimpleNamespace(marked=(collected, deselected), config=config, ran=set(range(collected)))
+    left_out = ["deselected"] * deselected
+    states = [*left_out, *["ran"] * (collected - deselected)]
+    return SimpleNamespace(
+        tests={str(number): what for number, what in enumerate(states)},
+        config=config, suites={}, devices=set(), settings=from_keywords(),
+    )  # fmt: skip
+
+
+def run_info(found: Any, session: Any, status: int) -> RunInfo:
+    return stored.run_info(run_of(found, session, status))
 
 
 def session(**stops: Any) -> Any:

@@ -47,7 +47,7 @@ def test_misspelled_options_are_refused_with_the_nearest() -> None:
     [
         ("fail_under", "1.5", "above 1"),
         ("fail_under", "IDCC=0.5", "IDC"),
-        ("report", "html:x", "json:"),
+        ("report", "pdf:x", "json:"),
         ("report", "json:", "json:PATH"),
         ("report", "idc.json", "json:PATH"),
     ],

@@ -81,17 +81,15 @@ def test_only_the_last_attempt_of_a_test_counts(watch: Watch) -> None:
     assert len(watch.states(["a"])[0].digests) == 1
 
 
-def test_passes_nobody_claims_are_counted(watch: Watch) -> None:
+def test_passes_of_fixtures_are_counted_over_all_their_set_ups(watch: Watch) -> None:
     run(watch, FIXTURE, "fixture", 0, 3)
     run(watch, "fixture other", "fixture", 0, 3)
     run(watch, "a", "test", 0, 3)
-    assert watch.unclaimed_passes() == 2
-    watch.claim([FIXTURE])
-    assert watch.unclaimed_passes() == 1
-    watch.release("fixture other")  # torn down: lost for good
+    assert watch.unsent_fixture_passes() == {FIXTURE: 1, "fixture other": 1}
+    assert watch.unsent_fixture_passes() == {}
     watch.release(FIXTURE)
-    assert watch.unclaimed_passes() == 1
-    assert watch.states([FIXTURE, "fixture other"]) == []
+    run(watch, FIXTURE, "fixture", 3, 5)
+    assert watch.unsent_fixture_passes() == {FIXTURE: 2}
 
 
 def test_the_profile_travels_once(watch: Watch, profile: Profile) -> None:

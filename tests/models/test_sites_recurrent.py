@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from pytest_deepimportance.data.batches import as_call
+from pytest_deepimportance.data.padding import padding_mask
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.models.sites import find_sites
-from pytest_deepimportance.recording.neurons import padding_mask, reduce_to_neurons
+from pytest_deepimportance.recording.neurons import reduce_to_neurons
 from pytest_deepimportance.recording.reader import SiteReader
 from tests.attribution.lrp.recurrent_nets import Classifier, Form
 

@@ -38,7 +38,7 @@ def accumulated(
         LAYERS, correct_only, per_class, budget, Gathering(LAYERS, None, Settings())
     )
     return stream(
-        reference, lrp, adder, batch_size=batch_size, micro_batch=micro_batch,
+        reference, lrp, adder, model=model, batch_size=batch_size, micro_batch=micro_batch,
         device=torch.device("cpu"),
     )  # fmt: skip
 
@@ -139,7 +139,7 @@ def test_progress_ends_at_the_number_of_rows() -> None:
         target="predicted", tap="post", reduce="mean", output=None,
     )  # fmt: skip
     stream(
-        reference, lrp, Accumulator(["fc2"], True, False, 1 << 20, Gathering(["fc2"], None, Settings())), batch_size=20, micro_batch=20,
+        reference, lrp, Accumulator(["fc2"], True, False, 1 << 20, Gathering(["fc2"], None, Settings())), model=model, batch_size=20, micro_batch=20,
         device=torch.device("cpu"), progress=lambda done, whole: seen.append((done, whole)),
     )  # fmt: skip
     assert seen == [(20, 50), (40, 50), (50, 50)]

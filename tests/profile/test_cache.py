@@ -20,8 +20,9 @@ OTHER: dict[str, Any] = {
     "reference_samples": 50, "reference_id": "mine", "transform": "a:b", "no_samples": True,
     "k": 3, "k_range": (2, 3), "layer": "fc1", "scope": "all", "normalize": "none",
     "classes": "each", "zeros": "drop", "min_values": 5, "correct": "all", "target": "label",
-    "importance_method": "random", "importance_samples": 50, "attribution_steps": 5, "attribution_baseline": "mean",
-    "attribution_samples": 3, "lrp_rule": "z", "lrp_epsilon": 1e-3, "tap": "pre", "reduce": "max", "output": "a:b",
+    "importance_method": "random", "importance": "votes.csv", "importance_samples": 50, "attribution_steps": 5, "attribution_baseline": "mean",
+    "attribution_samples": 3, "lrp_rule": "z", "lrp_epsilon": 1e-3, "lrp_gamma": 1.0,
+    "lrp_alpha": 3.0, "lrp_low": (0.0,), "lrp_high": (1.0, 2.0), "tap": "pre", "reduce": "max", "output": "a:b",
     "seed": 1, "neuron_layers": "hidden", "surprise_layer": "fc1", "surprise_labels": "true",
     "trace_rows": 7, "null": "part=0.5", "random_orders": 0,
 }  # fmt: skip

@@ -15,7 +15,6 @@ import torch
 from safetensors.numpy import save as save_arrays
 
 from pytest_deepimportance.errors import ProfileError
-from pytest_deepimportance.profile import file
 from pytest_deepimportance.profile.file import deserialise, load, save, serialise
 from pytest_deepimportance.profile.model import Profile
 from tests.profile.builders import content, profile_of, rows
@@ -121,7 +120,7 @@ def header_of(data: bytes) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "hint"),
     [
-        ({"format": 1}, "format 1, this version reads 3"),
+        ({"format": 1}, "format 1, this version reads 4"),
         ({"format": None}, "format None"),
         ({"kind": "another"}, "not a profile"),
         ({"spaces": []}, "damaged"),
@@ -152,7 +151,7 @@ def test_a_failing_write_keeps_the_old_file(
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(file.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ProfileError, match="No space left"):
         save(profile, path)
     assert path.read_bytes() == b"old"
@@ -161,7 +160,7 @@ def test_a_failing_write_keeps_the_old_file(
     def interrupted(descriptor: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(file.os, "fsync", interrupted)
+    monkeypatch.setattr(os, "fsync", interrupted)
     with pytest.raises(KeyboardInterrupt):
         save(profile, path)
     assert os.listdir(tmp_path) == ["model.idc"]

@@ -14,6 +14,7 @@ from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.gradients import GradientWatch
 from pytest_deepimportance.recording.labelling import label_newest
 from pytest_deepimportance.recording.recorded import RecordedPass
+from pytest_deepimportance.recording.scores import Scores
 
 
 def layer(values: torch.Tensor) -> LayerValues:
@@ -26,7 +27,8 @@ def a_pass(rows: int, start: float = 0, attack: bool = False, **layers: torch.Te
     gradient.reached_input = attack
     digests = np.arange(rows, dtype=np.uint64) + np.uint64(start)
     named = {name: layer(tensor) for name, tensor in layers.items()} or {"a": layer(values)}
-    return RecordedPass(named, digests, torch.zeros(rows, dtype=torch.int64), gradient=gradient)
+    scored = Scores("logits").add(torch.eye(2)[[0] * rows])
+    return RecordedPass(named, digests, scored, gradient=gradient)
 
 
 def filled(*passes: RecordedPass, key: str = "t") -> Block:
@@ -126,9 +128,9 @@ def test_threads_append_without_loss():
 
 
 def test_predictions_are_read_when_asked_for():
-    predicted = torch.tensor([1, -1])
+    scored = Scores("logits").add(torch.tensor([[0.0, 1.0], [0.0, float("nan")]]))
     values = {"a": layer(torch.ones(2, 2))}
-    recorded = RecordedPass(values, np.zeros(2, np.uint64), predicted)
+    recorded = RecordedPass(values, np.zeros(2, np.uint64), scored)
     assert recorded.batch.predictions.tolist() == [1, -1]
     assert RecordedPass(values, np.zeros(2, np.uint64)).batch.predictions.tolist() == [-1, -1]
 

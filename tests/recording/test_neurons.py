@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.models.sitemap import Reading, Site
 from pytest_deepimportance.recording.neurons import (
-    padding_mask,
     reduce_to_neurons,
     sum_to_neurons,
 )
@@ -161,33 +159,3 @@ def test_nested_tensors_bring_their_own_padding():
     found = reduce_to_neurons(torch.nested.nested_tensor(parts), site(5, -1))
     torch.testing.assert_close(found.values, torch.stack([part.mean(0) for part in parts]))
     assert torch.equal(found.raw_min, torch.stack([part.min() for part in parts]))
-
-
-def call(**kwargs):
-    return ModelCall((), {"input_ids": torch.zeros(2, 4, dtype=torch.int64), **kwargs}, None, 2)
-
-
-REAL = torch.tensor([[True, True, False, False], [True, True, True, True]])
-
-
-@pytest.mark.parametrize(
-    "kwargs",
-    [
-        {"attention_mask": REAL.long()},
-        {"attention_mask": REAL},
-        {"attention_mask": REAL.float()},
-        {"attention_mask": torch.where(REAL, 0.0, float("-inf"))},
-        {"padding_mask": ~REAL},
-        {"src_key_padding_mask": ~REAL},
-        {"src_key_padding_mask": torch.where(REAL, 0.0, float("-inf"))},
-        {"lengths": torch.tensor([2, 4])},
-    ],
-)
-def test_padding_is_read_from_the_call(kwargs):
-    assert torch.equal(padding_mask(call(**kwargs)), REAL)
-
-
-def test_a_call_without_a_fitting_mask_has_none():
-    assert padding_mask(call()) is None
-    assert padding_mask(call(attention_mask=torch.ones(2, 1, 4, 4))) is None
-    assert padding_mask(call(attention_mask=None)) is None

@@ -125,3 +125,27 @@ def test_several_threads_share_a_slab() -> None:
     for number, copies in found.items():
         assert all(copy.eq(number).all() for copy in copies)
     assert len({copy.data_ptr() for copies in found.values() for copy in copies}) == 1200
+
+
+def test_rows_are_copied_side_by_side_whatever_their_kinds() -> None:
+    keeper = Slab()
+    sources = [
+        torch.rand(5, 3), torch.rand(5), torch.rand(5, 2).double(), torch.rand(2, 5).t(),
+        torch.empty(5, 2, device="meta"), torch.zeros(5, slab._LARGEST // 20 + 1), torch.rand(5, 0),
+    ]  # fmt: skip
+    kept = keeper.keep_rows(sources)
+    for copy, source in zip(kept[:4], sources[:4], strict=True):
+        assert torch.equal(copy, source)
+        assert copy.dtype == source.dtype
+        assert copy.data_ptr() != source.data_ptr()
+    assert all(copy is source for copy, source in zip(kept[4:], sources[4:], strict=True))
+    assert kept[1].data_ptr() - kept[0].data_ptr() == 12
+    later = keeper.keep_rows([torch.full((5, 3), 7.0)])
+    assert torch.equal(kept[3], sources[3])
+    assert later[0].tolist() == [[7.0] * 3] * 5
+    assert Slab().keep_rows([]) == []
+
+
+def test_memory_without_large_pages_serves_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(slab.mmap, "MADV_HUGEPAGE", raising=False)
+    assert Slab().keep(torch.ones(3)).tolist() == [1.0] * 3

@@ -23,7 +23,7 @@ from pytest_deepimportance.attribution.lrp.inputs import Inputs
 from pytest_deepimportance.attribution.lrp.ledger import Ledger
 from pytest_deepimportance.attribution.lrp.linear_rules import Numbers
 from pytest_deepimportance.attribution.lrp.mode import RelevanceMode
-from pytest_deepimportance.attribution.lrp.passing import Pass, copied
+from pytest_deepimportance.attribution.lrp.passing import Pass
 from pytest_deepimportance.attribution.lrp.running import device_of, run_model, undisturbed
 from pytest_deepimportance.attribution.lrp.watch import Watch
 from pytest_deepimportance.attribution.target import (
@@ -36,9 +36,9 @@ from pytest_deepimportance.attribution.target import (
 from pytest_deepimportance.data.activations import LayerValues
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.outputs import class_scores
+from pytest_deepimportance.data.padding import padding_mask
 from pytest_deepimportance.errors import AttributionError
 from pytest_deepimportance.models.sitemap import SiteMap
-from pytest_deepimportance.recording.neurons import padding_mask
 from pytest_deepimportance.recording.reader import SiteReader
 
 _Result = TypeVar("_Result")
@@ -125,6 +125,7 @@ class LrpAttribution:
         return (
             *self._notes,
             *checks.sentences(self._places),
+            *checks.scripted(self._model),
             *(f"no linear operation asked for the rule of {key}" for key in unused),
         )
 
@@ -281,11 +282,13 @@ class LrpAttribution:
     def bare_scores(self, call: ModelCall) -> Tensor | None:
         """Return the class scores of the bare forward pass, None where there are none."""
         with torch.no_grad():
-            return class_scores(run_model(self._model, _copied(call)), self._output)
+            return class_scores(run_model(self._model, checks.copied_call(call)), self._output)
 
     def bare_values(self, call: ModelCall) -> dict[str, LayerValues]:
         """Return the activations of every site in the bare forward pass."""
-        return checks.site_values(self._model, self.sites.sites, self._tap, _copied(call))
+        return checks.site_values(
+            self._model, self.sites.sites, self._tap, checks.copied_call(call)
+        )
 
     def _note(self, sentence: str) -> None:
         self._notes[sentence] = None
@@ -294,9 +297,4 @@ class LrpAttribution:
 def _bound(value: float | Sequence[float] | None) -> tuple[float, ...]:
     if value is None:
         return ()
-    return tuple(map(float, value)) if isinstance(value, Sequence) else (float(value),)
-
-
-def _copied(call: ModelCall) -> ModelCall:
-    """Return the call with its tensors copied: a forward may write into its inputs."""
-    return dataclasses.replace(call, args=copied(call.args), kwargs=copied(call.kwargs))
+    return (float(value),) if isinstance(value, (int, float)) else tuple(map(float, value))

@@ -123,6 +123,17 @@ class Inputs:
         )
 
 
+def mark_given(value: Any) -> None:
+    """Note that tensors were made from the model's inputs, though no relevance flows there."""
+    for tensor in tensors_of(value):
+        tensor._idc_given = True  # type: ignore[attr-defined]
+
+
+def are_given(values: Any) -> bool:
+    """Whether any tensor among arguments was made from the model's inputs (token ids were)."""
+    return any(getattr(tensor, "_idc_given", False) for tensor in tensors_of(values))
+
+
 def _nothing(tensor: Tensor) -> Tensor:
     dtype = tensor.dtype if tensor.is_floating_point() else torch.float32
     return torch.zeros(tensor.shape, dtype=dtype, device=tensor.device)

@@ -33,6 +33,7 @@ def weighted_sum(run: Pass, signal: Tensor, weight: Tensor, bias: Tensor | None 
         bias: (out,), constant.
     """
     function = torch.nn.functional.linear
+    weight, bias = weight.detach(), None if bias is None else bias.detach()
     if not is_signal(signal):
         return function(signal, weight, bias)
     result: Tensor = linear_layer(

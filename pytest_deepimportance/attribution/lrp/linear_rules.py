@@ -10,7 +10,7 @@ contributions are split by their own sign, not by that of the weight.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -89,7 +89,7 @@ def user_rule(rule: UserRule) -> LinearRule:
     """Return a user's function as a rule."""
     label = str(getattr(rule, "__qualname__", type(rule).__name__))
 
-    def relevance(op: WeightedSum, arrived: Tensor) -> Tensor:
+    def relevance(op: WeightedSum, arrived: Tensor) -> Tensor | None:
         given = rule(op, arrived)
         if not isinstance(given, Tensor) or given.shape != op.signal.shape:
             found = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
@@ -99,7 +99,10 @@ def user_rule(rule: UserRule) -> LinearRule:
                 "A rule gives each value of the signal its relevance.",
                 "Return for example op.signal * op.send_back(share, op.weight).",
             )
-        return given.detach().to(op.signal.dtype)
+        if op.only_accounts:
+            op.absorb("input", given.detach())
+            return None
+        return given.detach()
 
     return LinearRule(label, relevance=relevance)
 
@@ -110,7 +113,7 @@ def _divide(relevance: Tensor, below: Tensor, epsilon: float) -> Tensor:
     return torch.where(below == 0, 0.0, relevance / stabilised)
 
 
-def _shared(op: WeightedSum, parts: Sequence[_Part], epsilon: float) -> Tensor | None:
+def _shared(op: WeightedSum, parts: Iterable[_Part], epsilon: float) -> Tensor | None:
     """Divide the relevance of each part by contributions; book bias and stabiliser."""
     gradient: Tensor | None = None
     for part in parts:
@@ -152,16 +155,18 @@ def _gamma(gamma: float, epsilon: float) -> Callable[[WeightedSum, Tensor], Tens
             weight + gamma * weight.clamp(min=0),
             weight + gamma * weight.clamp(max=0),
         )
-        parts = []
-        for chosen, weights, sign in (
-            (op.result > 0, (more, less), {"min": 0}),
-            (op.result < 0, (less, more), {"max": 0}),
-        ):
-            arrived = relevance.masked_fill(~chosen, 0.0)
-            if bool((arrived != 0).any()):
-                added = None if bias is None else bias + gamma * bias.clamp(**sign)
-                parts.append(_Part(*weights, added, arrived))
-        return _shared(op, parts, epsilon)
+
+        def parts() -> Iterator[_Part]:
+            for chosen, weights, sign in (
+                (op.result > 0, (more, less), {"min": 0}),
+                (op.result < 0, (less, more), {"max": 0}),
+            ):
+                arrived = relevance.masked_fill(~chosen, 0.0)
+                if bool((arrived != 0).any()):
+                    added = None if bias is None else bias + gamma * bias.clamp(**sign)
+                    yield _Part(*weights, added, arrived)
+
+        return _shared(op, parts(), epsilon)
 
     return gradient
 

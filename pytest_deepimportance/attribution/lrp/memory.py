@@ -11,14 +11,16 @@ from pytest_deepimportance.attribution.lrp.mode import RelevanceMode
 from pytest_deepimportance.attribution.lrp.passing import Pass
 from pytest_deepimportance.attribution.lrp.running import device_of, run_model, undisturbed
 from pytest_deepimportance.data.batches import ModelCall
+from pytest_deepimportance.relevance_rules import composite
 
 MEASURED_ROWS = 2
 LARGEST = 1024
-_GRADIENTS = 4
-"""Gradients and products alive at once in the backward pass, each as large as a kept tensor."""
+_GRADIENTS, _PARTS = 7, 20
+"""Tensors alive at once in the backward pass, each as large as a kept one: with autograd's own
+gradients, and with rules that split contributions by sign (measured: peak of the process)."""
 
 
-def micro_batch(model: nn.Module, call: ModelCall, budget_bytes: int) -> int:
+def micro_batch(model: nn.Module, call: ModelCall, budget_bytes: int, rule: str = "epsilon") -> int:
     """Return how many rows one attribution may take within `budget_bytes`, from 1 to 1024.
 
     One forward pass of two rows tells what is kept for the backward pass.
@@ -27,6 +29,7 @@ def micro_batch(model: nn.Module, call: ModelCall, budget_bytes: int) -> int:
         model: Not changed.
         call: A call it accepts; the first rows are used.
         budget_bytes: Memory for activations and gradients; weights are not counted.
+        rule: Of LRP (`relevance_rules.CHOICES`).
     """
     few = call.first_rows(MEASURED_ROWS)
     device = device_of(model, few)
@@ -48,5 +51,8 @@ def micro_batch(model: nn.Module, call: ModelCall, budget_bytes: int) -> int:
         saved.pop(tensor.untyped_storage().data_ptr(), None)
     del output
     kept = list(saved.values())
-    per_row = (sum(kept) + _GRADIENTS * max(kept, default=0)) / max(1, few.rows)
+    parts = composite(rule)
+    plain = {parts.dense, parts.conv} <= {"z", "epsilon"}
+    alive = _GRADIENTS if plain else _PARTS
+    per_row = (sum(kept) + alive * max(kept, default=0)) / max(1, few.rows)
     return max(1, min(LARGEST, int(budget_bytes // max(1.0, per_row))))

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from pytest_deepimportance.attribution.lrp.names import MAY_WRITE, SOURCES
+from pytest_deepimportance.attribution.lrp.inputs import are_given, mark_given
+from pytest_deepimportance.attribution.lrp.names import LOOKUPS, MAY_WRITE, SOURCES
 from pytest_deepimportance.attribution.lrp.operands import tensors_of
 from pytest_deepimportance.attribution.lrp.operation import Operation, unknown
 from pytest_deepimportance.attribution.lrp.passing import Pass, is_signal
@@ -52,10 +53,7 @@ class RelevanceMode(TorchFunctionMode):
         spelled = spelling(func)
         carries, foreign = _seen((*args, *kwargs.values()))
         if not carries:
-            result = func(*args, **kwargs)
-            if spelled.name in SOURCES and self._run.ledger is not None:
-                self._run.begin_source(result, (args, kwargs))
-            return result
+            return self._without_signals(spelled.name, func, args, kwargs)
         if "out" in kwargs and kwargs["out"] is not None:
             return self._into(func, types, args, kwargs)
         if spelled.writes or (spelled.name in MAY_WRITE and asks_in_place(args, kwargs)):
@@ -71,6 +69,25 @@ class RelevanceMode(TorchFunctionMode):
             result = rule(operation)
             if hidden:
                 straight.remember(result)
+        if isinstance(result, Tensor) and not result.is_floating_point():
+            mark_given(result)
+        return result
+
+    def _without_signals(
+        self, name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Run a function of constants; what is looked up for given integers begins the graph.
+
+        Looked up for numbers of its own (positions), it is a constant that the model adds.
+        """
+        result = func(*args, **kwargs)
+        if not are_given((args, kwargs)):
+            return result
+        if name in SOURCES or (name in LOOKUPS and _looks_up(result, args)):
+            if self._run.ledger is not None:
+                self._run.begin_source(result, (args, kwargs))
+        else:
+            mark_given(result)
         return result
 
     def _followed(self, values: Any) -> Any:
@@ -92,6 +109,17 @@ class RelevanceMode(TorchFunctionMode):
             target.resize_(result.shape)
         with torch.enable_grad():
             return self._run.write(target, result)
+
+
+def _looks_up(result: Any, args: tuple[Any, ...]) -> bool:
+    """Whether rows of a table were copied out by given integers: `table[ids]`."""
+    integers = [t for t in tensors_of(args[1:]) if not t.is_floating_point()]
+    return (
+        isinstance(result, Tensor)
+        and result.is_floating_point()
+        and not are_given(args[0])
+        and any(t.dtype is not torch.bool and are_given(t) for t in integers)
+    )
 
 
 def _note(run: Pass, name: str, place: str, what: str, _: Tensor) -> None:

@@ -126,5 +126,8 @@ PACKINGS = frozenset({"pack_padded_sequence", "pad_packed_sequence"})
 SOURCES = frozenset({"embedding", "embedding_bag"})
 """Turn integers into signals: the graph begins at their results."""
 
+LOOKUPS = frozenset({"getitem", "index_select"})
+"""Do the same where a table of numbers is read by integers that come from the inputs."""
+
 MAY_WRITE = frozenset({"relu", "leaky_relu", "rrelu", "dropout"})
 """Take `inplace=True` and leave their gradient to autograd."""

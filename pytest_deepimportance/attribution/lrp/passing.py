@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pytest_deepimportance.attribution.lrp.autograd import new_root, start
 from pytest_deepimportance.attribution.lrp.choice import RuleChoice
 from pytest_deepimportance.attribution.lrp.firstlayer import FirstLayer
-from pytest_deepimportance.attribution.lrp.inputs import Inputs
+from pytest_deepimportance.attribution.lrp.inputs import Inputs, mark_given
 from pytest_deepimportance.attribution.lrp.ledger import Ledger
 from pytest_deepimportance.attribution.lrp.linear_rules import LinearRule
 from pytest_deepimportance.attribution.lrp.straight import StraightThrough
@@ -109,6 +109,8 @@ class Pass:
         if begins:
             copy = start(copy, self.root)
         position = self.inputs.add(copy)
+        if not begins:
+            mark_given(copy)
         if begins and self.first_layer is not None:
             self.first_layer.add_input(copy)
         if begins:

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from pytest_deepimportance.attribution.lrp.arithmetic import add, join
 from pytest_deepimportance.attribution.lrp.elementwise import apply_secant
-from pytest_deepimportance.attribution.lrp.linear import linear_layer
+from pytest_deepimportance.attribution.lrp.linear import weighted_sum
 from pytest_deepimportance.attribution.lrp.operation import Operation, plain, unknown
-from pytest_deepimportance.attribution.lrp.passing import Pass, is_signal
+from pytest_deepimportance.attribution.lrp.passing import Pass
 from pytest_deepimportance.attribution.lrp.spelling import spelling
 
 State = tuple[Tensor, ...]
@@ -209,7 +209,7 @@ def _lstm(run: Pass, tensor: Tensor, state: State, weights: _Weights) -> State:
     kept = _ruled(run, add, torch.add, keep * kept, enter * new)
     hidden = out * _tanh(run, kept)
     if weights.projection is not None:
-        hidden = _linear(run, hidden, weights.projection, None)
+        hidden = weighted_sum(run, hidden, weights.projection)
     return hidden, kept
 
 
@@ -217,8 +217,8 @@ def _gru(run: Pass, tensor: Tensor, state: State, weights: _Weights) -> State:
     (hidden,) = state
     reset, keep = (_gate(tensor, hidden, weights.part(number, of=3)) for number in (0, 1))
     last = weights.part(2, of=3)
-    from_input = _linear(run, tensor, last.inputs, last.input_bias)
-    from_hidden = reset * _linear(run, hidden, last.hidden, last.hidden_bias)
+    from_input = weighted_sum(run, tensor, last.inputs, last.input_bias)
+    from_hidden = reset * weighted_sum(run, hidden, last.hidden, last.hidden_bias)
     new = _tanh(run, _ruled(run, add, torch.add, from_input, from_hidden))
     return (_ruled(run, add, torch.add, (1 - keep) * new, keep * hidden),)
 
@@ -252,15 +252,7 @@ def _joined(run: Pass, tensor: Tensor, hidden: Tensor, weights: _Weights) -> Ten
     bias = None
     if weights.input_bias is not None and weights.hidden_bias is not None:
         bias = weights.input_bias + weights.hidden_bias
-    return _linear(run, both, torch.cat([weights.inputs, weights.hidden], 1), bias)
-
-
-def _linear(run: Pass, tensor: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    bias = None if bias is None else bias.detach()
-    if not is_signal(tensor):
-        return F.linear(tensor, weight.detach(), bias)
-    result: Tensor = _ruled(run, linear_layer, F.linear, tensor, weight.detach(), bias)
-    return result
+    return weighted_sum(run, both, torch.cat([weights.inputs, weights.hidden], 1), bias)
 
 
 def _tanh(run: Pass, tensor: Tensor) -> Tensor:

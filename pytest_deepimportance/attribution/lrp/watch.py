@@ -11,7 +11,7 @@ from pytest_deepimportance.attribution.lrp.passing import Pass, is_signal
 from pytest_deepimportance.data.activations import LayerValues
 from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.neurons import reduce_to_neurons, sum_to_neurons
-from pytest_deepimportance.recording.packing import same_packing
+from pytest_deepimportance.recording.packing import packed_as, packing_of
 
 
 class Watch:
@@ -47,16 +47,15 @@ class Watch:
                 return None
             replacement = None
             if not is_signal(tensor):
-                # The graph begins here: without accounts, nothing before a site needs one.
                 self._run.straight.used |= hidden
                 with torch.enable_grad():
-                    replacement = start(tensor.detach().clone(), self._run.root)
-                    same_packing(replacement, tensor)
+                    replacement = self._begun(site, tensor.detach().clone())
+                    packed_as(replacement, packing_of(tensor))
                 tensor = replacement
-            kept = self._run.keep(tensor)
+            kept, packing = self._run.keep(tensor), packing_of(tensor)
 
             def read(gradient: Tensor) -> None:
-                product = same_packing(kept.value * gradient, tensor)
+                product = packed_as(kept.value * gradient, packing)
                 if self._reduce == "none":
                     reduced = reduce_to_neurons(product, site, "none", self._mask).values
                 else:
@@ -66,3 +65,12 @@ class Watch:
 
             self._run.port(tensor).readers.append(read)
         return replacement
+
+    def _begun(self, site: Site, tensor: Tensor) -> Tensor:
+        """Let the graph begin at a site: without accounts, nothing before it needs one."""
+        if self._run.ledger is None:
+            return start(tensor, self._run.root)
+        self._run.note(
+            "the signal", site.name, "comes from integers, numpy or constants: accounts begin there"
+        )
+        return self._run.begin_at(tensor, "input")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_deepimportance.formatting import count
 from pytest_deepimportance.reporting import base
 from pytest_deepimportance.reporting.audit.deviations import PRESET, deviations
-from pytest_deepimportance.reporting.audit.markup import (
+from pytest_deepimportance.reporting.markup import (
     Content,
     Html,
     bullets,

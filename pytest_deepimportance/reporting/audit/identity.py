@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_deepimportance.formatting import count, plural
 from pytest_deepimportance.provenance import PACKAGES
 from pytest_deepimportance.reporting import base, measured
-from pytest_deepimportance.reporting.audit.markup import (
+from pytest_deepimportance.reporting.markup import (
     Content,
     Html,
     digest,

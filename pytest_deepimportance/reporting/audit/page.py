@@ -14,9 +14,9 @@ from pytest_deepimportance.reporting.audit.circumstances import (
     tests,
 )
 from pytest_deepimportance.reporting.audit.identity import environment, identity
-from pytest_deepimportance.reporting.audit.markup import Html, el, section
 from pytest_deepimportance.reporting.audit.results import results
 from pytest_deepimportance.reporting.audit.verdicts import gates, opened, requirements, summary
+from pytest_deepimportance.reporting.markup import Html, el, section
 from pytest_deepimportance.results import Report
 
 TITLE = "Record of neural network test coverage"

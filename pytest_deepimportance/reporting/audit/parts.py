@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from pytest_deepimportance.formatting import amount, count, percent
 from pytest_deepimportance.reporting import base
-from pytest_deepimportance.reporting.audit.markup import Content, Html, el, table
+from pytest_deepimportance.reporting.markup import Content, Html, el, table
 from pytest_deepimportance.results import Report
 
 MOST = 20

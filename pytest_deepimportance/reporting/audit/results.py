@@ -7,8 +7,8 @@ from fractions import Fraction
 from pytest_deepimportance.formatting import amount, clean, count, percent, plural, significant
 from pytest_deepimportance.readings import headline, row_is_degenerate, why_not_judged
 from pytest_deepimportance.reporting import base, measured
-from pytest_deepimportance.reporting.audit.markup import Content, Html, bullets, el, section, table
 from pytest_deepimportance.reporting.audit.parts import parts
+from pytest_deepimportance.reporting.markup import Content, Html, bullets, el, section, table
 from pytest_deepimportance.results import CriterionRow, RandomSuite, Report, SuiteResult
 from pytest_deepimportance.thresholds import IDC
 

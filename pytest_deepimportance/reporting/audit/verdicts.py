@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pytest_deepimportance.formatting import amount, count, percent, plural
-from pytest_deepimportance.reporting.audit.markup import (
+from pytest_deepimportance.reporting.audit.open_items import open_items
+from pytest_deepimportance.reporting.markup import (
     Content,
     Html,
     bullets,
@@ -14,7 +15,6 @@ from pytest_deepimportance.reporting.audit.markup import (
     table,
     verdict,
 )
-from pytest_deepimportance.reporting.audit.open_items import open_items
 from pytest_deepimportance.results import Report, RequirementRow
 
 NO_REASON = "no reason given"

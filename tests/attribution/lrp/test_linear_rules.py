@@ -272,3 +272,58 @@ def test_without_accounts_hidden_layers_get_the_same() -> None:
         found = bare.attribute(as_call(x)).relevance["fc1"]
         expected = engine.attribute(as_call(x)).relevance["fc1"]
         torch.testing.assert_close(found, expected, msg=rule)
+
+
+class Encoder(nn.Module):
+    """Attention and layer norm: their projections go through the rules too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        block = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, dropout=0.0)
+        self.inner, self.head = nn.Linear(6, 16), nn.Linear(16, 3)
+        self.encoder = nn.TransformerEncoder(block, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.encoder(self.inner(x)).mean(1))
+
+
+class Recurrent(nn.Module):
+    """An unrolled LSTM: each step is a weighted sum of input and state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(6, 8, num_layers=2, batch_first=True, bidirectional=True)
+        self.hidden, self.head = nn.Linear(16, 7), nn.Linear(7, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.hidden(self.rnn(x)[0].sum(1)).relu())
+
+
+@pytest.mark.parametrize("rule", ALL)
+@pytest.mark.parametrize("make", [Encoder, Recurrent])
+def test_attention_and_recurrent_nets_balance_under_every_rule(
+    make: Callable[[], nn.Module], rule: str
+) -> None:
+    torch.manual_seed(0)
+    net, x = realistic(make()), noise(2, 5, 6)
+    engine = lrp(net, x, **ALL[rule])
+    assert engine.attribute(as_call(x)).conservation.balance < 1e-6
+    assert engine.notes == ()
+
+
+def test_a_named_rule_reaches_inside_attention_and_recurrent_layers() -> None:
+    for make, name in ((Encoder, "encoder"), (Recurrent, "rnn")):
+        torch.manual_seed(0)
+        net, x = realistic(make()), noise(2, 5, 6)
+        plain, ruled = attribute(net, x), attribute(net, x, rules={name: "z-plus"})
+        assert ruled.conservation.balance < 1e-6
+        assert ruled.conservation.input != pytest.approx(plain.conservation.input, rel=1e-3)
+
+
+@pytest.mark.parametrize("rule", ALL)
+def test_balance_on_resnet18_under_every_rule(rule: str) -> None:
+    models = pytest.importorskip("torchvision.models")
+    torch.manual_seed(0)
+    net = realistic(models.resnet18(weights=None), dtype=torch.float32)
+    batch = attribute(net, noise(2, 3, 48, 48, dtype=torch.float32), **ALL[rule])
+    assert batch.conservation.balance < 1e-3

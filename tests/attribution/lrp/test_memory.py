@@ -35,3 +35,11 @@ def test_the_model_is_left_alone() -> None:
     assert net.training
     assert all(p.grad is None and p.requires_grad for p in net.parameters())
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+def test_rules_that_split_contributions_take_fewer_rows() -> None:
+    net, call = LeNet(), as_call(noise(5, 1, 28, 28, dtype=torch.float32))
+    plain, z, gamma, mixed = (
+        micro_batch(net, call, 1 << 22, rule) for rule in ("epsilon", "z", "gamma", "epsilon-plus")
+    )
+    assert plain == z > gamma == mixed > 1

@@ -17,7 +17,7 @@ class Html(str):
 Content = str | None | Sequence["Content"]
 """What an element may hold: text (escaped), HTML, nothing, or several of these."""
 
-_ALONE = frozenset({"meta", "br"})
+_ALONE = frozenset({"meta", "br", "input"})
 
 
 def el(tag: str, *content: Content, **attributes: str) -> Html:

@@ -1,0 +1,95 @@
+"""What recording, contexts and the data file cost many small tests, as a ratio to --no-idc.
+
+    python -m benchmarks.many_tests [--tests 10000] [--repeats 3] [--criteria IDC]
+
+A project of N tests, each with one image through the fixture LeNet, is run in turn with --no-idc,
+with recording, with the data file, and with contexts. Figures are processor time (a shared machine
+makes others of wall time), the smallest of the repeats; what one test takes (start-up of Python and
+torch, reading the profile) is taken off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+TEST = """
+import pytest
+import torch
+from app.data import load_test
+from app.model import load_classifier
+
+IMAGES = load_test()[0]
+
+
+@pytest.fixture(scope="session")
+def classifier():
+    return load_classifier("../fixtures/digits_lenet.safetensors")
+
+
+@pytest.mark.idc_suite
+@pytest.mark.parametrize("number", range({tests}))
+def test_one_image(number, classifier):
+    with torch.inference_mode():
+        shift = number // len(IMAGES) / 1000
+        assert classifier(IMAGES[number % len(IMAGES)].unsqueeze(0) + shift).shape == (1, 10)
+"""
+
+RUNS = {
+    "--no-idc": ("--no-idc",),
+    "recording": ("--idc-data-file=none",),
+    "and the data file": (),
+    "and contexts": ("--idc-context=test",),
+}
+
+
+def seconds(project: Path, *arguments: str) -> float:
+    """Run the tests and return the processor time they took."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "test_many.py", *arguments],
+        cwd=project, capture_output=True, text=True, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTEST_ADDOPTS": ""},
+    )  # fmt: skip
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise SystemExit(done.stdout + done.stderr)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tests", type=int, default=10_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--criteria", default="all")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        for folder in ("sample_project", "fixtures"):
+            shutil.copytree(ROOT / folder, Path(name) / folder)
+        project = Path(name) / "sample_project"
+        extra = (f"--idc-criteria={options.criteria}", "--idc-fail-under=0.0001")
+        best: dict[tuple[str, int], float] = {}
+        for tests in (1, options.tests):
+            (project / "test_many.py").write_text(TEST.format(tests=tests))
+            seconds(project, *extra)  # makes the cached profile
+            for label, arguments in list(RUNS.items()) * options.repeats:
+                took = seconds(project, *extra, *arguments)
+                best[label, tests] = min(took, best.get((label, tests), took))
+    spent = {label: best[label, options.tests] - best[label, 1] for label in RUNS}
+    bare = spent["--no-idc"]
+    print(f"{options.tests:,} tests of one image, criteria {options.criteria}")
+    for label, took in spent.items():
+        each = 1000 * (took - bare) / options.tests
+        print(f"{label:20} {took:8.2f} s   ratio {took / bare:5.2f}   {each:+.3f} ms a test")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""`deepimportance report`: the report of a data file, judged anew."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_deepimportance.cli.arguments import add_settings
+from pytest_deepimportance.cli.datafiles import add_file
+from pytest_deepimportance.cli.measure import BELOW, add_loudness
+from pytest_deepimportance.errors import DataFileError
+from pytest_deepimportance.reporting.destinations import TERM_MISSING, destinations
+from pytest_deepimportance.store.datafile import read
+
+if TYPE_CHECKING:
+    from pytest_deepimportance.results import Report
+    from pytest_deepimportance.settings import Settings
+    from pytest_deepimportance.store.content import Content
+
+_SETTINGS = ("fail_under", "partial", "report", "count", "m", "context")
+
+
+def add_parser(commands: Any) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "report",
+        help="the report of a data file: of one run, or of combined shards",
+        description="Print the report of what a data file holds, as pytest prints it. Thresholds "
+        "and settings are those of the run; --fail-under replaces them. Exit status 0; 2 when a "
+        "threshold is not met, or cannot be judged because tests are missing.",
+    )
+    add_file(parser)
+    add_loudness(parser)
+    add_settings(parser, _SETTINGS)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the screen, write the files asked for, judge."""
+    from pytest_deepimportance.reporting import terminal, writing
+    from pytest_deepimportance.reporting.audit.reproduce import Invocation
+
+    files = destinations(options.report or (), "--report")
+    content = read(Path(options.file))
+    reports = judged_reports(content, chosen_settings(options, content))
+    if not reports:
+        raise DataFileError(
+            f"{options.file} holds nothing that was measured",
+            fix="Run the marked tests again: pytest --idc-model ... --idc-reference ...",
+        )
+    lines = terminal.render(
+        reports,
+        width=shutil.get_terminal_size().columns,
+        color=sys.stdout.isatty() and "NO_COLOR" not in os.environ,
+        verbosity=options.loudness,
+        missing=any(file.kind == TERM_MISSING for file in files),
+    )
+    print("\n".join(lines))
+    for file in (item for item in files if not item.on_screen):
+        started = Invocation(("deepimportance", *options.arguments), Path.cwd())
+        print(f"written    {writing.write(file, reports, started)}")
+    gates = [gate for report in reports for gate in report.gates]
+    stopped = any(not report.run.complete for report in reports) and bool(gates)
+    return BELOW if stopped or any(gate.status == "failed" for gate in gates) else 0
+
+
+def chosen_settings(options: argparse.Namespace, content: Content) -> Settings:
+    """Return the settings of the run, with those of the command line instead."""
+    from pytest_deepimportance.engine.stored import settings_of
+
+    given = {name: getattr(options, name, None) for name in _SETTINGS}
+    given = {name: value for name, value in given.items() if value is not None}
+    return settings_of(content.run).replace("command line", **given)
+
+
+def judged_reports(content: Content, settings: Settings) -> list[Report]:
+    """Return the reports of a data file with their gates."""
+    from pytest_deepimportance.engine import gates
+    from pytest_deepimportance.engine.stored import reports_of
+    from pytest_deepimportance.reporting.judged import judged
+
+    thresholds = [
+        *gates.session_thresholds(settings),
+        *gates.suite_thresholds(content.run.suites.values()),
+    ]
+    return [
+        judged(report, thresholds, settings.partial) for report in reports_of(content, settings)
+    ]

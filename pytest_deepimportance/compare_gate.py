@@ -1,0 +1,116 @@
+"""Thresholds on a comparison: how much may be lost (`IDC=0.02`, `clean/share=0`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from pytest_deepimportance.comparison import Change, Comparison
+from pytest_deepimportance.errors import GateError, did_you_mean
+from pytest_deepimportance.formatting import contrast, count, decimal
+from pytest_deepimportance.results import GateOutcome
+from pytest_deepimportance.thresholds import IDC, SHARE
+
+_TOTAL = "TOTAL"
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How much one number may fall."""
+
+    text: str
+    suite: str
+    name: str
+    value: Fraction
+
+
+def tolerances(texts: Iterable[str]) -> list[Tolerance]:
+    """Parse tolerances `[SUITE/]NAME=VALUE`; VALUE of a ratio is a ratio: 0.02 is two points.
+
+    Raises:
+        GateError: One of them is malformed.
+    """
+    return [_parsed(text) for text in texts]
+
+
+def _parsed(text: str) -> Tolerance:
+    left, sign, right = text.strip().rpartition("=")
+    suite, _, name = left.strip().rpartition("/")
+    try:
+        value = Fraction(right.strip())
+    except (ValueError, ZeroDivisionError):
+        value = Fraction(-1)
+    if not sign or not name or value < 0:
+        raise GateError(
+            f"tolerance {text!r} is not of the form NAME=VALUE with a VALUE from 0 upwards",
+            "It says by how much a number may fall against the run compared with.",
+            "For example: IDC=0.02 (two percentage points), share=0, clean/TKNP=5",
+        )
+    return Tolerance(text.strip(), suite or _TOTAL, name, value)
+
+
+def judge(found: Comparison, given: Iterable[Tolerance]) -> tuple[GateOutcome, ...]:
+    """Judge each tolerance on exact numbers; getting better never fails."""
+    return tuple(_judged(found, tolerance) for tolerance in given)
+
+
+def _judged(found: Comparison, tolerance: Tolerance) -> GateOutcome:
+    name = IDC if tolerance.name == SHARE else tolerance.name
+    change = found.change(tolerance.suite, name)
+    subject = tolerance.name if tolerance.suite == _TOTAL else f"{tolerance.suite}/{tolerance.name}"
+    if change is None:
+        known = [c.criterion for c in found.changes if c.suite == tolerance.suite]
+        suites = sorted({c.suite for c in found.changes})
+        hint = (
+            did_you_mean(tolerance.name, known) if known else did_you_mean(tolerance.suite, suites)
+        )
+        return _outcome(tolerance, "failed", None, f"{subject} was measured in neither run. {hint}")
+    difference, unit = _difference(change, tolerance.name)
+    if not (found.before.complete and found.after.complete):
+        side = found.after if found.before.complete else found.before
+        text = f"{subject} is not judged: {side.name} holds not all of its tests"
+        return _outcome(tolerance, "not judged", difference, text)
+    if difference is None:
+        which = found.before.name if change.before is None else found.after.name
+        text = f"{subject} is not judged: {which} did not measure it"
+        return _outcome(tolerance, "not judged", difference, text)
+    failed = -difference > tolerance.value
+    message = _message(subject, difference, tolerance.value, unit, found.before.name)
+    return _outcome(tolerance, "failed" if failed else "ok", difference, message)
+
+
+def _difference(change: Change, name: str) -> tuple[Fraction | None, str]:
+    if name == SHARE:
+        return change.share_difference, "ratio"
+    return change.difference, change.unit
+
+
+def _message(subject: str, difference: Fraction, allowed: Fraction, unit: str, before: str) -> str:
+    scale, word = (100, " points") if unit == "ratio" else (1, "")
+    if difference >= 0:
+        up = _number(difference * scale, unit)
+        kept = f"rose by {up}{word}" if difference else "is unchanged"
+        return f"{subject} {kept} against {before}"
+    fall, limit = contrast(-difference * scale, allowed * scale)
+    if unit == "count":
+        fall, limit = count(int(-difference)), decimal(allowed, 0)
+    sign = ">" if -difference > allowed else "<="
+    return f"{subject} fell by {fall} {sign} {limit}{word} against {before}"
+
+
+def _number(value: Fraction, unit: str) -> str:
+    return count(int(value)) if unit == "count" else decimal(value, 2)
+
+
+def _outcome(
+    tolerance: Tolerance, status: str, difference: Fraction | None, message: str
+) -> GateOutcome:
+    return GateOutcome(
+        suite=tolerance.suite,
+        threshold=f"compare {tolerance.text}",
+        status=status,
+        value=None if difference is None else float(difference),
+        message=message.strip(),
+        origin="comparison",
+    )

@@ -1,0 +1,253 @@
+"""Compare what two data files hold: numbers always, items where both have the same profile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pytest_deepimportance.comparison import Change, Comparison, Side, Source
+from pytest_deepimportance.criteria.base import Criterion
+from pytest_deepimportance.engine.assemble import assemble, counted_states
+from pytest_deepimportance.engine.combinations import Combinations
+from pytest_deepimportance.engine.sessions import SessionState
+from pytest_deepimportance.engine.states import BlockState
+from pytest_deepimportance.engine.stored import session_state, settings_of
+from pytest_deepimportance.engine.suites import TOTAL, merged_criteria
+from pytest_deepimportance.errors import DataFileError
+from pytest_deepimportance.profile.file import deserialise
+from pytest_deepimportance.profile.model import Profile
+from pytest_deepimportance.readings import headline
+from pytest_deepimportance.results import CriterionRow, Report, SuiteResult
+from pytest_deepimportance.settings import Settings
+from pytest_deepimportance.statistics.rows import found_in, unique_rows
+from pytest_deepimportance.store.content import Content
+
+
+@dataclass(frozen=True)
+class Opened:
+    """One profile's part of a data file, ready to be compared."""
+
+    name: str
+    profile: Profile
+    settings: Settings
+    state: SessionState
+    report: Report
+    created: str
+
+
+def opened(name: str, content: Content, settings: Settings | None = None) -> list[Opened]:
+    """Return what a data file holds, profile by profile.
+
+    Args:
+        name: What it is called in the comparison.
+        settings: Of the run, where they are known; else the stored ones.
+    """
+    chosen = settings or settings_of(content.run)
+    found = []
+    for fingerprint, measured in sorted(content.profiles.items()):
+        profile = deserialise(measured.profile, f"the profile {fingerprint[:8]} in {name}")
+        profile = profile.with_m(chosen.m)
+        state = session_state(measured, content.run, profile.model.type)
+        report = assemble(profile, chosen, state)
+        found.append(Opened(name, profile, chosen, state, report, content.run.created))
+    return found
+
+
+def compare(before: Sequence[Opened], after: Sequence[Opened]) -> list[Comparison]:
+    """Compare two runs, profile by profile.
+
+    Profiles are matched by fingerprint; what is left is matched by the name of the model, or when
+    there is one on either side.
+
+    Raises:
+        DataFileError: A side holds nothing, or nothing matches.
+    """
+    for side, which in ((before, "before"), (after, "after")):
+        if not side:
+            raise DataFileError(
+                f"nothing was measured {which}: there is nothing to compare",
+                fix="Give data files that pytest wrote: --idc-data-file=FILE",
+            )
+    pairs = list(_pairs(before, after))
+    if not pairs:
+        names = [", ".join(part.profile.model.spec for part in side) for side in (before, after)]
+        raise DataFileError(
+            f"no model of {before[0].name} ({names[0]}) is one of {after[0].name} ({names[1]})",
+            "Runs of different models have nothing in common.",
+            "Compare runs of the same model.",
+        )
+    return [_compared(old, new) for old, new in pairs]
+
+
+def _pairs(before: Sequence[Opened], after: Sequence[Opened]) -> Iterator[tuple[Opened, Opened]]:
+    old = {part.profile.fingerprint: part for part in before}
+    rest = []
+    for new in after:
+        same = old.pop(new.profile.fingerprint, None)
+        if same is None:
+            rest.append(new)
+        else:
+            yield same, new
+    by_name = {part.profile.model.spec: part for part in old.values()}
+    for new in rest:
+        twin = by_name.pop(new.profile.model.spec, None)
+        if twin is None and len(rest) == len(old) == 1:
+            twin = next(iter(old.values()))
+        if twin is not None:
+            yield twin, new
+
+
+def _compared(old: Opened, new: Opened) -> Comparison:
+    matched = old.profile.fingerprint == new.profile.fingerprint
+    same_items = matched and _spaces(old.profile) == _spaces(new.profile)
+    gained_by: tuple[Source, ...] = ()
+    lost_with: tuple[Source, ...] = ()
+    if same_items:
+        gained_by, lost_with = _sources(new, old), _sources(old, new)
+    return Comparison(
+        before=_side(old),
+        after=_side(new),
+        same_profile=same_items,
+        same_model=old.profile.model.fingerprint == new.profile.model.fingerprint,
+        neurons_before=_neurons(old.report),
+        neurons_after=_neurons(new.report),
+        changes=tuple(_changes(old, new, same_items)),
+        gained_by=gained_by,
+        lost_with=lost_with,
+        notes=tuple(_notes(old, new, matched, same_items)),
+    )
+
+
+def _spaces(profile: Profile) -> list[tuple[str, int]]:
+    return [(space.name, space.m) for space in profile.spaces]
+
+
+def _side(part: Opened) -> Side:
+    report = part.report
+    return Side(
+        name=part.name,
+        created=part.created,
+        model=report.model.fingerprint,
+        profile=report.profile.fingerprint,
+        spec=report.model.spec,
+        inputs=report.total.inputs,
+        tests=report.total.tests,
+        complete=report.run.complete and not report.run.partial and not report.run.lost,
+    )
+
+
+def _neurons(report: Report) -> tuple[str, ...]:
+    spaces = [space for space in report.profile.spaces if space.class_name is None]
+    if not spaces:
+        return ()
+    return tuple(f"{n.layer}[{n.index}]" for n in spaces[0].neurons[: spaces[0].m])
+
+
+def _changes(old: Opened, new: Opened, same_items: bool) -> Iterator[Change]:
+    names = [suite.name for part in (old, new) for suite in part.report.suites]
+    for name in [TOTAL, *sorted(set(names))]:
+        suites = old.report.suite(name), new.report.suite(name)
+        criteria = dict.fromkeys(
+            row.criterion for suite in suites if suite for row in suite.criteria.values()
+        )
+        merged = _merged(old, new, name) if same_items else {}
+        for criterion in criteria:
+            rows = [_row(suite, criterion) for suite in suites]
+            yield _change(name, criterion, rows, merged.get(criterion))
+
+
+def _row(suite: SuiteResult | None, criterion: str) -> CriterionRow | None:
+    row = None if suite is None else headline(suite, criterion)
+    return row if row is not None and row.judged else None
+
+
+def _change(
+    suite: str, criterion: str, rows: Sequence[CriterionRow | None], union: CriterionRow | None
+) -> Change:
+    before, after = rows
+    known = next((row for row in rows if row is not None), None)
+    matched = union is not None and before is not None and after is not None
+    return Change(
+        suite=suite,
+        criterion=criterion,
+        unit=known.unit if known is not None else "ratio",
+        before=None if before is None else (before.covered, before.total),
+        after=None if after is None else (after.covered, after.total),
+        share_before=_share(before),
+        share_after=_share(after),
+        # Coverage is a union: what both runs together add to one of them is what it lacks.
+        gained=int(union.covered - before.covered) if matched else None,  # type: ignore[union-attr]
+        lost=int(union.covered - after.covered) if matched else None,  # type: ignore[union-attr]
+    )
+
+
+def _share(row: CriterionRow | None) -> tuple[int, int] | None:
+    if row is None or row.exercised_rows is None or not row.reference_rows:
+        return None
+    return row.exercised_rows, row.reference_rows
+
+
+def _merged(old: Opened, new: Opened, suite: str) -> dict[str, CriterionRow]:
+    """Return the headline row of both runs together, for criteria that are unions of items."""
+    states = [*_states(old, suite), *_states(new, suite)]
+    criteria: Mapping[str, Criterion] = merged_criteria(states, new.profile, new.settings)
+    return {name: c.compute()[0] for name, c in criteria.items() if not c.breaks}
+
+
+def _states(part: Opened, suite: str) -> list[BlockState]:
+    return counted_states(part.state, part.settings, None if suite == TOTAL else suite)
+
+
+def _sources(part: Opened, other: Opened) -> tuple[Source, ...]:
+    """Return the tests of `part` by the combinations they show and no test of `other` does."""
+    known = Combinations.of(other.profile, _states(other, TOTAL))
+    if Combinations.of(part.profile, _states(part, TOTAL)) is None:
+        return ()
+    found = []
+    for test in part.state.tests:
+        states = [
+            part.state.blocks[key][slot]
+            for slot, key in test.claims
+            if test.counts and slot in part.state.blocks.get(key, {})
+        ]
+        own = Combinations.of(part.profile, states)
+        if own is None:
+            continue
+        codes = unique_rows(own.codes[own.visited])
+        new = len(codes)
+        if known is not None:
+            new -= int(found_in(codes, unique_rows(known.codes[known.visited])).sum())
+        if new:
+            found.append(Source(test.nodeid, int(np.int64(new))))
+    return tuple(sorted(found, key=lambda source: (-source.items, source.nodeid)))
+
+
+def _notes(old: Opened, new: Opened, matched: bool, same_items: bool) -> Iterator[str]:
+    if not matched:
+        what = "new model" if _models(old) != _models(new) else "same model, new profile"
+        before, after = (part.profile for part in (old, new))
+        if what == "new model":
+            yield (
+                f"new model ({before.model.fingerprint[:8]} -> {after.model.fingerprint[:8]}): "
+                "items cannot be matched, only numbers are compared"
+            )
+        else:
+            yield (
+                f"same model, but another profile ({before.fingerprint[:8]} -> "
+                f"{after.fingerprint[:8]}): items cannot be matched, only numbers are compared"
+            )
+    elif not same_items:
+        yield "m differs: items cannot be matched, only numbers are compared"
+    for part in (old, new):
+        if not part.report.run.complete:
+            yield f"{part.name} was stopped early: it covers less than its tests would"
+        elif part.report.run.partial:
+            yield f"{part.name} holds a part of its tests only"
+        if part.report.run.lost:
+            yield f"{part.name} lost {len(part.report.run.lost)} tests in workers that crashed"
+
+
+def _models(part: Opened) -> str:
+    return part.profile.model.fingerprint

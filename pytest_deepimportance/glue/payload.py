@@ -1,0 +1,121 @@
+"""What travels on a test's report: builtins and bytes only, with the number of their format."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_deepimportance import __version__
+from pytest_deepimportance.glue.keys import node_id
+from pytest_deepimportance.glue.markers import REQUIREMENTS, SLICE, SUITE
+from pytest_deepimportance.glue.watch import WATCH, Watch
+from pytest_deepimportance.store.packing import pack
+
+if TYPE_CHECKING:
+    from pytest_deepimportance.glue.recording import Recording
+
+WIRE = 2
+"""Format of the payload. History: 1 = nested states, counters of a process; 2 = packed states,
+counters by test and fixture, node ids without the group that pytest-xdist appends."""
+
+
+class Sender:
+    """Makes the payloads of one process.
+
+    Args:
+        recording: The recording side of the session.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._session_sent = False
+        self.before: list[str] = []
+
+    def of_setup(self) -> dict[str, Any] | None:
+        """Return what must be said before the tests, when there is something new."""
+        if not self.before:
+            return None
+        said, self.before = self.before, []
+        return {**self._head(), "before": said}
+
+    def of_unmarked(self) -> dict[str, Any] | None:
+        """Return what an unmarked test and its fixtures did, when that is anything."""
+        left_out = self._left_out()
+        return {**self._head(), **left_out} if any(left_out.values()) else None
+
+    def of_marked(
+        self, item: pytest.Item, report: pytest.TestReport, reached_call: bool
+    ) -> dict[str, Any]:
+        """Return what a marked test recorded."""
+        xfailed = hasattr(report, "wasxfail") and not report.passed
+        counts = bool(reached_call and (report.passed or report.failed or xfailed))
+        own = item.stash.get(WATCH, None)
+        profiles = {}
+        for watch in self._recording.watches:
+            entry = self._entry(watch, item, counts)
+            if watch is own or entry["blocks"] or entry["inputs"]:
+                profiles[watch.profile.fingerprint] = entry
+        return {
+            **self._head(),
+            **self._left_out(),
+            "session": self._session_once(),
+            "test": {
+                "nodeid": node_id(item),
+                "suite": item.stash[SUITE].name,
+                "outcome": "xfailed" if xfailed else report.outcome,
+                "counts": counts,
+                "slice": [list(tag) for tag in item.stash.get(SLICE, ())],
+                "requirements": [*item.stash.get(REQUIREMENTS, ())],
+            },
+            "profiles": profiles,
+        }
+
+    def _head(self) -> dict[str, Any]:
+        worker = getattr(self._recording.config, "workerinput", {}).get("workerid", "main")
+        return {"format": WIRE, "version": __version__, "worker": worker}
+
+    def _left_out(self) -> dict[str, Any]:
+        counters, fixtures = {}, {}
+        for watch in self._recording.watches:
+            if unsent := watch.tally.unsent():
+                counters[watch.profile.fingerprint] = unsent
+            if passes := watch.unsent_fixture_passes():
+                fixtures[watch.profile.fingerprint] = passes
+        return {"counters": counters, "fixtures": fixtures}
+
+    def _session_once(self) -> dict[str, Any] | None:
+        """Return the marked tests of the session the first time, None afterwards."""
+        if self._session_sent:
+            return None
+        self._session_sent = True
+        recording = self._recording
+        return {
+            "suites": {name: suite.to_wire() for name, suite in recording.suites.items()},
+            "collected": recording.collected,
+            "deselected": recording.deselected,
+        }
+
+    def _entry(self, watch: Watch, item: pytest.Item, counts: bool) -> dict[str, Any]:
+        ledger, own = self._recording.ledger, node_id(item)
+        claims = ledger.claimed_by(item) if counts else []
+        keys = [key for key in claims if watch.has_passes(key)]
+        states = watch.states([*keys, own]) if counts else []
+        inputs = len(set().union(*(state.digests.tolist() for state in states)))
+        entry: dict[str, Any] = {
+            "claims": [[key, ledger.serial(key)] for key in [*keys, own]],
+            "blocks": [
+                [state.key, ledger.serial(state.key), pack(state.to_wire())]
+                for state in watch.unsent(states, own)
+            ],
+            "devices": sorted({device for state in states for device in state.devices}),
+            "passes": sum(state.passes for state in states),
+            "own_passes": sum(state.passes for state in states if state.key == own),
+            "uncounted": 0 if counts else watch.counted_passes(own),
+            "inputs": inputs,
+            "cause": "" if inputs else watch.cause_of_nothing(own, claims),
+        }
+        if hasattr(self._recording.config, "workerinput"):
+            # The controller may be on another machine: it gets the profile itself, once.
+            entry["profile"] = watch.profile_bytes_once()
+        return entry

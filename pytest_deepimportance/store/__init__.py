@@ -1,0 +1,1 @@
+"""The data file: what sessions recorded, written, read and combined without torch."""

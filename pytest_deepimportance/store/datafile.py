@@ -1,0 +1,229 @@
+"""Data files: read, and written in one step; see `container` for their bytes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import secrets
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pytest_deepimportance import __version__
+from pytest_deepimportance.errors import DataFileError, nearest
+from pytest_deepimportance.plaindata import rebuild
+from pytest_deepimportance.store.container import Damaged, join, split
+from pytest_deepimportance.store.content import Content, Measured, Run
+
+DEFAULT = "deepimportance.data"
+"""The name of the file, in the root folder of the tests; no dot before it, since CI services leave
+hidden files out of what they keep."""
+
+KIND = "deepimportance-data"
+
+FORMAT = 1
+"""Version of the content. History: 1 = first release (runs, tests, blocks, counters, profiles)."""
+
+_STALE = 3600.0
+"""Seconds after which a partly written file belongs to a process that was killed."""
+
+
+def write(content: Content, path: Path) -> None:
+    """Write a data file; a reader sees the old file or the whole new one, also after a crash.
+
+    Raises:
+        DataFileError: The file cannot be written there.
+    """
+    body: list[bytes] = []
+    header = {
+        "kind": KIND,
+        "format": FORMAT,
+        "version": __version__,
+        "run": dataclasses.asdict(content.run),
+        "profiles": {
+            fingerprint: _placed(measured, body)
+            for fingerprint, measured in sorted(content.profiles.items())
+        },
+    }
+    # Not by ensure_ascii=False: a node id may hold half of a surrogate pair.
+    text = json.dumps(header, sort_keys=True, separators=(",", ":"))
+    if path.is_dir():
+        raise DataFileError(
+            f"{path} is a folder, not a data file", fix=f"Name the file: {path / DEFAULT}"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(path)
+        _replace(path, join(text, b"".join(body)))
+    except OSError as error:
+        raise DataFileError(
+            f"the data file cannot be written to {path}: {error.strerror or error}",
+            "What the tests recorded is lost when the session ends.",
+            "Give a file in a folder you may write to (--idc-data-file=FILE), or switch it off: "
+            "--idc-data-file=none",
+        ) from error
+
+
+def read(path: Path) -> Content:
+    """Read a data file.
+
+    Raises:
+        DataFileError: It is absent, damaged, of another kind or of another format.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return parse(data, str(path))
+
+
+def parse(data: bytes, name: str) -> Content:
+    """Read the bytes of a data file called `name`.
+
+    Raises:
+        DataFileError: As for `read`.
+    """
+    header, body = _header(data, name)
+    try:
+        return Content(
+            run=_run(header["run"]),
+            profiles={
+                fingerprint: _found(entry, body)
+                for fingerprint, entry in header["profiles"].items()
+            },
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataFileError(
+            f"{name} is damaged: a field is missing or unknown ({error})", fix=_AGAIN
+        ) from error
+
+
+def partly_written(path: Path) -> list[Path]:
+    """Return what writers that were killed left beside a data file."""
+    return sorted(path.parent.glob(f".{path.name}.*.part"))
+
+
+_AGAIN = "Run the tests again: pytest writes it at the end of each session."
+
+
+def _header(data: bytes, name: str) -> tuple[dict[str, Any], memoryview]:
+    try:
+        text, body = split(data)
+        header = json.loads(text)
+        if not isinstance(header, dict):
+            raise Damaged("its header is no table")
+    except ValueError as error:
+        raise _damaged(data, name, error) from error
+    if header.get("kind") != KIND:
+        raise DataFileError(
+            f"{name} is no data file of this plugin",
+            "Only what pytest wrote with --idc-data-file can be read here.",
+            f"Give a file such as {DEFAULT}.",
+        )
+    if header.get("format") != FORMAT:
+        raise DataFileError(
+            f"{name} has data format {header.get('format')}, written by version "
+            f"{header.get('version')}; this version ({__version__}) reads {FORMAT}",
+            "Fields may mean something else there.",
+            "Install the same version everywhere, and run the tests again.",
+        )
+    return header, body
+
+
+def _damaged(data: bytes, name: str, error: Exception) -> DataFileError:
+    if data.startswith(b"version https://git-lfs"):
+        return DataFileError(
+            f"{name} is a Git LFS pointer, not the file itself", fix="git lfs pull"
+        )
+    if b'"__metadata__"' in data[:64] and b'"idc"' not in data[:64]:
+        return DataFileError(
+            f"{name} is a safetensors file, but no data file",
+            "It may hold weights or a profile.",
+            f"Give a file such as {DEFAULT}.",
+        )
+    return DataFileError(
+        f"{name} is no data file, or it is damaged: {error}",
+        "A number from half of the data would be wrong.",
+        _AGAIN,
+    )
+
+
+def _unreadable(path: Path, error: OSError) -> DataFileError:
+    if path.exists():
+        return DataFileError(
+            f"{path} cannot be read: {error.strerror or error}",
+            fix=f"Give a data file, such as {DEFAULT}.",
+        )
+    there = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
+    close = nearest(path.name, there)
+    return DataFileError(
+        f"data file not found: {path}",
+        "It holds what the tests recorded.",
+        (f"Nearest files there: {', '.join(close)}. " if close else "")
+        + "Run the tests first: pytest --idc-model ... --idc-data-file=FILE",
+    )
+
+
+def _placed(measured: Measured, body: list[bytes]) -> dict[str, Any]:
+    """Return plain data of one profile; byte strings are appended to `body`, named by length."""
+    entry = {f.name: getattr(measured, f.name) for f in dataclasses.fields(measured)}
+    start = sum(map(len, body))
+    sizes: dict[str, dict[str, int]] = {}
+    for key, by_slot in sorted(measured.blocks.items()):
+        sizes[key] = {slot: len(state) for slot, state in sorted(by_slot.items())}
+        body += [state for _, state in sorted(by_slot.items())]
+    body.append(measured.profile)
+    return {**entry, "start": start, "blocks": sizes, "profile": len(measured.profile)}
+
+
+def _found(entry: dict[str, Any], body: memoryview) -> Measured:
+    at = int(entry.pop("start"))
+
+    def take(size: int) -> bytes:
+        nonlocal at
+        start, at = at, at + size
+        if not 0 <= start <= at <= len(body):
+            raise ValueError("a state lies outside the file")
+        return bytes(body[start:at])
+
+    blocks = {
+        key: {slot: take(size) for slot, size in sorted(by_slot.items())}
+        for key, by_slot in sorted(entry["blocks"].items())
+    }
+    return Measured(**{**entry, "blocks": blocks, "profile": take(entry["profile"])})
+
+
+def _run(entry: dict[str, Any]) -> Run:
+    found = rebuild(Run, entry)
+    assert isinstance(found, Run)
+    return found
+
+
+def _replace(path: Path, data: bytes) -> None:
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    try:
+        with partial.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+    # The new name lasts when the folder is on the disk too; some systems cannot open folders.
+    with suppress(OSError):
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _remove_stale(path: Path) -> None:
+    for partial in partly_written(path):
+        with suppress(OSError):
+            if time.time() - partial.stat().st_mtime > _STALE:
+                partial.unlink()

@@ -1,0 +1,175 @@
+"""`deepimportance compare` of the data files of real runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pytest_deepimportance.cli.main import main
+from pytest_deepimportance.engine.comparing import Opened, opened
+from pytest_deepimportance.store.datafile import read
+from tests.integration.conftest import Project
+from tests.oracles import reference_compare
+
+SUITE = """
+    import pytest
+    from net import suite_points
+
+    X, Y = suite_points()
+
+    @pytest.mark.idc_suite("clean")
+    @pytest.mark.parametrize("part", {parts})
+    def test_part(idc, part):
+        idc(X[part::6])
+
+    @pytest.mark.idc_suite("far")
+    def test_far(idc):
+        idc(X[:{far}] * 3)
+"""
+CRITERIA = ["--idc-criteria=IDC,NC,KMNC,TKNP,CC,NLC,DSC", "--idc-m=3"]
+
+
+def record(project: Project, name: str, parts: str, far: int, *more: str) -> Path:
+    project.write("test_suite.py", SUITE.replace("{parts}", parts).replace("{far}", str(far)))
+    result = project.run(f"--idc-data-file={name}", *CRITERIA, *more)
+    assert result.ret in (0, 1)
+    return project.path / name
+
+
+@pytest.fixture
+def runs(project: Project) -> tuple[Path, Path]:
+    before = record(project, "before.data", "[0, 1, 2]", 3)
+    return before, record(project, "after.data", "[1, 2, 3, 4]", 9)
+
+
+def compared(before: Path, after: Path, *arguments: str) -> dict[str, Any]:
+    target = before.parent / "difference.json"
+    main(["compare", str(before), str(after), "--json", str(target), *arguments])
+    (found,) = json.loads(target.read_text())
+    assert isinstance(found, dict)
+    return found
+
+
+def rows(part: Opened, suite: str | None) -> dict[str, set[tuple[int, ...]]]:
+    """The combinations of each test, of one suite or of all."""
+    space = part.profile.whole_spaces[0]
+    found: dict[str, set[tuple[int, ...]]] = {}
+    for test in part.state.tests:
+        if suite is None or test.suite == suite:
+            codes = [part.state.blocks[key][slot].codes[space.name] for slot, key in test.claims]
+            found[test.nodeid] = {tuple(r) for r in np.concatenate(codes)[:, : space.m].tolist()}
+    return found
+
+
+@pytest.mark.parametrize("suite", [None, "clean", "far"])
+def test_items_gained_and_lost_equal_sets(runs: tuple[Path, Path], suite: str | None) -> None:
+    found = compared(*runs)
+    old, new = (rows(opened(path.name, read(path))[0], suite) for path in runs)
+    change = next(
+        c for c in found["changes"] if (c["suite"], c["criterion"]) == (suite or "TOTAL", "IDC")
+    )
+    before, after = set().union(*old.values()), set().union(*new.values())
+    gained, lost = reference_compare.gained_and_lost(before, after)
+    assert (change["gained"], change["lost"]) == (gained, lost)
+    assert (change["before"][0], change["after"][0]) == (len(before), len(after))
+    if suite is None:
+        for name, own, others in (("gained_by", new, before), ("lost_with", old, after)):
+            listed = [(source["nodeid"], source["items"]) for source in found[name]]
+            assert listed == reference_compare.sources(own, others)
+        assert found["gained_by"]
+
+
+def test_every_criterion_adds_up(runs: tuple[Path, Path]) -> None:
+    found = compared(*runs)
+    assert found["same_profile"]
+    for change in found["changes"]:
+        if change["criterion"] in ("CC", "NLC"):
+            assert change["gained"] is None
+        else:
+            moved = change["gained"] - change["lost"]
+            assert change["after"][0] - change["before"][0] == moved
+
+
+def test_a_run_against_itself_changes_nothing(
+    runs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = compared(runs[0], runs[0], "--fail", "IDC=0", "--fail", "share=0", "--fail", "TKNP=0")
+    assert {change["gained"] for change in found["changes"]} == {0, None}
+    assert found["gained_by"] == found["lost_with"] == []
+    out = capsys.readouterr().out
+    assert "ok         IDC is unchanged against" in out
+    assert max(map(len, out.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("turned", "tolerance", "code", "said"),
+    [
+        (False, "IDC=0", 0, "IDC rose by"),
+        (True, "IDC=0", 2, "FAIL       IDC fell by"),
+        (True, "IDC=1", 0, "ok         IDC fell by"),
+        (True, "share=0", 2, "FAIL       share fell by"),
+        (True, "far/TKNP=1000", 0, "ok         far/TKNP fell by"),
+        (True, "far/KMNC=0.00001", 2, "FAIL       far/KMNC fell by"),
+        (True, "NBC=0", 2, "NBC was measured in neither run"),
+        (True, "fra/IDC=0", 2, "far"),
+    ],
+)
+def test_tolerances(
+    runs: tuple[Path, Path], turned: bool, tolerance: str, code: int, said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    before, after = runs[::-1] if turned else runs
+    assert main(["compare", str(before), str(after), "--fail", tolerance]) == code
+    assert said in " ".join(capsys.readouterr().out.split(" "))
+
+
+def test_a_part_of_the_tests_is_not_judged(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = record(project, "before.data", "[0, 1, 2]", 3)
+    after = record(project, "after.data", "[0, 1, 2]", 3, "-k", "far")
+    assert main(["compare", str(before), str(after), "--fail", "IDC=0"]) == 0
+    out = capsys.readouterr().out
+    assert "IDC is not judged" in out
+    assert "(gone)" in out
+
+
+def test_a_retrained_model_compares_numbers_only(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = record(project, "before.data", "[0, 1, 2]", 3)
+    text = (project.path / "net.py").read_text()
+    project.write("net.py", text.replace("manual_seed(6)", "manual_seed(5)"))
+    assert (project.path / "net.py").read_text() != text
+    after = record(project, "after.data", "[0, 1, 2]", 3)
+    capsys.readouterr()
+    found = compared(before, after)
+    out = capsys.readouterr().out
+    assert not found["same_model"]
+    assert not found["same_profile"]
+    assert {change["gained"] for change in found["changes"]} == {None}
+    assert "new model (" in out
+    assert "items cannot be matched" in out
+    assert f"of the {len(found['neurons_after'])} important neurons were" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nothing.data"], "nothing.data"),
+        (["before.data", "net.py"], "net.py"),
+        (["before.data", "before.data", "--fail", "IDC"], "NAME=VALUE"),
+        (["before.data", "before.data", "--fail", "IDC=-1"], "NAME=VALUE"),
+    ],
+)
+def test_mistakes(
+    project: Project, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    record(project, "before.data", "[0]", 3)
+    capsys.readouterr()
+    assert main(["compare", *arguments]) == 2
+    assert said in capsys.readouterr().err

@@ -1,0 +1,133 @@
+"""The HTML page: whole, self-contained, escaped, and with the numbers of the report."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from pytest_deepimportance.exercise import GrowthPoint
+from pytest_deepimportance.reporting.html_page import charts
+from pytest_deepimportance.reporting.html_page.page import render
+from tests.reporting import samples
+from tests.reporting.criteria_samples import EVERY
+from tests.reporting.test_report_types import nasty
+
+VOID = {"meta", "input", "br", "link", "img"}
+
+
+class Page(HTMLParser):
+    """Reads a page and notes what is open, linked and named."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.wrong: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.text: list[str] = []
+        self.tags: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attributes:
+            if name in ("href", "src", "action"):
+                self.links.append(value or "")
+            if name.startswith("on"):
+                self.wrong.append(name)
+            if name == "id":
+                self.ids.append(value or "")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(f"</{tag}>")
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_situation_gives_a_whole_page_that_loads_nothing(name: str) -> None:
+    text = render(EVERY[name]())
+    page = Page(text)
+    assert page.open == page.wrong == []
+    assert page.links == ["#main"]
+    assert "http://" not in text.replace("http-equiv", "")
+    assert "https://" not in text
+    assert text == render(EVERY[name]())
+
+
+def test_only_the_pages_own_script_may_run() -> None:
+    text = render([nasty()])
+    page = Page(text)
+    assert page.tags.count("script") == 1
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src &#x27;sha256-{digest}&#x27;" in text
+    assert "default-src &#x27;none&#x27;" in text
+    assert "<b>@team" not in text
+    assert "&lt;b&gt;@team&lt;/b&gt;" in text
+
+
+def test_the_first_screen_says_verdict_numbers_and_classes() -> None:
+    text = " ".join(Page(render([samples.failing()])).text)
+    assert "Gate failed (2 of 2 thresholds)" in text
+    assert "106 of 576 combinations of clusters are covered" in text
+    assert "25.6 %" in text  # unseen
+    weakest = text.index("Share by class")
+    assert text.index("15.8 %", weakest) < text.index("17.8 %", weakest)
+    assert "2,006 reference inputs" in text
+    assert "It does not measure" in text
+
+
+def test_nothing_recorded_is_said_with_the_tests_causes() -> None:
+    text = " ".join(Page(render([samples.nothing_recorded()])).text)
+    assert "Nothing was recorded: the list of tests says why." in text
+    assert "no forward pass of a model happened" in text
+
+
+def points(inputs: int, band: bool = True) -> tuple[GrowthPoint, ...]:
+    return tuple(
+        GrowthPoint(n, n // 2, n // 3, n / 2, n // 4, n) if band else GrowthPoint(n, n // 2, n // 3)
+        for n in range(1, inputs + 1)
+    )
+
+
+@pytest.mark.parametrize("inputs", [1, 2, 7, 24])
+@pytest.mark.parametrize("band", [True, False])
+@pytest.mark.parametrize("reach", [None, 0, 5, 10_000])
+def test_the_curve_stays_inside_the_picture(inputs: int, band: bool, reach: int | None) -> None:
+    text = charts.growth(points(inputs, band), reach, 10**30)
+    assert Page(text).open == Page(text).wrong == []
+    assert ('class="band"' in text) == (band and inputs > 1)
+    places = [
+        tuple(map(float, pair.split(",")))
+        for group in re.findall(r'points="([^"]*)"', text)
+        for pair in group.split()
+    ]
+    assert places
+    assert all(0 <= x <= 640 and 0 <= y <= 300 for x, y in places)
+    curve = re.findall(r'class="curve" points="([^"]*)"', text)[0].split()
+    heights = [float(pair.split(",")[1]) for pair in curve]
+    assert heights == sorted(heights, reverse=True)
+    assert len(re.findall("<tr>", text)) == inputs + 1
+
+
+@pytest.mark.parametrize("most", [0, 1, 3, 9, 10, 43, 99, 996, 10_000, 123_456])
+def test_ticks_are_few_and_round(most: int) -> None:
+    ticks = charts._ticks(most)
+    assert ticks[0] == 0
+    assert ticks[-1] <= most
+    assert len(ticks) <= 6
+    assert len(ticks) >= min(most, 2)
+    steps = {b - a for a, b in itertools.pairwise(ticks)}
+    assert len(steps) <= 1
+    assert all(str(step).strip("0") in ("1", "2", "5") for step in steps)

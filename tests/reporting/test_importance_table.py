@@ -1,0 +1,95 @@
+"""The screen of `deepimportance importance`: one screen, whatever the model."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pytest_deepimportance.analysis.comparison import compared
+from pytest_deepimportance.importance_results import (
+    DataRow,
+    ImportanceReport,
+    LeftOut,
+    RankedLayer,
+    ScoreSet,
+)
+from pytest_deepimportance.provenance import ModelInfo
+from pytest_deepimportance.reporting.importance_table import fitting, render
+
+
+def report(
+    layers: int = 40, classes: int = 100, methods: tuple[str, ...] = ("lrp", "random")
+) -> ImportanceReport:
+    rng = np.random.default_rng(0)
+    names = [f"backbone.stages.{n}.blocks.{n}.mlp.fc1" for n in range(layers)]
+
+    def scores(scale: float) -> dict[str, tuple[float, ...]]:
+        return {
+            name: tuple((scale * (at + 1) * rng.normal(0.2, 1, 30)).tolist())
+            for at, name in enumerate(names)
+        }
+
+    sets = []
+    for method in methods:
+        sets.append(
+            ScoreSet(method, "reference", None, "", 1000, scores(10), balance=1e-7, input_share=0.9)
+        )
+        sets += [
+            ScoreSet(method, "reference", c, f"a long class name {c}", 10, scores(1))
+            for c in range(classes)
+        ]
+    return compared(
+        ImportanceReport(
+            "0",
+            ModelInfo("hf:some/model", "Model", "f" * 64, 10**8, ("it has random weights",)),
+            "f" * 64,
+            (DataRow("reference", "train", 1200, 1000, "classified correctly"),),
+            10,
+            tuple(RankedLayer(name, "Linear", 30, at == 3) for at, name in enumerate(names)),
+            tuple(sets),
+            left_out=(LeftOut("grad-cam", "the output is no class score"),),
+            notes=("seen\x1b[2J",),
+        )
+    )
+
+
+@pytest.mark.parametrize(("layers", "classes"), [(1, 0), (1, 1), (3, 2), (40, 100)])
+def test_it_is_one_screen(layers: int, classes: int) -> None:
+    lines = render(report(layers, classes), ["--plots DIR: the same as pictures"])
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 60
+    text = "\n".join(lines)
+    assert "\x1b" not in text
+    assert "left out   grad-cam: the output is no class score" in text
+    assert "note       it has random weights" in text
+    if layers == 40:
+        assert "... and 28 layers with a smaller share (-v)" in text
+        assert "... and 88 classes more (-v)" in text
+        assert sum(" *" in line for line in lines) == 1  # the default layer is never folded away
+    everything = render(report(layers, classes), fold=False)
+    assert len(everything) >= len(lines) - 2
+    assert not any("(-v)" in line for line in everything)
+
+
+def test_layers_are_folded_by_their_share() -> None:
+    found = report(40, 0)
+    shown = [layer.name for layer in found.leading_layers(5)]
+    shares = found.whole()[0].shares()
+    others = [name for name in shown if name != found.layers[3].name]
+    assert len(others) == 4
+    assert min(shares[name] for name in others) >= max(
+        s for name, s in shares.items() if name not in shown
+    )
+    assert shown == [layer.name for layer in found.layers if layer.name in shown]
+
+
+def test_as_many_neurons_as_fit() -> None:
+    found = ScoreSet("lrp", "x", None, "", 1, {"fc": (4.0, -1.0, 3.0, 2.0)})
+    assert fitting(found, "fc", 4, 80) == "0 (40%)  2 (30%)  3 (20%)  1 (-10%)"
+    assert fitting(found, "fc", 4, 26) == "0 (40%)  2 (30%)  +2"
+    assert fitting(found, "fc", 2, 80) == "0 (40%)  2 (30%)"
+    assert fitting(found, "fc", 4, 3) == ""
+    zeros = dataclasses.replace(found, scores={"fc": (0.0, 0.0)})
+    assert fitting(zeros, "fc", 2, 80) == "0 (0%)  1 (0%)"
