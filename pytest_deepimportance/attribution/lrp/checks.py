@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from pytest_deepimportance.attribution.lrp.passing import copied
 from pytest_deepimportance.attribution.lrp.running import run_model
 from pytest_deepimportance.data.activations import LayerValues
 from pytest_deepimportance.data.batches import ModelCall
@@ -96,6 +98,11 @@ def site_values(
     return values
 
 
+def copied_call(call: ModelCall) -> ModelCall:
+    """Return the call with its tensors copied: a forward may write into its inputs."""
+    return dataclasses.replace(call, args=copied(call.args), kwargs=copied(call.kwargs))
+
+
 def no_path(model: nn.Module, notes: Sequence[str], end: str = "") -> AttributionError:
     """Return the error for an output that nothing leads back from.
 
@@ -103,12 +110,7 @@ def no_path(model: nn.Module, notes: Sequence[str], end: str = "") -> Attributio
         notes: What was noted in the forward pass, as possible causes.
         end: Where a path was to lead, if not just anywhere.
     """
-    scripted = [
-        f"{name or type(module).__name__} is TorchScript, whose operations are not seen"
-        for name, module in model.named_modules()
-        if isinstance(module, torch.jit.ScriptModule)
-    ]
-    causes = "; ".join([*notes, *scripted][:3])
+    causes = "; ".join([*notes, *scripted(model)][:3])
     return AttributionError(
         "no path leads back from the model's output"
         + (f" {end}" if end else "")
@@ -116,6 +118,20 @@ def no_path(model: nn.Module, notes: Sequence[str], end: str = "") -> Attributio
         "Relevance follows the operations of the forward pass, so they must run in torch.",
         "Take numpy code and TorchScript out of the forward pass.",
     )
+
+
+def scripted(model: nn.Module) -> list[str]:
+    """Return one sentence for each part of the model that is TorchScript, outermost parts only."""
+    found: list[str] = []
+    for name, module in model.named_modules():
+        inside = any(not other or name.startswith(other + ".") for other in found)
+        if isinstance(module, torch.jit.ScriptModule) and not inside:
+            found.append(name)
+    return [
+        f"{name or type(model).__name__} is TorchScript, whose operations are not seen: "
+        "its plain gradient is used"
+        for name in found
+    ]
 
 
 def sentences(notes: Mapping[tuple[str, str], Mapping[str, None]]) -> list[str]:

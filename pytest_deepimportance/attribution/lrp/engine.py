@@ -23,7 +23,7 @@ from pytest_deepimportance.attribution.lrp.inputs import Inputs
 from pytest_deepimportance.attribution.lrp.ledger import Ledger
 from pytest_deepimportance.attribution.lrp.linear_rules import Numbers
 from pytest_deepimportance.attribution.lrp.mode import RelevanceMode
-from pytest_deepimportance.attribution.lrp.passing import Pass, copied
+from pytest_deepimportance.attribution.lrp.passing import Pass
 from pytest_deepimportance.attribution.lrp.running import device_of, run_model, undisturbed
 from pytest_deepimportance.attribution.lrp.watch import Watch
 from pytest_deepimportance.attribution.target import (
@@ -125,6 +125,7 @@ class LrpAttribution:
         return (
             *self._notes,
             *checks.sentences(self._places),
+            *checks.scripted(self._model),
             *(f"no linear operation asked for the rule of {key}" for key in unused),
         )
 
@@ -283,11 +284,13 @@ class LrpAttribution:
     def bare_scores(self, call: ModelCall) -> Tensor | None:
         """Return the class scores of the bare forward pass, None where there are none."""
         with torch.no_grad():
-            return class_scores(run_model(self._model, _copied(call)), self._output)
+            return class_scores(run_model(self._model, checks.copied_call(call)), self._output)
 
     def bare_values(self, call: ModelCall) -> dict[str, LayerValues]:
         """Return the activations of every site in the bare forward pass."""
-        return checks.site_values(self._model, self.sites.sites, self._tap, _copied(call))
+        return checks.site_values(
+            self._model, self.sites.sites, self._tap, checks.copied_call(call)
+        )
 
     def _note(self, sentence: str) -> None:
         self._notes[sentence] = None
@@ -297,8 +300,3 @@ def _bound(value: float | Sequence[float] | None) -> tuple[float, ...]:
     if value is None:
         return ()
     return (float(value),) if isinstance(value, (int, float)) else tuple(map(float, value))
-
-
-def _copied(call: ModelCall) -> ModelCall:
-    """Return the call with its tensors copied: a forward may write into its inputs."""
-    return dataclasses.replace(call, args=copied(call.args), kwargs=copied(call.kwargs))

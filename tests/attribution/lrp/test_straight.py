@@ -14,7 +14,10 @@ from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 from pytest_deepimportance.data.batches import as_call
 from tests.attribution.nets import Function, lrp, noise, realistic
 
-pytestmark = pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 X = noise(3, 1, 6, 6)
 
 
@@ -129,6 +132,31 @@ def test_what_runs_outside_torch_is_named() -> None:
     assert "numpy in Function leaves torch" in engine.notes[0]
     assert "_Outside in second computes out of torch's sight: its own gradient" in engine.notes[1]
     assert batch.conservation.balance < 1e-9, "it is linear, so its gradient is its rule"
+
+
+def test_a_part_in_torchscript_is_named() -> None:
+    x = noise(4, 5)
+    net = realistic(nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 6), nn.Linear(6, 3)))
+    net[2] = torch.jit.script(net[2])
+    engine = lrp(net, x)
+    engine.attribute(as_call(x))
+    assert engine.notes == (
+        "2 is TorchScript, whose operations are not seen: its plain gradient is used",
+    )
+
+
+def test_a_quantised_layer_is_named() -> None:
+    x = noise(4, 5, dtype=torch.float32)
+    net = realistic(
+        nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Sequential(nn.Linear(6, 6)), nn.Linear(6, 3)),
+        dtype=torch.float32,
+    )
+    net[2] = torch.ao.quantization.quantize_dynamic(net[2], {nn.Linear})
+    engine = lrp(net, x)
+    engine.attribute(as_call(x))
+    assert engine.notes == (
+        "linear_dynamic in 2.0 has no relevance rule: its plain gradient is used",
+    )
 
 
 def test_hooks_of_the_user_on_saved_tensors_are_left_alone() -> None:

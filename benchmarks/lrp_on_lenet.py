@@ -1,6 +1,6 @@
 """What LRP costs on LeNet-5 and 60,000 MNIST images, as ratios to the bare forward pass.
 
-    python benchmarks/lrp_on_mnist.py --shared FOLDER
+    python benchmarks/lrp_on_lenet.py --shared FOLDER
 
 Ours for one layer (fc2) and for all layers at once, and captum's LayerLRP for one layer as the
 research code calls it (one layer at a time, a rule put on each module, the whole batch). The
