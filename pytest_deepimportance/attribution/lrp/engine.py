@@ -226,20 +226,22 @@ class LrpAttribution:
 
     def _started(self, call: ModelCall, run: Pass, watch: Watch, scores: Tensor) -> Forward:
         assert not callable(self.target)
-        classes = chosen_classes(self.target, scores, call)
+        classes = chosen_classes(self.target, scores, call)[:, None]
         start = self._before_activation(run, scores)
         run.final = None  # part of the graph, whose hooks lead to the run
-        return Forward(run, watch, scores, start.gather(1, classes[:, None])[:, 0])
+        return Forward(run, watch, scores, start.gather(1, classes)[:, 0])
 
     def _before_activation(self, run: Pass, scores: Tensor) -> Tensor:
         """Return the scores that a final softmax or sigmoid was given, else the scores."""
         if run.final is not None:
             name, given, result = run.final
             if result.data_ptr() == scores.data_ptr() and result.numel() == scores.numel():
-                self._note(f"the model ends in {name}: relevance starts from what it is given")
+                self._notes.setdefault(
+                    f"the model ends in {name}: relevance starts from what it is given"
+                )
                 return given.reshape(scores.shape)
         if self.sites.output_activation is not None:
-            self._note(
+            self._notes.setdefault(
                 f"the model seems to end in {self.sites.output_activation}, but not on the way to "
                 "the class scores: relevance starts from the scores as they are"
             )
@@ -291,9 +293,6 @@ class LrpAttribution:
         return checks.site_values(
             self._model, self.sites.sites, self._tap, checks.copied_call(call)
         )
-
-    def _note(self, sentence: str) -> None:
-        self._notes[sentence] = None
 
 
 def _bound(value: float | Sequence[float] | None) -> tuple[float, ...]:
