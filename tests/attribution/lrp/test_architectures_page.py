@@ -12,11 +12,28 @@ ROWS = {
     for line in PAGE.read_text(encoding="utf-8").splitlines()
     if line.startswith("| ") and len(cells := [cell.strip() for cell in line.split("|")]) == 9
 }
-MODELS = (
-    "alexnet vgg16 vgg16_bn squeezenet1_1 googlenet inception_v3 resnet18 resnet50 "
-    "resnext50_32x4d densenet121 mobilenet_v2 mobilenet_v3_small efficientnet_b0 "
-    "shufflenet_v2_x1_0 mnasnet1_0 regnet_y_400mf convnext_tiny vit_b_16 swin_t maxvit_t"
-).split()
+MODELS = [
+    "alexnet",
+    "vgg16",
+    "vgg16_bn",
+    "squeezenet1_1",
+    "googlenet",
+    "inception_v3",
+    "resnet18",
+    "resnet50",
+    "resnext50_32x4d",
+    "densenet121",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "efficientnet_b0",
+    "shufflenet_v2_x1_0",
+    "mnasnet1_0",
+    "regnet_y_400mf",
+    "convnext_tiny",
+    "vit_b_16",
+    "swin_t",
+    "maxvit_t",
+]
 
 
 @pytest.mark.parametrize("name", MODELS)
