@@ -93,7 +93,101 @@ TORCHVISION = (
     "vit_b_16", "swin_t", "maxvit_t",
 )  # fmt: skip
 
+
+class Recurrent(nn.Module):
+    """Embedding, a bidirectional LSTM of two layers, mean over real tokens, two linear layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(WORDS, 128)
+        self.lstm = nn.LSTM(128, 128, num_layers=2, bidirectional=True, batch_first=True)
+        self.hidden, self.head = nn.Linear(256, 128), nn.Linear(128, 4)
+
+    def forward(self, tokens: Tensor, padding_mask: Tensor) -> Tensor:
+        """Return class scores (N, 4) of token ids (N, T); True marks padding."""
+        x, _ = self.lstm(self.words(tokens))
+        return self.head(torch.relu(self.hidden(mean_of_real(x, padding_mask))))
+
+
+class Encoder(nn.Module):
+    """Embedding and positions, torch's encoder of four layers, mean over real tokens, a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.places = nn.Embedding(WORDS, 256), nn.Embedding(TOKENS, 256)
+        layer = nn.TransformerEncoderLayer(256, 8, 1024, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 4, enable_nested_tensor=False)
+        self.head = nn.Linear(256, 4)
+
+    def forward(self, tokens: Tensor, padding_mask: Tensor) -> Tensor:
+        """Return class scores (N, 4) of token ids (N, T); True marks padding."""
+        x = self.words(tokens) + self.places(torch.arange(tokens.shape[1]))
+        x = self.encoder(x, src_key_padding_mask=padding_mask)
+        return self.head(mean_of_real(x, padding_mask))
+
+
+def mean_of_real(x: Tensor, padding_mask: Tensor) -> Tensor:
+    """Return the mean (N, D) of (N, T, D) over tokens that are no padding."""
+    real = (~padding_mask)[..., None].to(x.dtype)
+    return (x * real).sum(1) / real.sum(1)
+
+
+def texts(rows: int, mask: str = "padding_mask") -> ModelCall:
+    """Return seeded token ids (rows, TOKENS), the later half of every other row padding."""
+    generator = torch.Generator().manual_seed(1)
+    ids = torch.randint(2, WORDS, (rows, TOKENS), generator=generator)
+    padded = torch.zeros(rows, TOKENS, dtype=torch.bool)
+    padded[1::2, TOKENS // 2 :] = True
+    ids = ids.masked_fill(padded, 0)
+    if mask == "padding_mask":
+        return as_call({"tokens": ids, "padding_mask": padded})
+    return as_call({"input_ids": ids, "attention_mask": (~padded).long()})
+
+
+def _text(kind: type[nn.Module]) -> Architecture:
+    def build() -> nn.Module:
+        torch.manual_seed(0)
+        return kind().eval()
+
+    return Architecture(build, texts)
+
+
+def _transformers(name: str, **changes: object) -> Architecture:
+    """Return a classifier of transformers of four layers and 256 features."""
+
+    def build() -> nn.Module:
+        import transformers
+
+        config = getattr(transformers, f"{name}Config")(
+            vocab_size=WORDS, num_labels=4, pad_token_id=0, **changes
+        )
+        torch.manual_seed(0)
+        made: nn.Module = getattr(transformers, f"{name}ForSequenceClassification")(config)
+        return made.eval()
+
+    return Architecture(build, partial(texts, mask="attention_mask"))
+
+
+WORDS, TOKENS = 5000, 64
+"""Vocabulary and length of the texts."""
+
+TEXTS: Mapping[str, Architecture] = {
+    "LSTM classifier": _text(Recurrent),
+    "TransformerEncoder classifier": _text(Encoder),
+    "DistilBERT (transformers)": _transformers(
+        "DistilBert", dim=256, n_layers=4, n_heads=8, hidden_dim=1024
+    ),
+    "BERT (transformers)": _transformers(
+        "Bert", hidden_size=256, num_hidden_layers=4, num_attention_heads=8, intermediate_size=1024
+    ),
+    "GPT-2 (transformers)": _transformers(
+        "GPT2", n_embd=256, n_layer=4, n_head=8, n_positions=TOKENS, bos_token_id=1, eos_token_id=1
+    ),
+}  # fmt: skip
+"""Text classifiers; those of transformers need it installed."""
+
 ARCHITECTURES: Mapping[str, Architecture] = {
-    name: _vision(name, 299 if name == "inception_v3" else 224) for name in TORCHVISION
+    **{name: _vision(name, 299 if name == "inception_v3" else 224) for name in TORCHVISION},
+    **TEXTS,
 }
 """By name, in the order of the table. A new row is one entry here."""

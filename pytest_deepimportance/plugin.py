@@ -50,12 +50,18 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("idc_off"):
         return
     from pytest_deepimportance.glue.keys import SETTINGS
-    from pytest_deepimportance.glue.options import check_data_file, check_early, settings_of
+    from pytest_deepimportance.glue.options import (
+        check_compare,
+        check_data_file,
+        check_early,
+        settings_of,
+    )
 
     active = config.stash[SETTINGS] = settings_of(config)
     check_early(active, own_criteria=bool(config.hook.pytest_idc_criteria.get_hookimpls()))
     if not hasattr(config, "workerinput"):
         check_data_file(config, active)
+        check_compare(active)
         config.pluginmanager.register(_Inlet(config), "idc_inlet")
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from pytest_deepimportance.companions import Companions, Leaks, SliceRow, ThinIce
+from pytest_deepimportance.comparison import Comparison
 from pytest_deepimportance.contributions import Contributions
 from pytest_deepimportance.exercise import GrowthPoint, NeuronHits
 from pytest_deepimportance.measurements import CriterionRow as CriterionRow
@@ -155,7 +156,7 @@ class Report:
 
     `criteria` is the TOTAL's rows by key: `report.criteria["IDC"].value`. `remarks` is what the
     screen of a pytest run says under "note:", all of it. `contributions` is what each test adds
-    (with `idc_context = test`).
+    (with `idc_context = test`), `comparison` what changed against an earlier run (`idc_compare`).
     """
 
     version: str
@@ -175,6 +176,7 @@ class Report:
     remarks: tuple[str, ...] = ()
     contributions: Contributions | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    comparison: Comparison | None = None
 
     @property
     def criteria(self) -> Mapping[str, CriterionRow]:

@@ -23,7 +23,6 @@ from pytest_deepimportance.parsing import (
     choice,
     integer,
     integers,
-    lines,
     named,
     names,
     one_of,
@@ -34,6 +33,7 @@ from pytest_deepimportance.parsing import (
     texts,
 )
 from pytest_deepimportance.presets import PRESETS
+from pytest_deepimportance.session_settings import SessionSettings
 from pytest_deepimportance.setting import Setting, setting
 from pytest_deepimportance.thresholds import MEASURED
 
@@ -42,7 +42,7 @@ CLUSTERED_NEURONS = 12
 
 
 @dataclass(frozen=True)
-class Settings(ImportanceSettings, CriterionSettings):
+class Settings(SessionSettings, ImportanceSettings, CriterionSettings):
     """All settings with their values; `origins` says where each one came from."""
 
     model: str | None = setting(
@@ -172,47 +172,6 @@ class Settings(ImportanceSettings, CriterionSettings):
         1 << 30, byte_size, "Memory that activations and attribution may use, such as 512MB or 2GB",
         metavar="SIZE", native=(str, int),
     )  # fmt: skip
-    count: str = setting(
-        "all", choice("all", "passed"), "Which tests count for coverage: all, or those that passed "
-        "(a test that fails as its xfail says has not)", metavar="WHICH",
-    )  # fmt: skip
-    partial: str = setting(
-        "fail", choice("fail", "warn"), "When marked tests were deselected: let the gate fail the "
-        "run, or only warn", metavar="HOW",
-    )  # fmt: skip
-    missing: str = setting(
-        "fail", choice("fail", "skip"), "When the model, reference or profile file is absent: "
-        "fail, or skip the measurement", metavar="HOW",
-    )  # fmt: skip
-    fail_under: tuple[str, ...] = setting(
-        (), lines, "Threshold: [SUITE/]NAME[@LAYER][:CLASS]=VALUE, or VALUE for IDC",
-        metavar="THRESHOLD", native=(list,), many=True,
-    )  # fmt: skip
-    report: tuple[str, ...] = setting(
-        (), lines, "Add a report: term-missing, json:PATH, markdown:PATH, github, junit, csv:PATH, "
-        "latex:PATH, html:PATH or audit:DIR (a folder to be signed)",
-        metavar="TYPE[:DEST]", native=(list,), many=True,
-    )  # fmt: skip
-    data_file: str = setting(
-        "deepimportance.data", text, "File in which what the tests recorded is kept, for "
-        "'deepimportance report' and 'combine'; none writes none", metavar="FILE",
-    )  # fmt: skip
-    append: bool = setting(
-        False, boolean, "Add to what the data file holds of earlier sessions, and report all of it",
-        native=(bool,),
-    )  # fmt: skip
-    shard: bool = setting(
-        False, boolean, "These tests are a part of the suite: judge no threshold, since "
-        "'deepimportance combine' will see all parts", native=(bool,),
-    )  # fmt: skip
-    context: str = setting(
-        "none", choice("none", "test"), "test: report how many items each test covers, which tests "
-        "add nothing, and a small subset of them that covers as much", metavar="WHAT",
-    )  # fmt: skip
-    suites: tuple[str, ...] = setting(
-        (), lines, "Suites by path: lines 'tests/clean = clean'", metavar="PATH=SUITE",
-        native=(list,), cli=False, many=True,
-    )  # fmt: skip
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def replace(self, origin: str, **values: Any) -> Settings:
@@ -239,7 +198,7 @@ class Settings(ImportanceSettings, CriterionSettings):
 
 _GROUPS = [
     {item.name for item in dataclasses.fields(group)}
-    for group in (ImportanceSettings, CriterionSettings)
+    for group in (SessionSettings, ImportanceSettings, CriterionSettings)
 ]
 
 
@@ -252,7 +211,7 @@ TABLE: Mapping[str, Setting] = {
     for item in sorted(dataclasses.fields(Settings), key=lambda item: _group(item.name))
     if item.name != "origins"
 }
-"""Every setting by name; those of importance, then those of single criteria come last."""
+"""Every setting by name; then those of a session, of importance, of single criteria."""
 
 
 def resolve(sources: Sequence[tuple[str, Mapping[str, Any]]]) -> Settings:

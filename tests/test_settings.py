@@ -90,7 +90,9 @@ def test_every_setting_is_described_and_parses_its_default(name: str) -> None:
     assert setting.cli or setting.ini
     if setting.default is not None:
         assert setting.parse(setting.default) == setting.default
-    assert setting.many == (setting.metavar in ("THRESHOLD", "TYPE[:DEST]", "PATH=SUITE"))
+    assert setting.many == (
+        setting.metavar in ("THRESHOLD", "TOLERANCE", "TYPE[:DEST]", "PATH=SUITE")
+    )
 
 
 def test_replace_notes_the_origin() -> None:

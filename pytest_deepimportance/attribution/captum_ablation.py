@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pytest_deepimportance.attribution.captum_base import CaptumAttribution, Job
+from pytest_deepimportance.attribution.captum_base import CaptumAttribution
+from pytest_deepimportance.attribution.captum_job import Job
 from pytest_deepimportance.models.sitemap import Site
 
 

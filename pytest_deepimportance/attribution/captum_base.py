@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 import torch
@@ -15,11 +14,11 @@ from pytest_deepimportance.attribution.base import (
     AttributionBatch,
     Conservation,
 )
+from pytest_deepimportance.attribution.captum_job import Job, explained
 from pytest_deepimportance.attribution.captum_model import Arguments, Tapped, rows_first_undone
 from pytest_deepimportance.attribution.final_activation import watching_final
 from pytest_deepimportance.attribution.lrp import checks
 from pytest_deepimportance.attribution.lrp.running import run_model, undisturbed
-from pytest_deepimportance.attribution.memory_errors import is_out_of_memory
 from pytest_deepimportance.attribution.observing import Observation, fresh, observe
 from pytest_deepimportance.attribution.target import (
     Target,
@@ -31,7 +30,7 @@ from pytest_deepimportance.attribution.target import (
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.outputs import class_scores
 from pytest_deepimportance.data.padding import padding_mask
-from pytest_deepimportance.errors import AttributionError, IdcError, MethodUnavailable
+from pytest_deepimportance.errors import AttributionError, MethodUnavailable
 from pytest_deepimportance.models.sitemap import Site, SiteMap
 from pytest_deepimportance.recording.neurons import (
     reduce_to_neurons,
@@ -47,23 +46,6 @@ _PROBED = 8
 
 _TOLERANCE = 1e-4
 """Largest difference between the two, relative to the largest target."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """Some rows as captum takes them.
-
-    Attributes:
-        inputs: Tensors that captum attributes to or interpolates.
-        others: Further arguments with a row for each input; the last holds the chosen classes.
-        rows: N.
-        limit: Rows that one pass may hold.
-    """
-
-    inputs: tuple[Tensor, ...]
-    others: tuple[Tensor, ...]
-    rows: int
-    limit: int
 
 
 class CaptumAttribution:
@@ -211,7 +193,7 @@ class CaptumAttribution:
         first, classes = call.first_rows(rows), classes[:rows]
         tapped.arguments = arguments = Arguments(first)
         values = (*arguments.signals, *arguments.extras, classes)
-        with _explained(self.name):
+        with explained(self.name):
             if self.name in WITHOUT_GRADIENTS:
                 with torch.no_grad():
                     result = tapped(*values)
@@ -256,7 +238,7 @@ class CaptumAttribution:
             if not inputs:
                 inputs, others = others, ()
             self.seed_part(part)
-            with _explained(self.name):
+            with explained(self.name):
                 job = Job(inputs, (*others, chosen), part.rows, limit)
                 found = tuple(values.detach() for values in self.compute(job))
             mask = padding_mask(part)
@@ -314,26 +296,3 @@ class CaptumAttribution:
             self.note(f"the model ends in {final.name}: attributed is what it is given")
             scores = given
         return scores.gather(1, classes[:, None])[:, 0]
-
-
-def as_tuple(found: Any) -> tuple[Tensor, ...]:
-    """Return captum's answer as a tuple: one layer gives a bare tensor."""
-    return found if isinstance(found, tuple) else (found,)
-
-
-@contextmanager
-def _explained(method: str) -> Iterator[None]:
-    """Turn what captum (or the model, on inputs that captum made) raises into our error."""
-    try:
-        yield
-    except IdcError:
-        raise
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise
-        text = " ".join(str(error).split())
-        raise MethodUnavailable(
-            f"{method} cannot run on this model: {type(error).__name__}: {text[:300]}",
-            "The method is captum's; it is left out, never replaced by another.",
-            "Use lrp, or another method.",
-        ) from error

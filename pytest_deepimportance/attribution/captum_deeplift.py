@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pytest_deepimportance.attribution.captum_base import Job, as_tuple
 from pytest_deepimportance.attribution.captum_calls import OneModuleEach
+from pytest_deepimportance.attribution.captum_job import Job, as_tuple
 from pytest_deepimportance.attribution.captum_model import Tapped
 from pytest_deepimportance.attribution.captum_paths import FromBaseline
 from pytest_deepimportance.errors import MethodUnavailable

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from pytest_deepimportance.attribution.captum_base import CaptumAttribution, Job, as_tuple
+from pytest_deepimportance.attribution.captum_base import CaptumAttribution
+from pytest_deepimportance.attribution.captum_job import Job, as_tuple
 
 
 class Activation(CaptumAttribution):

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from pytest_deepimportance.attribution.baselines import Background, Baseline, parse_baseline
-from pytest_deepimportance.attribution.captum_base import CaptumAttribution, Job, as_tuple
+from pytest_deepimportance.attribution.captum_base import CaptumAttribution
+from pytest_deepimportance.attribution.captum_job import Job, as_tuple
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.errors import AttributionError

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_deepimportance.models.loading import LoadedModel
     from pytest_deepimportance.profile.model import Profile
 
-_OF_PYTEST = ("model", "count", "partial", "missing")
+_OF_PYTEST = ("model", "count", "partial", "missing", "compare", "compare_fail")
 """Settings that mean something in a pytest run only; the model is an argument of its own."""
 
 MEASURING = [s.name for s in TABLE.values() if s.cli and s.name not in _OF_PYTEST]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import shutil
 import sys
@@ -35,8 +36,17 @@ def add_parser(commands: Any) -> None:
     )
     add_file(parser)
     add_loudness(parser)
+    add_conftest(parser)
     add_settings(parser, _SETTINGS)
     parser.set_defaults(run=run)
+
+
+def add_conftest(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names criteria of the user's own."""
+    parser.add_argument(
+        "--conftest", metavar="FILE", help="the conftest.py that offers criteria of your own "
+        "(pytest_idc_criteria); it is run",
+    )  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
@@ -45,8 +55,8 @@ def run(options: argparse.Namespace) -> int:
     from pytest_deepimportance.reporting.audit.reproduce import Invocation
 
     files = destinations(options.report or (), "--report")
-    content = read(Path(options.file))
-    reports = judged_reports(content, chosen_settings(options, content))
+    content, settings = opened(options)
+    reports = judged_reports(content, settings)
     if not reports:
         raise DataFileError(
             f"{options.file} holds nothing that was measured",
@@ -68,13 +78,22 @@ def run(options: argparse.Namespace) -> int:
     return BELOW if stopped or any(gate.status == "failed" for gate in gates) else 0
 
 
-def chosen_settings(options: argparse.Namespace, content: Content) -> Settings:
-    """Return the settings of the run, with those of the command line instead."""
-    from pytest_deepimportance.engine.stored import settings_of
+def opened(options: argparse.Namespace) -> tuple[Content, Settings]:
+    """Return a data file and the settings of its run, those of the command line instead."""
+    from pytest_deepimportance.criteria.base import register
+    from pytest_deepimportance.data.importing import import_object
+    from pytest_deepimportance.engine.stored import settings_of, without_unknown
 
+    content = read(Path(options.file))
+    if options.conftest is not None:
+        found = import_object(f"{options.conftest}:pytest_idc_criteria", "conftest")()
+        for criterion in found if isinstance(found, (list, tuple)) else [found]:
+            register(criterion)
     given = {name: getattr(options, name, None) for name in _SETTINGS}
     given = {name: value for name, value in given.items() if value is not None}
-    return settings_of(content.run).replace("command line", **given)
+    settings = settings_of(content.run).replace("command line", **given)
+    run, settings = without_unknown(content.run, settings)
+    return dataclasses.replace(content, run=run), settings
 
 
 def judged_reports(content: Content, settings: Settings) -> list[Report]:

@@ -6,18 +6,18 @@ import argparse
 import dataclasses
 import json
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_deepimportance.cli.datafiles import add_file
 from pytest_deepimportance.cli.measure import add_loudness
+from pytest_deepimportance.cli.report import add_conftest, opened
 from pytest_deepimportance.errors import SettingsError, did_you_mean
 from pytest_deepimportance.reporting.contributions_table import render
 from pytest_deepimportance.reporting.json_report import write_text
-from pytest_deepimportance.store.datafile import read
 
 if TYPE_CHECKING:
     from pytest_deepimportance.contributions import Contributions
+    from pytest_deepimportance.settings import Settings
     from pytest_deepimportance.store.content import Content
 
 
@@ -31,6 +31,7 @@ def add_parser(commands: Any) -> None:
     )
     add_file(parser)
     add_loudness(parser)
+    add_conftest(parser)
     parser.add_argument(
         "--criteria", metavar="A,B,...", help="whose items (default: all that were measured)"
     )
@@ -45,8 +46,8 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the tables, write the files asked for."""
-    content = read(Path(options.file))
-    found = _contributions(options, content)
+    content, settings = opened(options)
+    found = _contributions(options, content, settings)
     width = shutil.get_terminal_size().columns
     for number, (spec, one) in enumerate(found):
         if len(found) > 1:
@@ -64,12 +65,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _contributions(
-    options: argparse.Namespace, content: Content
+    options: argparse.Namespace, content: Content, settings: Settings
 ) -> list[tuple[str, Contributions]]:
     from pytest_deepimportance.engine.contexts import contributions
-    from pytest_deepimportance.engine.stored import settings_of, states_of
+    from pytest_deepimportance.engine.stored import states_of
 
-    settings = settings_of(content.run)
     suites = set(content.run.suites)
     if options.suite is not None and options.suite not in suites:
         raise SettingsError(

@@ -27,6 +27,9 @@ _SETTINGS = (
     *(name for name in ImportanceSettings.__dataclass_fields__ if name not in _UNUSED),
     "preset", "seed", "batch_size", "memory",
 )  # fmt: skip
+_READ = ("reference", "reference_samples", "transform", "data_root", "tap", "output")
+"""Settings that pytest must have as well, where they were given here."""
+
 _TOP = 20
 _COMMON = ("target", "tap", "reduce", "seed")
 
@@ -120,7 +123,7 @@ def run(options: argparse.Namespace) -> int:
     )
     print("\n".join(lines))
     print(f"written    {out}" + (f", {out.name}.json" if out.suffix.lower() != ".json" else ""))
-    print(f"use it     {_next(options, out)}")
+    print(f"use it     {_next(options, settings, out)}")
     return 0
 
 
@@ -198,10 +201,16 @@ def _layers(text: str | None) -> list[str] | None:
     return names
 
 
-def _next(options: argparse.Namespace, out: Path) -> str:
-    parts = ["pytest", f"--idc-model {shlex.quote(options.model)}"]
-    if options.factory:
-        parts.append(f"--idc-factory {shlex.quote(options.factory)}")
-    parts += [f"--idc-reference {shlex.quote(options.reference)}"]
+def _next(options: argparse.Namespace, settings: Settings, out: Path) -> str:
+    """Return the pytest command that uses the scores, with what this command was given."""
+    from pytest_deepimportance.profile.command import typed
+
+    given = [name for name in (*LOADING, *_READ) if settings.origins[name] == "command line"]
     scope = {"global": "global", "layer": "all", "block": "all"}[options.vote_scope]
-    return " ".join([*parts, f"--idc-importance {shlex.quote(str(out))}", f"--idc-scope {scope}"])
+    parts = [
+        f"pytest --idc-model {shlex.quote(options.model)}",
+        *(typed(name, getattr(settings, name)) for name in given),
+        typed("importance", str(out)),
+        typed("scope", scope),
+    ]
+    return " ".join(filter(None, parts))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,7 +51,7 @@ def measure_activations(
     input_predictions: Any = None,
     reference_labels: Any = None,
     input_labels: Any = None,
-    importance: Importance | Mapping[str, Any] | None = None,
+    importance: Importance | Mapping[str, Any] | str | Path | None = None,
     **settings: Any,
 ) -> Report:
     """Measure what `inputs` exercise, from activations of both.
@@ -62,7 +64,7 @@ def measure_activations(
         criteria: Names of criteria, or "all".
         reference_predictions, input_predictions: Predicted class of each row, (N,).
         reference_labels, input_labels: True class of each row, (N,).
-        importance: Scores of neurons by layer, (U,): IDC is left out without them.
+        importance: Scores of neurons by layer, (U,), or their file: IDC is left out without them.
         settings: Any setting of the table as a keyword.
 
     Returns:
@@ -81,9 +83,7 @@ def measure_activations(
         strangers(learned.predictions, seen.predictions, "predictions"),
         strangers(learned.labels, seen.labels, "labels"),
     )
-    if importance is not None and not isinstance(importance, Importance):
-        importance = Importance({name: np.asarray(s) for name, s in importance.items()})
-    profile = profile_of_activations(learned, chosen, importance, left_out)
+    profile = profile_of_activations(learned, chosen, _scores(importance), left_out)
     profile = profile.with_m(chosen.m)
     state = measured(
         _NAME, "test", [seen], new_criteria(profile, chosen), non_finite={"inputs": unusable}
@@ -105,6 +105,16 @@ def measure_activations(
         notes=tuple(text for text in apart if text),
     )
     return assemble(profile, chosen, session)
+
+
+def _scores(given: Importance | Mapping[str, Any] | str | Path | None) -> Importance | None:
+    if isinstance(given, (str, Path)):
+        read = Importance.load(given)
+        note = f"importance from {read.source}: activations name no model to compare it with"
+        return dataclasses.replace(read, notes=(note, *read.notes))
+    if given is None or isinstance(given, Importance):
+        return given
+    return Importance({name: np.asarray(scores) for name, scores in given.items()})
 
 
 def surprise_adequacy(

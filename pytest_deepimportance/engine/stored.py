@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pytest_deepimportance.criteria.base import names
 from pytest_deepimportance.engine.assemble import assemble
 from pytest_deepimportance.engine.contexts import contributions
 from pytest_deepimportance.engine.sessions import SessionState, TestState
@@ -137,13 +138,13 @@ def _test_state(
 
 def _environment(found: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """Return what the runs ran on; where they differ all values, in the order of their text."""
-    names = dict.fromkeys(name for one in found for name in one)
+    every = dict.fromkeys(name for one in found for name in one)
     return {
-        name: " and ".join(sorted({one[name] for one in found if name in one})) for name in names
+        name: " and ".join(sorted({one[name] for one in found if name in one})) for name in every
     }
 
 
-_OF_ONE_FILE = ("report", "data_file", "append", "shard")
+_OF_ONE_FILE = ("report", "data_file", "append", "shard", "compare", "compare_fail")
 """Settings that say where one session wrote; what it recorded does not depend on them."""
 
 
@@ -165,6 +166,25 @@ def settings_of(run: Run) -> Settings:
         if run.origins.get(name, "default") != "default"
     ]
     return resolve(sources)
+
+
+def without_unknown(run: Run, settings: Settings) -> tuple[Run, Settings]:
+    """Leave out criteria that this process does not know: conftest files of the tests brought them.
+
+    What is left out is said in the report (see `states_of`); thresholds on them are refused.
+    """
+    known = {"all", *names()}
+    kept = tuple(name for name in settings.criteria if name in known)
+    if kept and kept != settings.criteria:
+        settings = settings.replace(settings.origins.get("criteria", "default"), criteria=kept)
+    suites = {
+        name: {
+            **suite,
+            "criteria": suite["criteria"] and [c for c in suite["criteria"] if c in known],
+        }
+        for name, suite in run.suites.items()
+    }
+    return dataclasses.replace(run, suites=suites), settings
 
 
 def reports_of(
@@ -198,4 +218,17 @@ def states_of(
         if profile is None:
             profile = deserialise(measured.profile, "the profile in the data file")
             profile = profile.with_m(settings.m)
-        yield profile, session_state(measured, content.run, profile.model.type)
+        state = session_state(measured, content.run, profile.model.type)
+        yield profile, dataclasses.replace(state, notes=_unknown_criteria(state))
+
+
+def _unknown_criteria(state: SessionState) -> tuple[str, ...]:
+    """Say which criteria were measured that this process does not know."""
+    blocks = [block for by_slot in state.blocks.values() for block in by_slot.values()]
+    unknown = sorted({name for block in blocks for name in block.criteria} - set(names()))
+    if not unknown:
+        return ()
+    return (
+        f"{', '.join(unknown)} left out: a conftest file of the tests brings it "
+        "(deepimportance report --conftest FILE)",
+    )

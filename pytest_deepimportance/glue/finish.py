@@ -14,6 +14,7 @@ from pytest_deepimportance.engine.stored import reports_of
 from pytest_deepimportance.errors import DataFileError, IdcError, ReportError
 from pytest_deepimportance.gating import SHARD
 from pytest_deepimportance.glue.collector import Collector
+from pytest_deepimportance.glue.compared import with_comparison
 from pytest_deepimportance.glue.gathered import gathered
 from pytest_deepimportance.glue.markers import Suite
 from pytest_deepimportance.glue.options import data_path
@@ -50,6 +51,7 @@ def finish(collector: Collector, session: pytest.Session, exitstatus: int) -> No
             judged(report, thresholds, partial)
             for report in reports_of(content, collector.settings, profiles)
         ]
+        reports = with_comparison(reports, content, collector)
     except IdcError as error:
         _fail(session, [("idc::report", str(error))])
         collector.complaints.append(f"nothing to show: {error.what}")

@@ -26,7 +26,7 @@ _OWN = {"--idc-settings": "idc_settings", "--no-idc": "idc_off"}
 _VERSION = tuple(int(part) for part in re.findall(r"\d+", pytest.__version__)[:2])
 _PATHS = (
     "model", "factory", "weights", "reference", "transform", "data_root", "profile", "output",
-    "importance", "data_file",
+    "importance", "data_file", "compare",
 )  # fmt: skip
 
 
@@ -186,4 +186,29 @@ def check_data_file(config: pytest.Config, settings: Settings) -> None:
     try:
         read(path)
     except DataFileError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def check_compare(settings: Settings) -> None:
+    """Refuse before the tests what cannot be compared or judged.
+
+    Raises:
+        pytest.UsageError: The file is missing or damaged, or a tolerance is malformed.
+    """
+    if settings.compare is None and not settings.compare_fail:
+        return
+    from pytest_deepimportance.compare_gate import tolerances
+    from pytest_deepimportance.store.datafile import read
+
+    try:
+        given = tolerances(settings.compare_fail)
+        if settings.compare is None:
+            raise GateError(
+                f"tolerance {given[0].text} says how much may be lost, but against which run?",
+                fix="Add --idc-compare=FILE, the data file of an earlier run.",
+            )
+        path = Path(settings.compare)
+        if path.exists() or settings.missing != "skip":
+            read(path)
+    except (GateError, DataFileError) as error:
         raise pytest.UsageError(str(error)) from None

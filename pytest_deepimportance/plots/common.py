@@ -19,7 +19,7 @@ from pytest_deepimportance.plots.canvas import (
     save,
     title,
 )
-from pytest_deepimportance.plots.heatmap import MOST_COLUMNS, MOST_ROWS, cut, shown_of
+from pytest_deepimportance.plots.heatmap import MOST_COLUMNS, MOST_ROWS, cut, cut_all, shown_of
 
 
 def draw_members(sets: TopSets, path: Path) -> Path:
@@ -38,7 +38,7 @@ def draw_members(sets: TopSets, path: Path) -> Path:
         interpolation="nearest",
     )  # fmt: skip
     axes.set_yticks(range(len(order)), [str(neurons[row]) for row in order])
-    axes.set_xticks(range(len(names)), [cut(name) for name in names], rotation=angle)
+    axes.set_xticks(range(len(names)), cut_all(names), rotation=angle)
     axes.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(len(order) + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=1)
@@ -75,7 +75,7 @@ def draw_shared(found: Sequence[TopSets], path: Path) -> Path:
     axes = figure.add_subplot()
     image = axes.imshow(100 * shares, cmap=SEQUENTIAL, vmin=0, vmax=100, aspect="auto")
     angle = 0 if max(map(len, names)) <= 3 else 90
-    axes.set_xticks(range(len(names)), [cut(name) for name in names], rotation=angle)
+    axes.set_xticks(range(len(names)), cut_all(names), rotation=angle)
     axes.set_yticks(range(len(layers)), [_width(sets) for sets in layers])
     for (row, column), share in np.ndenumerate(shares):
         color = "black" if share > 0.55 else "white"

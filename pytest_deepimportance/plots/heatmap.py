@@ -37,7 +37,7 @@ def draw_heatmap(
     limit = float(np.abs(shown).max()) or 1.0
     image = axes.imshow(shown, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto")
     axes.set_yticks(range(len(rows)), [str(row) for row in rows])
-    axes.set_xticks(range(len(columns)), [cut(names[c]) for c in columns], rotation=angle)
+    axes.set_xticks(range(len(columns)), cut_all(names[: len(columns)]), rotation=angle)
     axes.set_ylabel("neuron", fontsize=SMALL)
     axes.set_xlabel(of, fontsize=SMALL)
     plain(axes)
@@ -69,6 +69,14 @@ def cut(name: str) -> str:
     """Return a name that fits beside an axis; both ends of a name tell it apart."""
     half = _LONGEST // 2
     return name if len(name) <= _LONGEST else f"{name[: half - 1]}…{name[-half:]}"
+
+
+def cut_all(names: Sequence[str]) -> list[str]:
+    """Return names that fit beside an axis; numbered where they would look alike."""
+    short = [cut(name) for name in names]
+    if len(set(short)) == len(short):
+        return short
+    return [f"{number}: {name[: _LONGEST - 5]}…" for number, name in enumerate(names)]
 
 
 def _parts(scores: Sequence[float]) -> NDArray[np.float64]:

@@ -19,6 +19,8 @@ WIDTH = 80
 _NAME, _LAYER = 18, 26
 _LAYERS = 12
 _CLASSES = 12
+_LARGEST_IMBALANCE = 1e-3
+"""Relevance unaccounted for above this share of the target is said."""
 
 
 def render(report: ImportanceReport, following: Sequence[str] = (), *, fold: bool = True
@@ -53,8 +55,15 @@ def _of_methods(report: ImportanceReport) -> list[str]:
     return [
         f"{found.method}: {note}" if several else note
         for found in report.whole()
-        for note in found.notes
+        for note in (*found.notes, *_imbalance(found))
     ]
+
+
+def _imbalance(found: ScoreSet) -> list[str]:
+    if found.balance is None or found.balance <= _LARGEST_IMBALANCE:
+        return []
+    part = percent(found.balance, unit=" %")
+    return [f"{part} of the target is unaccounted for, so the ranking may be off"]
 
 
 def _small_layers(report: ImportanceReport) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_deepimportance.errors import ReportError
 from pytest_deepimportance.formatting import clean
-from pytest_deepimportance.reporting import base, grids, measured
+from pytest_deepimportance.reporting import base, compare_table, grids, measured
 from pytest_deepimportance.reporting.grids import Grid
 from pytest_deepimportance.results import GateOutcome, Report
 
@@ -18,6 +18,7 @@ MARKER = "<!-- deepimportance -->"
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 _GAPS = 5
+_SOURCES = 5
 _SIGNS = {"ok": "ok", "failed": "**FAIL**", "warned": "warn", "not judged": "not judged"}
 
 
@@ -65,10 +66,30 @@ def _report(report: Report) -> str:
     lines += [_text(f"{label}: {sentence}") + "\n" for label, sentence in base.run_labels(report)]
     if report.total.rows:
         lines += [table(grids.suites(report)), ""]
+    lines += _compared(report)
     lines += _gates(report.gates)
     lines += _weakest(report)
     lines += _details(report)
     return "\n".join(lines)
+
+
+def _compared(report: Report) -> list[str]:
+    """Say what changed against an earlier run, and which tests did it."""
+    found = report.comparison
+    if found is None:
+        return []
+    lines = [f"**Against {_text(found.before.name)}:** {_text(compare_table.headline(found))}."]
+    if not found.same_profile:
+        lines.append(
+            f"{found.common_neurons} of the {len(found.neurons_after)} important neurons are the "
+            "same."
+        )
+    for title, sources in (("Gained by", found.gained_by), ("Lost with", found.lost_with)):
+        if sources:
+            names = ", ".join(f"{_text(s.nodeid)} ({s.items})" for s in sources[:_SOURCES])
+            lines.append(f"{title} {names}{' and others' * (len(sources) > _SOURCES)}.")
+    lines += [_text(note) + "." for note in found.notes]
+    return [" ".join(lines), ""]
 
 
 def _gates(gates: Sequence[GateOutcome]) -> list[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
+from pytest_deepimportance.comparison import Comparison
 from pytest_deepimportance.formatting import clean, count, percent, plural, significant
 from pytest_deepimportance.gating import silent_tests
 from pytest_deepimportance.readings import headline
-from pytest_deepimportance.reporting import base, beside, criteria_lines, measured
+from pytest_deepimportance.reporting import base, beside, compare_table, criteria_lines, measured
 from pytest_deepimportance.reporting.findings import MARGIN, advice, missing, weakest
 from pytest_deepimportance.reporting.slices import slices
 from pytest_deepimportance.reporting.table import criteria_shown, suite_rows, table
@@ -28,6 +29,7 @@ def sections(report: Report, width: int, *, verbose: bool = False) -> list[Secti
         width: Columns there are.
         verbose: Say every criterion's items and suites, instead of its total only.
     """
+    compared = report.comparison
     unmet = [o for o in report.gates if o.status in ("failed", "warned")]
     parts = [_fixed(lambda: _identity(report, width))]
     if report.total.rows and measured.has_idc(report) and report.profile.importance.method:
@@ -43,6 +45,8 @@ def sections(report: Report, width: int, *, verbose: bool = False) -> list[Secti
             parts.append(criteria_lines.details(report, width))
         else:
             parts.append(criteria_lines.also(report, width, criteria_shown(report, width)))
+        if compared is not None:
+            parts.append(_fixed(lambda: [_compared(compared)]))
         parts.append(beside.outputs(report.total, verbose=verbose))
         parts.append(beside.thin_ice(report.total, verbose=verbose))
         parts.append(slices(report, verbose=verbose))
@@ -142,6 +146,13 @@ def _identity(report: Report, width: int) -> list[Paragraph]:
     if measured.has_idc(report):
         lines.append(Paragraph.labelled("items", base.items(report)))
     return lines
+
+
+def _compared(found: Comparison) -> Paragraph:
+    """Say what changed against an earlier run; items only where they can be matched."""
+    text = f"against {clean(found.before.name)}: {compare_table.headline(found)}"
+    doubt = f" [{clean(found.notes[0])}]" if found.notes else ""
+    return Paragraph.labelled("compared", text + doubt)
 
 
 def _importance(report: Report) -> Paragraph:

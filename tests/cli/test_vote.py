@@ -56,6 +56,15 @@ def test_the_file_is_used_by_a_profile(run: Run, folder: Path) -> None:
     assert "importance other.csv: the model has no layer 'fc9'" in err
 
 
+def test_the_next_command_has_what_this_one_was_given(run: Run, folder: Path) -> None:
+    _, out, _ = run(*VOTE, *METHODS, "--out", "my votes.csv", "--tap", "pre", "--scope", "layer")
+    (line,) = [line for line in out.splitlines() if line.startswith("use it")]
+    assert line == (
+        "use it     pytest --idc-model net.pth --idc-factory app.py:net --idc-reference app.py:train "
+        "--idc-tap pre --idc-importance 'my votes.csv' --idc-scope all"
+    )
+
+
 def test_options_reach_the_vote(run: Run, folder: Path) -> None:
     code, out, _ = run(
         *VOTE, *METHODS, "--out", "votes.json", "--mode", "winner", "--scope", "layer", "--by",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -143,6 +144,15 @@ def test_idc_with_importance_equals_a_direct_computation(form: Any, labels: bool
     )  # fmt: skip
     for name in ("covered", "total", "reach", "covered_reached", "exercised_rows"):
         assert getattr(row, name) == getattr(wanted, name), name
+
+
+def test_importance_may_be_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    idc.Importance({name: np.asarray(values) for name, values in SCORES.items()}).save(path)
+    read = measure(importance=path, m=3)
+    assert read.criteria["IDC"].covered == measure(importance=SCORES, m=3).criteria["IDC"].covered
+    assert read.profile.importance.source == str(path)
+    assert any("name no model to compare" in note for note in read.profile.importance.notes)
 
 
 def test_without_importance_idc_is_left_out_and_it_is_said() -> None:

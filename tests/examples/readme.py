@@ -3,7 +3,7 @@
 A block is named by a comment `<!-- readme: NAME -->` on the line before it and starts with `$ command`.
 `python -m tests.examples.readme [NAME ...]` writes the real output into the pages; the test compares. What
 differs from machine to machine and run to run (times, versions, folders) is shortened the same way in both.
-Blocks whose names begin with mnist need MNIST in the shared folder.
+Blocks whose names begin with mnist need MNIST in the shared folder, those with text transformers.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ PAGES = (
             "demo.md",
             "beside-coverage.md",
             "audit.md",
+            "text-models.md",
             "suggest.md",
             "voting.md",
             "importance.md",
@@ -43,6 +44,11 @@ _DIGITS = (
 _MNIST = (
     "../../fixtures/mnist_lenet5.safetensors --factory mnist_app.model:MnistLeNet "
     "--data-root ../../data --reference torchvision:MNIST:train"
+)
+
+_TEXT = (
+    "hf:router --reference router/train.jsonl --inputs router/test.jsonl "
+    "--inputs router/no_questions.jsonl"
 )
 
 COMMANDS = {
@@ -82,6 +88,8 @@ COMMANDS = {
     "mnist_leak": f"deepimportance measure {_MNIST} --reference-samples all "
     "--inputs clean=torchvision:MNIST:test --inputs wrong=torchvision:MNIST:train "
     "--input-samples 1000",
+    "text_measure": f"deepimportance measure {_TEXT}",
+    "text_layer": f"deepimportance measure {_TEXT} --layer distilbert.transformer.layer.0.ffn.lin1",
 }
 """Block name -> command."""
 
@@ -89,6 +97,8 @@ FOLDERS = {
     "screen": ".",
     **{name: "sample_project/mnist" for name in COMMANDS if name[:5] == "mnist"},
     "mnist_demo": str(ROOT),
+    "text_measure": "fixtures",
+    "text_layer": "fixtures",
 }
 """Where a command runs, when not in sample_project."""
 

@@ -30,6 +30,12 @@ SESSIONS = {
         ),
         "refused": ("python -m pytest -q --idc-report=audit:app",),
     },
+    "which-tests.md": {
+        "tests": (
+            "python -m pytest -q",
+            "deepimportance tests --criteria IDC",
+        ),
+    },
     "ci.md": {
         "shards": (
             "python -m pytest -q --idc-shard --idc-data-file=shards/1.data tests/test_clean.py",

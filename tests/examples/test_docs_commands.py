@@ -17,6 +17,7 @@ PAGES = (
     "without-pytest.md",
     "beside-coverage.md",
     "importance.md",
+    "text-models.md",
     "attribution.md",
 )
 
@@ -37,7 +38,11 @@ def test_the_commands_are_accepted(page: str) -> None:
 
 
 def test_the_options_of_the_old_programs_are_mapped_to_ones_that_exist() -> None:
-    own = {"--" + name.replace("_", "-") for name in TABLE} | {"--input-samples", "--inputs"}
+    own = {"--" + name.replace("_", "-") for name in TABLE} | {
+        "--input-samples",
+        "--inputs",
+        "--out",
+    }
     page = text_of("coming-from-the-research-code.md")
     rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
     assert len(rows) > 25
@@ -60,7 +65,7 @@ def test_the_recipes_for_ci_use_commands_and_options_that_exist() -> None:
     assert options <= {setting.option for setting in TABLE.values()}
 
 
-@pytest.mark.parametrize("page", [*PAGES, "demo.md"])
+@pytest.mark.parametrize("page", [*PAGES, "demo.md", "ci.md", "which-tests.md"])
 def test_links_lead_somewhere(page: str) -> None:
     for link in re.findall(r"\]\((?!http)([^)#]+)\)", text_of(page)):
         assert (DOCS / link).exists(), link

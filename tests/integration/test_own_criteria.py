@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import textwrap
 
 import pytest
@@ -96,6 +99,29 @@ def test_a_criterion_of_ones_own_is_gated(
     ]  # fmt: skip
     assert gates[1]["message"].startswith("POS 75.00 % < 76 %")
     assert "idc::TOTAL::POS=0.76" in result.stdout.str()
+
+
+def test_the_data_file_shows_it_when_the_conftest_is_named(
+    own: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(own.path)
+    own.run("-p", "no:xdist", "--idc-criteria=POS,NC")
+    wanted = rows_of(own.report())
+    report = [
+        sys.executable,
+        "-m",
+        "pytest_deepimportance.cli.main",
+        "report",
+        "--report",
+        "json:a.json",
+    ]
+    for extra, heads_wanted in ((["--conftest", "conftest.py"], ["POS", "NC"]), ([], ["NC"])):
+        subprocess.run([*report, *extra], check=True, capture_output=True)
+        found = json.loads((own.path / "a.json").read_text())["reports"][0]
+        rows = rows_of(found)
+        assert {row["criterion"] for row in rows.values()} == set(heads_wanted)
+        assert rows["NC"]["covered"] == wanted["NC"]["covered"]
+        assert any("POS left out" in note for note in found["notes"]) == (not extra)
 
 
 def test_a_misspelled_threshold_is_refused_with_own_criteria_too(own: Project) -> None:

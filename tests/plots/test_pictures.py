@@ -247,3 +247,10 @@ def test_users_matplotlib_is_left_alone(tmp_path: Path) -> None:
     before = dict(mpl.rcParams)
     importance.draw_all(report(2, ("lrp",), fc=4), tmp_path)
     assert dict(mpl.rcParams) == before
+
+
+def test_names_that_would_look_alike_are_numbered() -> None:
+    assert heatmap.cut_all(["cat", "dog"]) == ["cat", "dog"]
+    alike = heatmap.cut_all([f"the very long class {n} of many" for n in range(20)])
+    assert len(set(alike)) == 20
+    assert max(map(len, alike)) <= 15

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import itertools
 import re
@@ -10,6 +11,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from pytest_deepimportance.contributions import Contribution, Contributions
 from pytest_deepimportance.exercise import GrowthPoint
 from pytest_deepimportance.reporting.html_page import charts
 from pytest_deepimportance.reporting.html_page.page import render
@@ -92,6 +94,28 @@ def test_nothing_recorded_is_said_with_the_tests_causes() -> None:
     text = " ".join(Page(render([samples.nothing_recorded()])).text)
     assert "Nothing was recorded: the list of tests says why." in text
     assert "no forward pass of a model happened" in text
+
+
+def test_tests_stand_by_what_they_add_where_contexts_are_on() -> None:
+    report = samples.passing()
+    tests = tuple(
+        samples.TestRow(f"tests/test_a.py::test_{name}", "clean", "passed", 1, 10, "")
+        for name in "abc"
+    )
+    found = Contributions(
+        ("IDC",), (), 9, 6,
+        (
+            Contribution(tests[0].nodeid, "clean", 10, 3, 0),
+            Contribution(tests[1].nodeid, "clean", 10, 6, 4, 1, 6),
+        ),
+    )  # fmt: skip
+    text = render([dataclasses.replace(report, tests=tests, contributions=found)])
+    body = text[text.index('id="tests"') :]
+    assert body.index("test_b<") < body.index("test_a<")
+    assert ">only this test<" in body
+    assert "1 test of 2 cover all that all cover" in body
+    for row in re.findall(r"<tr>(<td.*?)</tr>", body[: body.index("</section>")]):
+        assert row.count("<td") == 8
 
 
 def points(inputs: int, band: bool = True) -> tuple[GrowthPoint, ...]:

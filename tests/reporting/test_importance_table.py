@@ -93,3 +93,11 @@ def test_as_many_neurons_as_fit() -> None:
     assert fitting(found, "fc", 4, 3) == ""
     zeros = dataclasses.replace(found, scores={"fc": (0.0, 0.0)})
     assert fitting(zeros, "fc", 2, 80) == "0 (0%)  1 (0%)"
+
+
+def test_relevance_that_is_lost_is_said() -> None:
+    found = report(2, 0, ("lrp",))
+    lost = dataclasses.replace(found.sets[0], balance=0.02)
+    text = "\n".join(render(dataclasses.replace(found, sets=(lost,))))
+    assert "2.0 % of the target is unaccounted for" in text
+    assert "unaccounted" not in "\n".join(render(found))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_deepimportance.errors import DataFileError
@@ -27,6 +27,7 @@ VALUES: Any = st.recursive(
 )
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES)
 def test_round_trip(value: Any) -> None:
     assert unpack(pack(value)) == value

@@ -206,11 +206,12 @@ class LrpAttribution:
                 scores = class_scores(output, self._output)
                 if scores is not None:
                     scores = run.straight.way(scores)
-                given = None
-                if callable(self.target):
-                    given = target_values(self.target, output, call.rows)
+                given = (
+                    target_values(self.target, output, call.rows) if callable(self.target) else None
+                )
         finally:
             reader.detach()
+            run.end_forward()
         if run.straight.used and not conserve:
             # A function for autograd drops a graph that begins within it.
             self._begins_at_inputs = True
@@ -227,6 +228,7 @@ class LrpAttribution:
         assert not callable(self.target)
         classes = chosen_classes(self.target, scores, call)[:, None]
         start = self._before_activation(run, scores)
+        run.final = None  # part of the graph, whose hooks lead to the run
         return Forward(run, watch, scores, start.gather(1, classes)[:, 0])
 
     def _before_activation(self, run: Pass, scores: Tensor) -> Tensor:

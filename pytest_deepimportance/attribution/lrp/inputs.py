@@ -44,6 +44,10 @@ class Inputs:
         self._tensors.append((tensor, tensor._version))
         return len(self._tensors) - 1
 
+    def leave_graph(self) -> None:
+        """Keep only what the tensors were: their hooks lead here, and nothing frees that."""
+        self._tensors = [(tensor.detach(), version) for tensor, version in self._tensors]
+
     def is_one(self, tensor: Tensor) -> bool:
         """Whether `tensor` is an input of the model that nothing has changed."""
         return any(

@@ -176,6 +176,13 @@ class Pass:
         """Keep for the report what happened at a function, and in which module."""
         self.notes.setdefault((function, what), {})[place] = None
 
+    def end_forward(self) -> None:
+        """Let go of the graph, whose hooks lead back to this pass: no collector sees that cycle."""
+        self.first_layer = None
+        self._kept.clear()  # nothing is overwritten any more
+        self.inputs.leave_graph()
+        self.straight.leave_graph()
+
     def rule_of(self, operation: str, tensor: Tensor) -> LinearRule:
         """Return the rule of a linear operation, called now, that reads the signal `tensor`."""
         if self.choice.everywhere is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -37,10 +38,29 @@ class _Weights:
     hidden_bias: Tensor | None = None
     projection: Tensor | None = None
 
-    def part(self, number: int, of: int) -> _Weights:
-        """Return the rows that belong to one gate."""
+    # Made once, since every step asks for them.
+
+    @cached_property
+    def new_of_four(self) -> _Weights:
+        """The rows of an LSTM that make the new value (of i, f, g, o: g)."""
+        return self._third(4)
+
+    @cached_property
+    def new_of_three(self) -> _Weights:
+        """The rows of a GRU that make the new value (of r, z, n: n)."""
+        return self._third(3)
+
+    def _third(self, of: int) -> _Weights:
         items = (self.inputs, self.hidden, self.input_bias, self.hidden_bias)
-        return _Weights(*(None if item is None else item.chunk(of)[number] for item in items))  # type: ignore[arg-type]
+        return _Weights(*(None if item is None else item.detach().chunk(of)[2] for item in items))  # type: ignore[arg-type]
+
+    @cached_property
+    def joined(self) -> tuple[Tensor, Tensor | None]:
+        """Return weight and bias of (x, h) joined."""
+        bias = None
+        if self.input_bias is not None and self.hidden_bias is not None:
+            bias = self.input_bias.detach() + self.hidden_bias.detach()
+        return torch.cat([self.inputs, self.hidden], 1).detach(), bias
 
 
 Cell = Callable[[Pass, Tensor, State, _Weights], State]
@@ -204,8 +224,8 @@ def _last(steps: Sequence[Tensor], width: int, *, backward: bool) -> Tensor:
 
 def _lstm(run: Pass, tensor: Tensor, state: State, weights: _Weights) -> State:
     hidden, kept = state
-    enter, keep, out = (_gate(tensor, hidden, weights.part(number, of=4)) for number in (0, 1, 3))
-    new = _tanh(run, _joined(run, tensor, hidden, weights.part(2, of=4)))
+    enter, keep, _, out = _gates(tensor, hidden, weights, 4)
+    new = _tanh(run, _joined(run, tensor, hidden, weights.new_of_four))
     kept = _ruled(run, add, torch.add, keep * kept, enter * new)
     hidden = out * _tanh(run, kept)
     if weights.projection is not None:
@@ -215,8 +235,8 @@ def _lstm(run: Pass, tensor: Tensor, state: State, weights: _Weights) -> State:
 
 def _gru(run: Pass, tensor: Tensor, state: State, weights: _Weights) -> State:
     (hidden,) = state
-    reset, keep = (_gate(tensor, hidden, weights.part(number, of=3)) for number in (0, 1))
-    last = weights.part(2, of=3)
+    reset, keep, _ = _gates(tensor, hidden, weights, 3)
+    last = weights.new_of_three
     from_input = weighted_sum(run, tensor, last.inputs, last.input_bias)
     from_hidden = reset * weighted_sum(run, hidden, last.hidden, last.hidden_bias)
     new = _tanh(run, _ruled(run, add, torch.add, from_input, from_hidden))
@@ -239,20 +259,18 @@ _CELLS: dict[str, Cell] = {
 }
 
 
-def _gate(tensor: Tensor, hidden: Tensor, weights: _Weights) -> Tensor:
-    """Return the sigmoid of a gate, a constant."""
+def _gates(tensor: Tensor, hidden: Tensor, weights: _Weights, of: int) -> tuple[Tensor, ...]:
+    """Return the sigmoids of all gates, constants; that of the new value is of no use."""
     with torch.no_grad():
         summed = F.linear(tensor, weights.inputs, weights.input_bias)
-        return torch.sigmoid(summed + F.linear(hidden, weights.hidden, weights.hidden_bias))
+        summed = summed + F.linear(hidden, weights.hidden, weights.hidden_bias)
+        return torch.sigmoid(summed).chunk(of, 1)
 
 
 def _joined(run: Pass, tensor: Tensor, hidden: Tensor, weights: _Weights) -> Tensor:
     """Return W x + b + V h + c as one linear layer of the joined (x, h)."""
     both = _ruled(run, join, torch.cat, [tensor, hidden], 1)
-    bias = None
-    if weights.input_bias is not None and weights.hidden_bias is not None:
-        bias = weights.input_bias + weights.hidden_bias
-    return weighted_sum(run, both, torch.cat([weights.inputs, weights.hidden], 1), bias)
+    return weighted_sum(run, both, *weights.joined)
 
 
 def _tanh(run: Pass, tensor: Tensor) -> Tensor:

@@ -42,6 +42,10 @@ class StraightThrough:
         self._ways: dict[int, tuple[Tensor, Tensor]] = {}
         self._hooks = _hooks()
 
+    def leave_graph(self) -> None:
+        """Forget the ways, which are parts of the graph."""
+        self._ways.clear()
+
     def remember(self, result: Any) -> None:
         """Remember the ways back of results that were made while no graph was wanted."""
         self.used = True

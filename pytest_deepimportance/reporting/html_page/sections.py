@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from pytest_deepimportance.contributions import Contribution
 from pytest_deepimportance.formatting import amount, clean, count, percent, plural
 from pytest_deepimportance.readings import headline
-from pytest_deepimportance.reporting import base, grids, measured
+from pytest_deepimportance.reporting import base, contributions_table, grids, measured
 from pytest_deepimportance.reporting.grids import Grid
 from pytest_deepimportance.reporting.html_page.charts import bar, heat
 from pytest_deepimportance.reporting.markup import Content, Html, bullets, el, pairs, table
-from pytest_deepimportance.results import CriterionRow, Report
+from pytest_deepimportance.results import CriterionRow, Report, TestRow
 
 _GAPS = 6
 _TESTS = 2_000
@@ -134,23 +138,40 @@ def gaps(report: Report) -> Html | None:
 
 
 def tests(report: Report) -> Html | None:
-    """Return the marked tests, those that recorded nothing first."""
+    """Return the marked tests: by what they add where contexts are on, else by their inputs."""
     if not report.tests:
         return None
-    found = sorted(report.tests, key=lambda test: (test.inputs > 0, -test.inputs, test.nodeid))
-    rows = [
-        (test.nodeid, test.suite, test.outcome, count(test.inputs), test.cause)
-        for test in found[:_TESTS]
-    ]
-    more = len(found) - _TESTS
+    found = report.contributions
+    known = {} if found is None else {test.nodeid: test for test in found.tests}
+    ordered = sorted(report.tests, key=lambda test: _order(test, known.get(test.nodeid)))
+    rows = [_test(test, known, found is not None) for test in ordered[:_TESTS]]
+    added = () if found is None else (">covers", ">only this test", ">adds")
+    titles = ("test", "suite", "outcome", ">inputs", *added, "why nothing was recorded")
+    more = len(ordered) - _TESTS
     return part(
         "Tests", "tests",
+        None if found is None else el("p", contributions_table.remark(found), class_="muted"),
         el("label", "Show tests whose name contains ",
            el("input", type="search", class_="filter", autocomplete="off"), class_="muted"),
-        scrolled(table(("test", "suite", "outcome", ">inputs", "why nothing was recorded"), rows,
-                       "filtered")),
+        scrolled(table(titles, rows, "filtered")),
         el("p", f"and {count(more)} more in the JSON report", class_="muted") if more > 0 else None,
     )  # fmt: skip
+
+
+def _order(test: TestRow, known: Contribution | None) -> tuple[Any, ...]:
+    """Silent tests first, since they need a look; then what adds most."""
+    adds = 0 if known is None else known.adds
+    return test.inputs > 0, -adds, -test.inputs, test.nodeid
+
+
+def _test(test: TestRow, known: Mapping[str, Contribution], contexts: bool) -> tuple[str, ...]:
+    cells = [test.nodeid, test.suite, test.outcome, count(test.inputs)]
+    own = known.get(test.nodeid)
+    if own is not None:
+        cells += [count(own.covers), count(own.only), count(own.adds)]
+    elif contexts:
+        cells += ["-"] * 3
+    return (*cells, test.cause)
 
 
 def notes(report: Report) -> Html:

@@ -1,0 +1,53 @@
+"""What passes between our classes and captum: rows to attribute, answers, and its exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from pytest_deepimportance.attribution.memory_errors import is_out_of_memory
+from pytest_deepimportance.errors import IdcError, MethodUnavailable
+
+
+@dataclass(frozen=True)
+class Job:
+    """Some rows as captum takes them.
+
+    Attributes:
+        inputs: Tensors that captum attributes to or interpolates.
+        others: Further arguments with a row for each input; the last holds the chosen classes.
+        rows: N.
+        limit: Rows that one pass may hold.
+    """
+
+    inputs: tuple[Tensor, ...]
+    others: tuple[Tensor, ...]
+    rows: int
+    limit: int
+
+
+def as_tuple(found: Any) -> tuple[Tensor, ...]:
+    """Return captum's answer as a tuple: one layer gives a bare tensor."""
+    return found if isinstance(found, tuple) else (found,)
+
+
+@contextmanager
+def explained(method: str) -> Iterator[None]:
+    """Turn what captum (or the model, on inputs that captum made) raises into our error."""
+    try:
+        yield
+    except IdcError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        text = " ".join(str(error).split())
+        raise MethodUnavailable(
+            f"{method} cannot run on this model: {type(error).__name__}: {text[:300]}",
+            "The method is captum's; it is left out, never replaced by another.",
+            "Use lrp, or another method.",
+        ) from error

@@ -1,0 +1,44 @@
+"""The reports of a session beside those of an earlier run (`idc_compare`)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_deepimportance.compare_gate import judge, tolerances
+from pytest_deepimportance.engine.comparing import compare, opened
+from pytest_deepimportance.glue.collector import Collector
+from pytest_deepimportance.results import Report
+from pytest_deepimportance.store.content import Content
+from pytest_deepimportance.store.datafile import read
+
+_HERE = "this run"
+
+
+def with_comparison(
+    reports: Sequence[Report], content: Content, collector: Collector
+) -> list[Report]:
+    """Return the reports with what changed, and a gate for each tolerance.
+
+    With `idc_missing = skip` a file that is not there is said, and nothing is judged.
+
+    Raises:
+        DataFileError: The earlier run measured nothing that this one did.
+    """
+    settings = collector.settings
+    if settings.compare is None or not reports:
+        return list(reports)
+    path = Path(settings.compare)
+    if settings.missing == "skip" and not path.exists():
+        collector.complaints.append(f"not compared: {path} does not exist")
+        return list(reports)
+    before = opened(path.name, read(path))
+    found = {c.after.profile: c for c in compare(before, opened(_HERE, content, settings))}
+    given = tolerances(settings.compare_fail)
+    result = []
+    for report in reports:
+        comparison = found.get(report.profile.fingerprint)
+        gates = report.gates if comparison is None else (*report.gates, *judge(comparison, given))
+        result.append(dataclasses.replace(report, comparison=comparison, gates=gates))
+    return result
