@@ -41,9 +41,9 @@ def describe_output(output: Any) -> str:
     what = f"the model's output is {describe(output)}: not a class score.\n"
     if _one_number_a_row(output):
         return what + (
-            "A regression model has none: set idc_target = pkg.mod:callable (output -> one number\n"
-            "a row (N,)). For one logit z of two classes set\n"
-            "idc_output = pkg.mod:callable (z -> torch.cat([-z, z], 1))."
+            "Regression: set idc_target = pkg.mod:callable (output -> (N,)).\n"
+            "One logit z of two classes: set idc_output = pkg.mod:callable\n"
+            "(z -> torch.cat([-z, z], 1))."
         )
     return what + (
         "Set idc_output = pkg.mod:callable (model output -> scores (N, C)), or\n"

@@ -67,7 +67,7 @@ def test_the_sentence_names_what_makes_it_work():
 )
 def test_one_number_a_row_is_told_from_an_output_of_another_form(output):
     text = describe_output(output)
-    assert "A regression model has none" in text
+    assert "Regression: set idc_target" in text
     assert "torch.cat([-z, z], 1)" in text
     assert "idc_correct" not in text
     assert ". " in " ".join(text.split("\n"))

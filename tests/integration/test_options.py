@@ -89,7 +89,7 @@ def test_settings_are_listed_with_origin(suite: Project) -> None:
         ("--idc-preset=papr", "paper"),
         ("--idc-layer=fc22", "fc2"),
         ("--idc-classes=cat", "class"),
-        ("--idc-report=html:x", "json:"),
+        ("--idc-report=pdf:x", "json:"),
         ("--idc-criteria=IDCC", "IDC"),
         ("--idc-memory=lots", "512MB"),
     ],
