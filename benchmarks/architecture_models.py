@@ -144,12 +144,12 @@ def texts(rows: int, mask: str = "padding_mask") -> ModelCall:
     return as_call({"input_ids": ids, "attention_mask": (~padded).long()})
 
 
-def _text(kind: type[nn.Module]) -> Architecture:
+def _text(kind: type[nn.Module], rows: int) -> Architecture:
     def build() -> nn.Module:
         torch.manual_seed(0)
         return kind().eval()
 
-    return Architecture(build, texts)
+    return Architecture(build, texts, rows)
 
 
 def _transformers(name: str, **changes: object) -> Architecture:
@@ -165,15 +165,18 @@ def _transformers(name: str, **changes: object) -> Architecture:
         made: nn.Module = getattr(transformers, f"{name}ForSequenceClassification")(config)
         return made.eval()
 
-    return Architecture(build, partial(texts, mask="attention_mask"))
+    return Architecture(build, partial(texts, mask="attention_mask"), TEXT_ROWS)
 
 
 WORDS, TOKENS = 5000, 64
 """Vocabulary and length of the texts."""
 
+TEXT_ROWS = 32
+"""Texts of the passes that are timed, near what a micro-batch holds (LSTM: 157)."""
+
 TEXTS: Mapping[str, Architecture] = {
-    "LSTM classifier": _text(Recurrent),
-    "TransformerEncoder classifier": _text(Encoder),
+    "LSTM classifier": _text(Recurrent, 4 * TEXT_ROWS),
+    "TransformerEncoder classifier": _text(Encoder, TEXT_ROWS),
     "DistilBERT (transformers)": _transformers(
         "DistilBert", dim=256, n_layers=4, n_heads=8, hidden_dim=1024
     ),
