@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from pytest_deepimportance.attribution.asked import checked
 from pytest_deepimportance.attribution.base import Conservation, accepted, create
 from pytest_deepimportance.attribution.shrinking import Shrinking
 from pytest_deepimportance.attribution.target import Target, target_name
@@ -209,11 +210,13 @@ def importance(
             its `samples` are called attribution_samples here).
 
     Raises:
-        AttributionError: No batch, or importance could not be computed faithfully.
+        AttributionError: No module, no batch, a value of the wrong kind, or importance could not
+            be computed faithfully.
         LayerError: A layer does not exist.
     """
     from pytest_deepimportance.attribution.importance_data import versions
 
+    settings = checked(model, seed, samples, settings)
     calls: Iterator[ModelCall] = (call for call in map(as_call, batches) if call.rows)
     if samples is not None:
         calls = drawn(calls, samples, seed)
