@@ -10,6 +10,8 @@ from torch import nn
 from pytest_deepimportance.data.importing import import_object
 from pytest_deepimportance.errors import AttributionError
 
+REDUCTIONS = ("mean", "first", "last", "max", "none")
+
 _NUMBERS = {
     "epsilon": float,
     "gamma": float,
@@ -45,6 +47,12 @@ def checked(model: Any, seed: Any, samples: Any, settings: Mapping[str, Any]) ->
             f"tap is {settings['tap']!r}",
             "It says whether neurons are read after or before normalisation and activation.",
             "Give tap='post' or tap='pre'.",
+        )
+    if settings.get("reduce", "mean") not in REDUCTIONS:
+        raise AttributionError(
+            f"reduce is {settings['reduce']!r}",
+            "It says how positions (or tokens) of one neuron become one value.",
+            f"Give one of {', '.join(REDUCTIONS)}.",
         )
     rules = settings.get("rules")
     if rules is not None and not isinstance(rules, Mapping):

@@ -14,6 +14,7 @@ from torch import nn
 
 from pytest_deepimportance.attribution.asked import checked
 from pytest_deepimportance.attribution.base import Conservation, accepted, create
+from pytest_deepimportance.attribution.outcome import Outcome
 from pytest_deepimportance.attribution.shrinking import Shrinking
 from pytest_deepimportance.attribution.target import Target, target_name
 from pytest_deepimportance.data.batches import ModelCall, as_call
@@ -236,25 +237,35 @@ def importance(
         create(method, model=model, sites=sites, layers=names, target=target, **settings)
     )
     sums: dict[str, NDArray[np.float64]] = {}
-    account, rows, read = Conservation(), 0, 0
+    account, read = Conservation(), 0
+    outcome = Outcome(accounted=method == "lrp" and "conserve_every" not in settings)
     for call in chain([first], calls):
         batch = attribution.attribute(call)
         read += int(np.sum(row_digests(call), dtype=np.uint64))
-        account, rows = account + batch.conservation, rows + call.rows
+        account = account + batch.conservation
+        outcome.add(batch, call.rows)
         for name, values in batch.relevance.items():
             summed = values.detach().cpu().numpy().sum(axis=0, dtype=np.float64)
             sums[name] = sums.get(name, 0.0) + summed
+    outcome.check()
+    said = (*sites.notes, *attribution.notes)
+    own = outcome.notes(attribution.name, sums, account.balance)
     return Importance(
         scores=sums,
-        rows=rows,
+        rows=outcome.used,
         method=attribution.name,
         rule=attribution.rule or None,
         target=target_name(target),
         balance=account.balance,
         input_share=account.input_share,
-        notes=(*sites.notes, *attribution.notes),
+        notes=(*said, *(note for note in own if not _said_already(note, said))),
         fingerprint=fingerprint(model),
         seed=seed if draws or samples is not None else None,
         versions=versions(),
         reference=f"rows-{read % (1 << 64):016x}",
     )
+
+
+def _said_already(note: str, said: tuple[str, ...]) -> bool:
+    """Whether the method itself says that all scores are 0, and where."""
+    return note.startswith("all scores") and any(text.startswith("all scores") for text in said)

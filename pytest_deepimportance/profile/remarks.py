@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pytest_deepimportance.attribution.importance import Importance
+from pytest_deepimportance.attribution.outcome import LARGEST_IMBALANCE
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.formatting import listed
 from pytest_deepimportance.profile.accumulate import Accumulated
 from pytest_deepimportance.settings import Settings
-
-LARGEST_IMBALANCE = 1e-3
-"""Relevance that is unaccounted for above this share of the target is said in the report."""
 
 POORLY_CLASSIFIED = 0.5
 """Below this accuracy on its own reference something is more likely wrong than learned badly."""

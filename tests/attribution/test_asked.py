@@ -20,6 +20,7 @@ def _model():
         ({"rules": "z"}, "rule='z'"),
         ({"samples": "all"}, "samples is 'all'"),
         ({"seed": "x"}, "seed is 'x'"),
+        ({"reduce": "x"}, "reduce is 'x'"),
         ({"tap": "x"}, "tap='post' or tap='pre'"),
         ({"output": "scores"}, "output is 'scores'"),
         ({"method": "lig", "steps": "x"}, "steps is 'x'"),

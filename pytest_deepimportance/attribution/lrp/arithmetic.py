@@ -96,6 +96,10 @@ def _absorb(run: Pass, result: Tensor, constant: Any, factor: float = 1.0) -> No
     ledger = run.ledger
     if ledger is None:
         return
+    base = result._base
+    if base is not None and is_signal(base):
+        # Written through a view: relevance comes back by the whole tensor, past the view.
+        result, constant, factor = base, _in_base(result, base, constant, factor), 1.0
     if not isinstance(constant, Tensor):
         value = float(constant) * factor
         if value:
@@ -105,6 +109,18 @@ def _absorb(run: Pass, result: Tensor, constant: Any, factor: float = 1.0) -> No
     run.port(result).readers.append(
         lambda g: ledger.dot("bias", g, kept.value.to(g.dtype).expand_as(g), factor)
     )
+
+
+def _in_base(view: Tensor, base: Tensor, constant: Any, factor: float) -> Tensor:
+    """Return what was added through a view as a tensor of the shape of its base."""
+    whole = torch.zeros_like(base.detach())
+    offset = view.storage_offset() - base.storage_offset()
+    if whole.stride() != base.stride():
+        whole = torch.empty_strided(base.shape, base.stride(), dtype=base.dtype, device=base.device)
+        whole.zero_()
+    part = whole.as_strided(view.shape, view.stride(), offset)
+    part.add_(constant.detach() if isinstance(constant, Tensor) else float(constant), alpha=factor)
+    return whole
 
 
 def join(op: Operation) -> Any:

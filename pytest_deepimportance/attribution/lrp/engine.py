@@ -24,7 +24,12 @@ from pytest_deepimportance.attribution.lrp.ledger import Ledger
 from pytest_deepimportance.attribution.lrp.linear_rules import Numbers
 from pytest_deepimportance.attribution.lrp.mode import RelevanceMode
 from pytest_deepimportance.attribution.lrp.passing import Pass
-from pytest_deepimportance.attribution.lrp.running import device_of, run_model, undisturbed
+from pytest_deepimportance.attribution.lrp.running import (
+    copies_kept,
+    device_of,
+    run_model,
+    undisturbed,
+)
 from pytest_deepimportance.attribution.lrp.watch import Watch
 from pytest_deepimportance.attribution.target import (
     Target,
@@ -254,9 +259,9 @@ class LrpAttribution:
             except RuntimeError as error:
                 if "modified by an inplace operation" not in str(error):
                     raise
-                # Fine in a forward pass, refused by autograd: torch can copy what is overwritten.
+                # Fine in a forward pass, refused by autograd: what it keeps is copied from now on.
                 self._keeps_mutated = True
-        with torch.autograd.graph.allow_mutation_on_saved_tensors():
+        with copies_kept(self._model):
             return propagate()
 
     def _pass(self, call: ModelCall, conserve: bool) -> AttributionBatch:

@@ -67,6 +67,21 @@ def run_model(model: nn.Module, call: ModelCall) -> Any:
         return torch.func.functional_call(model, state, call.args, call.kwargs)
 
 
+def copies_kept(model: nn.Module) -> AbstractContextManager[Any]:
+    """Let autograd keep copies, so that the forward may overwrite what the backward needs.
+
+    torch's own `allow_mutation_on_saved_tensors` misses writes through views (2.14: `y[:, 1:3]
+    += 1` after a relu changes the gradient of the relu).
+    """
+    weights = {tensor.untyped_storage().data_ptr() for tensor in model.parameters()}
+
+    def pack(tensor: Tensor) -> Tensor:
+        kept = tensor.detach()
+        return kept if kept.untyped_storage().data_ptr() in weights else kept.clone()
+
+    return torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
+
+
 @contextmanager
 def _flat_weights_kept(model: nn.Module) -> Iterator[None]:
     """Give recurrent layers their own weights back.
