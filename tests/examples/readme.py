@@ -88,8 +88,9 @@ COMMANDS = {
     "mnist_leak": f"deepimportance measure {_MNIST} --reference-samples all "
     "--inputs clean=torchvision:MNIST:test --inputs wrong=torchvision:MNIST:train "
     "--input-samples 1000",
-    "text_measure": f"deepimportance measure {_TEXT}",
-    "text_layer": f"deepimportance measure {_TEXT} --layer distilbert.transformer.layer.0.ffn.lin1",
+    "text_measure": f"deepimportance measure {_TEXT} --criteria IDC,NC,TKNC",
+    "text_layer": f"deepimportance measure {_TEXT} --criteria IDC,NC,TKNC "
+    "--layer distilbert.transformer.layer.0.ffn.lin1",
 }
 """Block name -> command."""
 
