@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.integration.conftest import Project
@@ -134,7 +136,7 @@ DISTRIBUTIONS = {
     "loadgroup": ("-n", "2", "--dist=loadgroup"),
     "worksteal": ("-n", "2", "--dist=worksteal"),
     "each": ("--dist=each", "--tx=2*popen"),
-    "own interpreters": ("--dist=load", "--tx=2*popen//python=python"),
+    "own interpreters": ("--dist=load", f"--tx=2*popen//python={sys.executable}"),
 }
 
 
