@@ -111,6 +111,11 @@ def clean(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in spaced)
 
 
+def is_formula(text: str) -> bool:
+    """Return whether a spreadsheet would take the text of a cell for a formula."""
+    return text.startswith(("=", "+", "-", "@", "\t", "\r"))
+
+
 def listed(names: Iterable[str], most: int = 6, joint: str = ", ") -> str:
     """Join up to `most` names and say how many were left out."""
     pool = [clean(name) for name in names]

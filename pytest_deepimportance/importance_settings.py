@@ -20,6 +20,9 @@ from pytest_deepimportance.parsing import (
 from pytest_deepimportance.relevance_rules import parse_rule
 from pytest_deepimportance.setting import setting
 
+TAPS = ("post", "pre")
+REDUCTIONS = ("mean", "first", "last", "max", "none")
+
 
 @dataclass(frozen=True)
 class ImportanceSettings:
@@ -82,11 +85,11 @@ class ImportanceSettings:
         metavar="X,X,...", native=(str, float, int), profile=True,
     )  # fmt: skip
     tap: str = setting(
-        "post", choice("post", "pre"), "Read neurons after (post) or before (pre) normalisation "
+        "post", choice(*TAPS), "Read neurons after (post) or before (pre) normalisation "
         "and activation", metavar="SIDE", profile=True,
     )  # fmt: skip
     reduce: str = setting(
-        "mean", choice("mean", "first", "last", "max", "none"), "How positions (or tokens) of one "
+        "mean", choice(*REDUCTIONS), "How positions (or tokens) of one "
         "neuron become one value", metavar="HOW", profile=True,
     )  # fmt: skip
     output: str | None = setting(

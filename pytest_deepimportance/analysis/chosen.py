@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from pytest_deepimportance.atomic import write_atomically
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.data.writing import write_atomically
 from pytest_deepimportance.engine.opening import eager, output_adapter
 from pytest_deepimportance.errors import ReferenceDataError, ReportError
 from pytest_deepimportance.importance_results import ImportanceReport

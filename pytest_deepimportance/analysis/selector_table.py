@@ -10,7 +10,7 @@ import numpy as np
 
 from pytest_deepimportance.analysis.selector import Selector
 from pytest_deepimportance.analysis.selector_gains import Gathered
-from pytest_deepimportance.data.writing import write_atomically
+from pytest_deepimportance.atomic import write_atomically
 from pytest_deepimportance.errors import ReportError
 
 

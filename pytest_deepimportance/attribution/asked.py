@@ -9,8 +9,7 @@ from torch import nn
 
 from pytest_deepimportance.data.importing import import_object
 from pytest_deepimportance.errors import AttributionError
-
-REDUCTIONS = ("mean", "first", "last", "max", "none")
+from pytest_deepimportance.importance_settings import REDUCTIONS, TAPS
 
 _NUMBERS = {
     "epsilon": float,
@@ -42,7 +41,7 @@ def checked(model: Any, seed: Any, samples: Any, settings: Mapping[str, Any]) ->
     for name, kind in _NUMBERS.items():
         if name in settings:
             _whole(name, settings[name]) if kind is int else _number(name, settings[name])
-    if settings.get("tap", "post") not in ("post", "pre"):
+    if settings.get("tap", "post") not in TAPS:
         raise AttributionError(
             f"tap is {settings['tap']!r}",
             "It says whether neurons are read after or before normalisation and activation.",

@@ -14,15 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from pytest_deepimportance.atomic import write_atomically
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.attribution.importance_data import digest, from_plain, to_plain
-from pytest_deepimportance.data.writing import write_atomically
 from pytest_deepimportance.errors import AttributionError, nearest
-from pytest_deepimportance.formatting import clean
+from pytest_deepimportance.formatting import clean, is_formula
 
 COLUMNS = ("LayerName", "NeuronIndex", "Score")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A cell that begins so is computed by a spreadsheet program, which may run commands."""
 
 _LFS = b"version https://git-lfs"
 _CSV_DIGEST = "scores_sha256"
@@ -65,7 +63,7 @@ def side_file(path: Path) -> Path:
 def write_csv(importance: Importance, path: Path) -> None:
     """Write the table and its side file; a name that is a formula in a spreadsheet is refused."""
     for name in importance.scores:
-        if name.startswith(_FORMULA):
+        if is_formula(name):
             raise AttributionError(
                 f"layer {clean(name)!r} would be a formula in a CSV",
                 "Spreadsheet programs compute cells that begin with = + - or @.",

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_deepimportance.atomic import write_atomically
 from pytest_deepimportance.attribution.ballots import Candidate, Values, winner_of
-from pytest_deepimportance.data.writing import write_atomically
 from pytest_deepimportance.errors import AttributionError
 
 CHECKPOINT = "deepimportance-vote-checkpoint"

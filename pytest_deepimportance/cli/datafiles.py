@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_deepimportance.atomic import partly_written
 from pytest_deepimportance.errors import DataFileError
 from pytest_deepimportance.formatting import byte_count, count, plural
 from pytest_deepimportance.settings import TABLE
 from pytest_deepimportance.store.content import DESELECTED, LOST, RAN, WAITING
-from pytest_deepimportance.store.datafile import DEFAULT, partly_written, read, write
+from pytest_deepimportance.store.datafile import DEFAULT, read, write
 
 if TYPE_CHECKING:
     from pytest_deepimportance.store.content import Content, Measured

@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -40,6 +39,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from pytest_deepimportance.criteria.plain import from_plain, to_plain
 from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.errors import (
     IdcError,
@@ -259,38 +259,6 @@ def naming(name: str) -> Iterator[None]:
             "Without it there is no number to show.",
             "Correct the criterion, or leave it out with --idc-criteria.",
         ) from error
-
-
-def to_plain(value: Any) -> Any:
-    """Turn numpy arrays inside builtin containers into builtins and bytes.
-
-    Arrays of bytes (bitmaps, mostly zeros after one test) are compressed.
-    """
-    if isinstance(value, np.ndarray):
-        data = np.ascontiguousarray(value)
-        if data.dtype == np.uint8:
-            return {"shape": list(value.shape), "packed": zlib.compress(data.tobytes(), 1)}
-        return {"dtype": data.dtype.str, "shape": list(value.shape), "data": data.tobytes()}
-    if isinstance(value, Mapping):
-        return {key: to_plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [to_plain(item) for item in value]
-    return value
-
-
-def from_plain(value: Any) -> Any:
-    """Undo `to_plain` (tuples come back as lists)."""
-    if isinstance(value, Mapping):
-        if set(value) == {"dtype", "shape", "data"}:
-            flat = np.frombuffer(value["data"], dtype=np.dtype(value["dtype"]))
-            return flat.reshape(value["shape"]).copy()
-        if set(value) == {"shape", "packed"}:
-            flat = np.frombuffer(zlib.decompress(value["packed"]), dtype=np.uint8)
-            return flat.reshape(value["shape"]).copy()
-        return {key: from_plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [from_plain(item) for item in value]
-    return value
 
 
 @cache

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from pytest_deepimportance.criteria.base import Criterion, from_plain, register, to_plain
+from pytest_deepimportance.criteria.base import Criterion, register
 from pytest_deepimportance.criteria.bits import check_width
+from pytest_deepimportance.criteria.plain import from_plain, to_plain
 from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.errors import LayerError, did_you_mean
 from pytest_deepimportance.results import CriterionRow

@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from pytest_deepimportance.clustering.combinations import CombinationSpace
-from pytest_deepimportance.criteria.base import Criterion, from_plain, register, to_plain
+from pytest_deepimportance.criteria.base import Criterion, register
 from pytest_deepimportance.criteria.combination_state import CombinationState
 from pytest_deepimportance.criteria.idc_rows import SpaceMeasure, make_row
+from pytest_deepimportance.criteria.plain import from_plain, to_plain
 from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.data.digests import odd_numbers
 from pytest_deepimportance.errors import ProfileError, RecordingError

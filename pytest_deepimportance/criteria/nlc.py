@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pytest_deepimportance.criteria.base import Criterion, from_plain, register, to_plain
+from pytest_deepimportance.criteria.base import Criterion, register
 from pytest_deepimportance.criteria.bits import check_width
+from pytest_deepimportance.criteria.plain import from_plain, to_plain
 from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.results import CriterionRow
 from pytest_deepimportance.statistics.spread import Spread

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pytest_deepimportance.criteria.base import Criterion, from_plain, to_plain
+from pytest_deepimportance.criteria.base import Criterion
+from pytest_deepimportance.criteria.plain import from_plain, to_plain
 from pytest_deepimportance.criteria.surprise_buckets import Buckets
 from pytest_deepimportance.criteria.surprise_state import (
     NO_REFERENCE,

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pytest_deepimportance.criteria.base import Criterion, from_plain, register, to_plain
+from pytest_deepimportance.criteria.base import Criterion, register
 from pytest_deepimportance.criteria.bits import CHUNK, check_width
+from pytest_deepimportance.criteria.plain import from_plain, to_plain
 from pytest_deepimportance.criteria.ranking import close_calls, most_active
 from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.data.digests import odd_numbers

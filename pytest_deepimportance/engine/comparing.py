@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pytest_deepimportance.comparison import Change, Comparison, Side, Source
 from pytest_deepimportance.criteria.base import Criterion
@@ -13,10 +14,9 @@ from pytest_deepimportance.engine.assemble import assemble, counted_states
 from pytest_deepimportance.engine.combinations import Combinations
 from pytest_deepimportance.engine.sessions import SessionState
 from pytest_deepimportance.engine.states import BlockState
-from pytest_deepimportance.engine.stored import session_state, settings_of
+from pytest_deepimportance.engine.stored import settings_of, states_of
 from pytest_deepimportance.engine.suites import TOTAL, merged_criteria
 from pytest_deepimportance.errors import DataFileError
-from pytest_deepimportance.profile.file import deserialise
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.readings import headline
 from pytest_deepimportance.results import CriterionRow, Report, SuiteResult
@@ -37,20 +37,26 @@ class Opened:
     created: str
 
 
-def opened(name: str, content: Content, settings: Settings | None = None) -> list[Opened]:
+def opened(
+    name: str,
+    content: Content,
+    settings: Settings | None = None,
+    profiles: Mapping[str, Profile] | None = None,
+    reports: Sequence[Report] = (),
+) -> list[Opened]:
     """Return what a data file holds, profile by profile.
 
     Args:
         name: What it is called in the comparison.
         settings: Of the run, where they are known; else the stored ones.
+        profiles: By fingerprint, those that need not be read from the file.
+        reports: Those that are made already.
     """
     chosen = settings or settings_of(content.run)
+    made = {report.profile.fingerprint: report for report in reports}
     found = []
-    for fingerprint, measured in sorted(content.profiles.items()):
-        profile = deserialise(measured.profile, f"the profile {fingerprint[:8]} in {name}")
-        profile = profile.with_m(chosen.m)
-        state = session_state(measured, content.run, profile.model.type)
-        report = assemble(profile, chosen, state)
+    for profile, state in states_of(content, chosen, profiles):
+        report = made.get(profile.fingerprint) or assemble(profile, chosen, state)
         found.append(Opened(name, profile, chosen, state, report, content.run.created))
     return found
 
@@ -202,9 +208,7 @@ def _states(part: Opened, suite: str) -> list[BlockState]:
 
 def _sources(part: Opened, other: Opened) -> tuple[Source, ...]:
     """Return the tests of `part` by the combinations they show and no test of `other` does."""
-    known = Combinations.of(other.profile, _states(other, TOTAL))
-    if Combinations.of(part.profile, _states(part, TOTAL)) is None:
-        return ()
+    known = _shown(other, _states(other, TOTAL))
     found = []
     for test in part.state.tests:
         states = [
@@ -212,16 +216,19 @@ def _sources(part: Opened, other: Opened) -> tuple[Source, ...]:
             for slot, key in test.claims
             if test.counts and slot in part.state.blocks.get(key, {})
         ]
-        own = Combinations.of(part.profile, states)
-        if own is None:
-            continue
-        codes = unique_rows(own.codes[own.visited])
-        new = len(codes)
-        if known is not None:
-            new -= int(found_in(codes, unique_rows(known.codes[known.visited])).sum())
+        own = _shown(part, states)
+        new = 0 if own is None else len(own)
+        if own is not None and known is not None:
+            new -= int(found_in(own, known).sum())
         if new:
-            found.append(Source(test.nodeid, int(np.int64(new))))
+            found.append(Source(test.nodeid, new))
     return tuple(sorted(found, key=lambda source: (-source.items, source.nodeid)))
+
+
+def _shown(part: Opened, states: Sequence[BlockState]) -> NDArray[np.uint8] | None:
+    """Return the distinct combinations of some blocks, None without one space of all classes."""
+    found = Combinations.of(part.profile, states)
+    return None if found is None else unique_rows(found.codes[found.visited])
 
 
 def _notes(old: Opened, new: Opened, matched: bool, same_items: bool) -> Iterator[str]:

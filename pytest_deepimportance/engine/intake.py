@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from torch import nn
@@ -43,7 +43,7 @@ def run_suites(
         RecordingError: The model's forward raised, a label is no class of the model, or nothing
             could be recorded of a suite.
     """
-    before, total = 0, _rows_in_all(suites)
+    before, total = 0, rows_in_all(suites.values())
     recorder.attach()
     try:
         for name, data in suites.items():
@@ -61,8 +61,9 @@ def _shifted(progress: Progress, before: int, total: int | None, done: int) -> N
     progress(before + done, total)
 
 
-def _rows_in_all(suites: Mapping[str, Reference]) -> int | None:
-    rows = [data.rows for data in suites.values()]
+def rows_in_all(data: Iterable[Reference]) -> int | None:
+    """Return the rows of several data sets together, None where one does not tell."""
+    rows = [one.rows for one in data]
     return None if None in rows else sum(number or 0 for number in rows)
 
 

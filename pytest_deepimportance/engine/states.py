@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_deepimportance.clustering.combinations import CombinationSpace
-from pytest_deepimportance.criteria.base import Criterion, create, from_plain, naming, to_plain
+from pytest_deepimportance.criteria.base import Criterion, create, naming
 from pytest_deepimportance.criteria.bits import CHUNK
 from pytest_deepimportance.criteria.idc import ImportanceDrivenCoverage
+from pytest_deepimportance.criteria.plain import from_plain, to_plain
 from pytest_deepimportance.data.activations import ActivationBatch, joined_confidence
 from pytest_deepimportance.data.digests import among
 from pytest_deepimportance.data.tags import joined_tags, tags_from_wire, tags_to_wire

@@ -13,6 +13,7 @@ from pytest_deepimportance.criteria.base import Criterion
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.confidence import GINI, MAX_SOFTMAX
 from pytest_deepimportance.data.reference import Reference
+from pytest_deepimportance.engine.intake import rows_in_all
 from pytest_deepimportance.engine.item_rows import ItemRows, item_rows
 from pytest_deepimportance.engine.states import new_criteria
 from pytest_deepimportance.errors import RecordingError
@@ -57,24 +58,19 @@ def suggest(
     """
     one = settings.replace("suggest", criteria=(criterion,))
     measuring = new_criteria(profile, one)[criterion]
-    done = 0
+    done, total = 0, rows_in_all([*suites.values(), pool])
 
     def tick(rows: int) -> None:
         nonlocal done
         done += rows
         if progress is not None:
-            progress(done, _rows_in_all([*suites.values(), pool]))
+            progress(done, total)
 
     def rows_of(data: Reference) -> ItemRows:
         return item_rows(model, profile, data, measuring, one, tick)
 
     suite = [rows_of(data) for data in suites.values()]
     return _Choice(suite, rows_of(pool), measuring, profile, one, pool.descriptor).made(count)
-
-
-def _rows_in_all(data: Sequence[Reference]) -> int | None:
-    rows = [one.rows for one in data]
-    return None if None in rows else sum(number or 0 for number in rows)
 
 
 class _Choice:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pytest_deepimportance.compare_gate import judge, tolerances
 from pytest_deepimportance.engine.comparing import compare, opened
 from pytest_deepimportance.glue.collector import Collector
+from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.results import Report
 from pytest_deepimportance.store.content import Content
 from pytest_deepimportance.store.datafile import read
@@ -17,7 +18,10 @@ _HERE = "this run"
 
 
 def with_comparison(
-    reports: Sequence[Report], content: Content, collector: Collector
+    reports: Sequence[Report],
+    content: Content,
+    profiles: Mapping[str, Profile],
+    collector: Collector,
 ) -> list[Report]:
     """Return the reports with what changed, and a gate for each tolerance.
 
@@ -34,7 +38,8 @@ def with_comparison(
         collector.complaints.append(f"not compared: {path} does not exist")
         return list(reports)
     before = opened(path.name, read(path))
-    found = {c.after.profile: c for c in compare(before, opened(_HERE, content, settings))}
+    after = opened(_HERE, content, settings, profiles, reports)
+    found = {comparison.after.profile: comparison for comparison in compare(before, after)}
     given = tolerances(settings.compare_fail)
     result = []
     for report in reports:

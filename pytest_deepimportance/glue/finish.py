@@ -51,7 +51,7 @@ def finish(collector: Collector, session: pytest.Session, exitstatus: int) -> No
             judged(report, thresholds, partial)
             for report in reports_of(content, collector.settings, profiles)
         ]
-        reports = with_comparison(reports, content, collector)
+        reports = with_comparison(reports, content, profiles, collector)
     except IdcError as error:
         _fail(session, [("idc::report", str(error))])
         collector.complaints.append(f"nothing to show: {error.what}")

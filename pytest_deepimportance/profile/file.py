@@ -14,9 +14,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as parse_arrays
 from safetensors.numpy import save as to_bytes
 
+from pytest_deepimportance.atomic import write_atomically
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.clustering.combinations import CombinationSpace
-from pytest_deepimportance.data.writing import write_atomically
 from pytest_deepimportance.errors import ProfileError, nearest
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.plaindata import rebuild

@@ -7,6 +7,12 @@ from collections.abc import Sequence
 from pytest_deepimportance.formatting import plural
 from pytest_deepimportance.recording.blocks import Block
 
+IN_COMPILED = (
+    "or more passes ran inside code compiled by torch.compile or torch.export, where hooks do not "
+    "fire (to be recorded, compile the model itself: torch.compile(model) or model.compile())"
+)
+"""Why passes inside compiled code are not recorded, after their number."""
+
 
 def cause_of_nothing(blocks: Sequence[Block], model: str, unmarked: int) -> str:
     """Return why `blocks` hold no counted row.

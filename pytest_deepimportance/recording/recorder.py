@@ -16,7 +16,7 @@ from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.recording.adoption import Adoption
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.callcounter import CallCounter
-from pytest_deepimportance.recording.causes import cause_of_nothing
+from pytest_deepimportance.recording.causes import IN_COMPILED, cause_of_nothing
 from pytest_deepimportance.recording.counters import Counters
 from pytest_deepimportance.recording.flights import Flight, Flights, Measure
 from pytest_deepimportance.recording.gradients import GradientWatch
@@ -245,7 +245,7 @@ class Recorder:
     def compiled_around(self) -> None:
         """Note a call of a compiled module that holds the watched model."""
         self._primary.take_compiled_mark()
-        self._count(self._block, "dropped_passes", _IN_COMPILED)
+        self._count(self._block, "dropped_passes", IN_COMPILED)
 
     # --- booking ----------------------------------------------------------------------------
 
@@ -288,13 +288,7 @@ class Recorder:
     def _note_compiled(self) -> None:
         for watch in (self._primary, *self._adoption.watches()):
             if watch.take_compiled_mark():
-                self._count(self._block, "dropped_passes", _IN_COMPILED)
-
-
-_IN_COMPILED = (
-    "or more passes ran inside code compiled by torch.compile or torch.export, where hooks do not "
-    "fire (to be recorded, compile the model itself: torch.compile(model) or model.compile())"
-)
+                self._count(self._block, "dropped_passes", IN_COMPILED)
 
 
 def _other_rows(flight: Flight) -> str:

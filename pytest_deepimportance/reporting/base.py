@@ -17,7 +17,6 @@ from pytest_deepimportance.reporting.text import cell_len, shorten
 from pytest_deepimportance.results import (
     ClassShare,
     CriterionRow,
-    Exclusions,
     Gap,
     Report,
     SuiteResult,
@@ -29,21 +28,6 @@ NAME = "Importance-Driven Coverage (IDC)"
 NAME_WITHOUT_IDC = "Neural network coverage"
 
 _BALANCED = 1e-3
-
-EXCLUDED = (
-    ("attack_passes", "attack step", "attack steps"),
-    ("paused_passes", "paused pass", "paused passes"),
-    ("unclaimed_passes", "pass of an unused fixture", "passes of unused fixtures"),
-    ("other_weights_passes", "pass with other weights", "passes with other weights"),
-    ("partial_model_calls", "call of a part of the model", "calls of a part of the model"),
-    ("dropped_passes", "pass outside any test", "passes outside any test"),
-    ("raised_passes", "pass that raised", "passes that raised"),
-    ("skipped_passes", "pass of a skipped test", "passes of skipped tests"),
-    ("rerun_passes", "pass of an earlier attempt", "passes of earlier attempts"),
-    ("unvouched_passes", "pass of a test that did not pass", "passes of tests that did not pass"),
-    ("non_finite_rows", "row with NaN or infinity", "rows with NaN or infinity"),
-)  # fmt: skip
-"""What was seen but not counted, beside what unmarked tests did: field, one, many."""
 
 
 def header(settings: Settings) -> str:
@@ -223,19 +207,6 @@ def gap_size(gap: Gap, usable: int) -> str:
         share = percent(Fraction(gap.main_class_rows, gap.rows), 0, " %")
         who = f", {share} of them class {clean(gap.main_class)}"
     return f"{plural(gap.rows, 'reference input')} ({part}{who})"
-
-
-def excluded(exclusions: Exclusions) -> str:
-    """Say what was seen but not counted; passes of models nobody watches are not seen."""
-    parts = []
-    if exclusions.unmarked_tests or exclusions.unmarked_passes:
-        passes = plural(exclusions.unmarked_passes, "pass", "passes")
-        parts.append(f"{plural(exclusions.unmarked_tests, 'unmarked test')} ({passes})")
-    for name, one, many in EXCLUDED:
-        number = getattr(exclusions, name)
-        if number:
-            parts.append(plural(number, one, many))
-    return ", ".join(parts) or "nothing that was seen"
 
 
 def run_labels(report: Report) -> list[tuple[str, str]]:

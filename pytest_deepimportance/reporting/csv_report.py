@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from pytest_deepimportance.formatting import clean
+from pytest_deepimportance.formatting import clean, is_formula
 from pytest_deepimportance.results import CriterionRow, Report, SuiteResult
 
 COLUMNS = (
@@ -14,9 +14,6 @@ COLUMNS = (
     "inputs", "reach", "covered_reached", "exercised_rows", "reference_rows", "random_expected",
     "random_low", "random_high",
 )  # fmt: skip
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes text that begins so for a formula."""
 
 
 def render(reports: Sequence[Report]) -> str:
@@ -34,7 +31,7 @@ def render(reports: Sequence[Report]) -> str:
 def name(text: str | None) -> str:
     """Return a name that no spreadsheet takes for a formula."""
     shown = clean(text or "")
-    return "'" + shown if shown.startswith(_FORMULA) else shown
+    return "'" + shown if is_formula(shown) else shown
 
 
 def _cells(report: Report, suite: SuiteResult, row: CriterionRow) -> list[object]:

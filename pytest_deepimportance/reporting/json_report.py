@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pytest_deepimportance.atomic import write_atomically
 from pytest_deepimportance.errors import ReportError
 from pytest_deepimportance.formatting import count
 from pytest_deepimportance.results import FORMAT, Report
@@ -50,16 +48,9 @@ def write_text(text: str, path: str | Path) -> Path:
         ReportError: The file cannot be written there.
     """
     target = Path(path)
-    partial = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Written by open, not by tempfile: the file then gets the permissions of any other file.
-        with open(partial, "x", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-        os.replace(partial, target)
+        write_atomically(target, text.encode("utf-8"))
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise ReportError(
             f"the report cannot be written to {target}: {error.strerror or error}",
             fix="Give a file in a folder you may write to: --idc-report=json:PATH",

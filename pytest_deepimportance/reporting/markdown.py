@@ -10,6 +10,7 @@ from pathlib import Path
 from pytest_deepimportance.errors import ReportError
 from pytest_deepimportance.formatting import clean
 from pytest_deepimportance.reporting import base, compare_table, grids, measured
+from pytest_deepimportance.reporting.excluded import excluded
 from pytest_deepimportance.reporting.grids import Grid
 from pytest_deepimportance.results import GateOutcome, Report
 
@@ -127,7 +128,7 @@ def _details(report: Report) -> list[str]:
         parts.append(("classes", table(grids.classes(report))))
     said = report.remarks or tuple(base.notes(report))
     notes = [f"- {_text(text)}" for text in said]
-    notes.append(f"- not counted: {_text(base.excluded(report.exclusions))}")
+    notes.append(f"- not counted: {_text(excluded(report.exclusions))}")
     parts.append(("notes", "\n".join(notes)))
     changed = [row for row in report.settings if row.origin != "default"]
     settings = [f"- `{row.name}` = {_text(row.value)} ({_text(row.origin)})" for row in changed]

@@ -10,6 +10,7 @@ from pytest_deepimportance.formatting import clean, count, percent, plural, sign
 from pytest_deepimportance.gating import silent_tests
 from pytest_deepimportance.readings import headline
 from pytest_deepimportance.reporting import base, beside, compare_table, criteria_lines, measured
+from pytest_deepimportance.reporting.excluded import excluded
 from pytest_deepimportance.reporting.findings import MARGIN, advice, missing, weakest
 from pytest_deepimportance.reporting.slices import slices
 from pytest_deepimportance.reporting.table import criteria_shown, suite_rows, table
@@ -232,4 +233,4 @@ def _remarks(report: Report, *, apart: bool) -> Section:
 
 
 def _excluded(report: Report) -> Paragraph:
-    return Paragraph.labelled("not counted:", base.excluded(report.exclusions), "dim", column=13)
+    return Paragraph.labelled("not counted:", excluded(report.exclusions), "dim", column=13)

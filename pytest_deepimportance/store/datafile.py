@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import secrets
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pytest_deepimportance import __version__
+from pytest_deepimportance.atomic import partly_written, write_atomically
 from pytest_deepimportance.errors import DataFileError, nearest
 from pytest_deepimportance.plaindata import rebuild
 from pytest_deepimportance.store.container import Damaged, join, split
@@ -54,9 +53,8 @@ def write(content: Content, path: Path) -> None:
             f"{path} is a folder, not a data file", fix=f"Name the file: {path / DEFAULT}"
         )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         _remove_stale(path)
-        _replace(path, join(text, b"".join(body)))
+        write_atomically(path, join(text, b"".join(body)))
     except OSError as error:
         raise DataFileError(
             f"the data file cannot be written to {path}: {error.strerror or error}",
@@ -98,11 +96,6 @@ def parse(data: bytes, name: str) -> Content:
         raise DataFileError(
             f"{name} is damaged: a field is missing or unknown ({error})", fix=_AGAIN
         ) from error
-
-
-def partly_written(path: Path) -> list[Path]:
-    """Return what writers that were killed left beside a data file."""
-    return sorted(path.parent.glob(f".{path.name}.*.part"))
 
 
 _AGAIN = "Run the tests again: pytest writes it at the end of each session."
@@ -199,27 +192,6 @@ def _run(entry: dict[str, Any]) -> Run:
     found = rebuild(Run, entry)
     assert isinstance(found, Run)
     return found
-
-
-def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
-    try:
-        with partial.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise
-    # The new name lasts when the folder is on the disk too; some systems cannot open folders.
-    with suppress(OSError):
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _remove_stale(path: Path) -> None:

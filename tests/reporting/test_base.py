@@ -8,6 +8,7 @@ import pytest
 
 from pytest_deepimportance.provenance import LayerRow
 from pytest_deepimportance.reporting import base
+from pytest_deepimportance.reporting.excluded import excluded
 from pytest_deepimportance.results import Exclusions, Gap
 from pytest_deepimportance.settings import from_keywords
 from tests.reporting import criteria_samples, samples
@@ -143,12 +144,12 @@ def test_gap_size() -> None:
 
 
 def test_excluded() -> None:
-    assert base.excluded(Exclusions()) == "nothing that was seen"
-    assert base.excluded(Exclusions(attack_passes=1, non_finite_rows=2_000, unmarked_passes=3, unmarked_tests=1)) == (
+    assert excluded(Exclusions()) == "nothing that was seen"
+    assert excluded(Exclusions(attack_passes=1, non_finite_rows=2_000, unmarked_passes=3, unmarked_tests=1)) == (
         "1 unmarked test (3 passes), 1 attack step, 2,000 rows with NaN or infinity"
     )  # fmt: skip
     numbers = [field.name for field in dataclasses.fields(Exclusions) if field.name != "details"]
-    said = base.excluded(Exclusions(**dict.fromkeys(numbers, 77)))
+    said = excluded(Exclusions(**dict.fromkeys(numbers, 77)))
     assert said.count("77") == len(numbers)
 
 

@@ -21,7 +21,7 @@ from pytest_deepimportance.attribution.lrp.choice import RuleChoice, Rules
 from pytest_deepimportance.attribution.lrp.collecting import Forward, collected
 from pytest_deepimportance.attribution.lrp.inputs import Inputs
 from pytest_deepimportance.attribution.lrp.ledger import Ledger
-from pytest_deepimportance.attribution.lrp.linear_rules import Numbers
+from pytest_deepimportance.attribution.lrp.linear_rules import Numbers, bound
 from pytest_deepimportance.attribution.lrp.mode import RelevanceMode
 from pytest_deepimportance.attribution.lrp.passing import Pass
 from pytest_deepimportance.attribution.lrp.running import (
@@ -99,7 +99,7 @@ class LrpAttribution:
         conserve_every: int = 1,
         also: Sequence[str] = (),
     ) -> None:
-        numbers = Numbers(float(epsilon), float(gamma), float(alpha), _bound(low), _bound(high))
+        numbers = Numbers(float(epsilon), float(gamma), float(alpha), bound(low), bound(high))
         self._choice = RuleChoice(model, rule, numbers, rules)
         self.target = parse_target(target)
         self._model, self.sites = model, sites
@@ -298,9 +298,3 @@ class LrpAttribution:
         return checks.site_values(
             self._model, self.sites.sites, self._tap, checks.copied_call(call)
         )
-
-
-def _bound(value: float | Sequence[float] | None) -> tuple[float, ...]:
-    if value is None:
-        return ()
-    return (float(value),) if isinstance(value, (int, float)) else tuple(map(float, value))

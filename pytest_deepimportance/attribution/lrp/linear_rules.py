@@ -10,7 +10,7 @@ contributions are split by their own sign, not by that of the weight.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -43,6 +43,13 @@ class Numbers:
     alpha: float = 2.0
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
+
+
+def bound(value: float | Sequence[float] | None) -> tuple[float, ...]:
+    """Return a bound of z-box as `Numbers` holds it: none, one number, or one a channel."""
+    if value is None:
+        return ()
+    return (float(value),) if isinstance(value, (int, float)) else tuple(map(float, value))
 
 
 @dataclass(frozen=True)

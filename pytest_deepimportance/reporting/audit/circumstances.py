@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pytest_deepimportance.formatting import count
-from pytest_deepimportance.reporting import base
 from pytest_deepimportance.reporting.audit.deviations import PRESET, deviations
+from pytest_deepimportance.reporting.excluded import EXCLUDED
 from pytest_deepimportance.reporting.markup import (
     Content,
     Html,
@@ -60,7 +60,7 @@ def _excluded(report: Report) -> list[tuple[int, str]]:
     return [
         (found.unmarked_tests, "unmarked tests that ran the model"),
         (found.unmarked_passes, "passes of unmarked tests"),
-        *((getattr(found, name), many) for name, _, many in base.EXCLUDED),
+        *((getattr(found, name), many) for name, _, many in EXCLUDED),
         (outcomes.count("skipped"), "marked tests that were skipped"),
         (run.deselected, "marked tests that were deselected"),
         (len(_outside(report)), "suites left out of TOTAL (gate=False)"),

@@ -8,6 +8,7 @@ from pytest_deepimportance.formatting import amount, clean, count, percent, plur
 from pytest_deepimportance.readings import headline, row_is_degenerate, why_not_judged
 from pytest_deepimportance.reporting import base, measured
 from pytest_deepimportance.reporting.audit.parts import parts
+from pytest_deepimportance.reporting.grids import random_range
 from pytest_deepimportance.reporting.markup import Content, Html, bullets, el, section, table
 from pytest_deepimportance.results import CriterionRow, RandomSuite, Report, SuiteResult
 from pytest_deepimportance.thresholds import IDC
@@ -53,16 +54,6 @@ def _idc_cells(row: CriterionRow) -> list[str]:
         "-" if row.share is None else percent(row.share),
         near_boundary(row),
     ]
-
-
-def random_range(row: CriterionRow) -> str:
-    """Write what random suites of the same size cover: "41 (38-43)"."""
-    if row.random is None:
-        return "-"
-    if not row.random.comparable:
-        return "-"
-    between = f"{count(row.random.low)}-{count(row.random.high)}"
-    return f"{row.random.expected:,.0f} ({between})"
 
 
 def near_boundary(row: CriterionRow) -> str:

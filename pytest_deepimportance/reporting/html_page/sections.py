@@ -9,6 +9,7 @@ from pytest_deepimportance.contributions import Contribution
 from pytest_deepimportance.formatting import amount, clean, count, percent, plural
 from pytest_deepimportance.readings import headline
 from pytest_deepimportance.reporting import base, contributions_table, grids, measured
+from pytest_deepimportance.reporting.excluded import excluded
 from pytest_deepimportance.reporting.grids import Grid
 from pytest_deepimportance.reporting.html_page.charts import bar, heat
 from pytest_deepimportance.reporting.markup import Content, Html, bullets, el, pairs, table
@@ -180,7 +181,7 @@ def notes(report: Report) -> Html:
     changed = [row for row in report.settings if row.origin != "default"]
     return part(
         "Notes, settings, versions", "notes",
-        bullets([*said, f"not counted: {base.excluded(report.exclusions)}"]),
+        bullets([*said, f"not counted: {excluded(report.exclusions)}"]),
         el("details", el("summary", "Settings that were set"),
            table(("setting", "value", "from"), [(r.name, r.value, r.origin) for r in changed])),
         el("details", el("summary", "Model, reference, profile, versions"),
