@@ -12,10 +12,11 @@ from pytest_deepimportance.comparison import Change, Comparison, Side, Source
 from pytest_deepimportance.criteria.base import Criterion
 from pytest_deepimportance.engine.assemble import assemble, counted_states
 from pytest_deepimportance.engine.combinations import Combinations
+from pytest_deepimportance.engine.merging import merged_criteria
 from pytest_deepimportance.engine.sessions import SessionState
 from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.engine.stored import settings_of, states_of
-from pytest_deepimportance.engine.suites import TOTAL, merged_criteria
+from pytest_deepimportance.engine.suites import TOTAL
 from pytest_deepimportance.errors import DataFileError
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.readings import headline

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_deepimportance.clustering.combinations import CombinationSpace
-from pytest_deepimportance.criteria.base import Criterion, create, naming
-from pytest_deepimportance.criteria.bits import CHUNK
+from pytest_deepimportance.criteria.base import Criterion, create
 from pytest_deepimportance.criteria.idc import ImportanceDrivenCoverage
 from pytest_deepimportance.criteria.plain import from_plain, to_plain
 from pytest_deepimportance.data.activations import ActivationBatch, joined_confidence
 from pytest_deepimportance.data.digests import among
+from pytest_deepimportance.data.sheets import Sheet
 from pytest_deepimportance.data.tags import joined_tags, tags_from_wire, tags_to_wire
 from pytest_deepimportance.engine.chosen import measurable
+from pytest_deepimportance.engine.kept import take_in, to_be_kept
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.settings import Settings
-
-_CHUNK_VALUES = 1 << 22
-"""Activations of a chunk at most; copies of them live until the chunk is done."""
+from pytest_deepimportance.thresholds import MEASURED
 
 UNVISITED = np.uint8(255)
 """In place of every cluster of a row without a combination."""
@@ -37,7 +36,7 @@ class BlockState:
         passes: Counted forward passes.
         digests: Content hash of each counted row, (N,) uint64.
         labels, predictions: Of each counted row, (N,) int64, -1 where unknown.
-        criteria: Exported state of each criterion, builtins and bytes only.
+        criteria: Exported state of each criterion measured at once, builtins and bytes only.
         non_finite: Rows left out, by layer name.
         train_mode_passes: Passes of a model in training mode, measured in evaluation mode.
         scored: Classes the model scores, 0 when not known.
@@ -45,10 +44,13 @@ class BlockState:
         confidence: How sure the model is of each counted row, (N, 3) float32, NaN where not known;
             None where it is known of none.
         codes: By name of a combination space of all classes, each counted row's combination, (N, M)
-            uint8, UNVISITED where its pass did not visit the layer; empty without IDC.
+            uint8, UNVISITED where its pass did not visit the layer; empty without IDC, and where
+            IDC is in `waiting`.
         tags: For each counted row the number of its tags (see `data.tags`), (N,) int32, or None.
         without_leaks: The criteria's states without the rows that are in the reference too; None
             where there is no such row.
+        kept: The counted rows themselves, in their order, for the criteria in `waiting`.
+        waiting: Names of the criteria that measure `kept` when the report is made.
     """
 
     key: str
@@ -66,6 +68,13 @@ class BlockState:
     without_leaks: Mapping[str, Any] | None = None
     tags: NDArray[np.int32] | None = None
     devices: tuple[str, ...] = ()
+    kept: tuple[Sheet, ...] = ()
+    waiting: tuple[str, ...] = ()
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Names of the criteria that the block counts for."""
+        return (*self.criteria, *self.waiting)
 
     def to_wire(self) -> dict[str, Any]:
         """Return builtins and bytes only."""
@@ -85,6 +94,8 @@ class BlockState:
             "tags": None if self.tags is None else tags_to_wire(self.tags),
             "without_leaks": None if self.without_leaks is None else dict(self.without_leaks),
             "devices": list(self.devices),
+            "kept": [sheet.to_wire() for sheet in self.kept],
+            "waiting": list(self.waiting),
         }
 
     @classmethod
@@ -106,6 +117,8 @@ class BlockState:
             without_leaks=data["without_leaks"],
             tags=None if data["tags"] is None else tags_from_wire(data["tags"]),
             devices=tuple(data["devices"]),
+            kept=tuple(Sheet.from_wire(sheet) for sheet in data["kept"]),
+            waiting=tuple(data["waiting"]),
         )
 
     def same_inputs(self, other: BlockState) -> bool:
@@ -122,23 +135,27 @@ def new_criteria(profile: Profile, settings: Settings) -> dict[str, Criterion]:
 def state_of(
     block: Block, criteria: Mapping[str, Criterion], reference: NDArray[np.uint64] | None = None
 ) -> BlockState:
-    """Measure what a block recorded.
+    """Reduce what a block recorded: a few rows are kept, many are measured.
 
     Args:
         criteria: By name; they stay as they are (`fresh` ones are made of them).
         reference: Digests of the reference inputs, ascending; None where they are not known.
     """
-    return measured(
+    batches = block.batches()
+    kept = to_be_kept(batches)
+    waiting = tuple(name for name in criteria if kept and name in MEASURED)
+    state = measured(
         block.key,
         block.kind,
-        block.batches(),
-        criteria,
+        batches,
+        {name: criterion for name, criterion in criteria.items() if name not in waiting},
         reference=reference,
         passes=block.counted_passes,
         non_finite=block.non_finite,
         train_mode_passes=block.train_mode_passes,
         scored=block.scored,
     )
+    return replace(state, kept=kept, waiting=waiting) if waiting else state
 
 
 def measured(
@@ -199,20 +216,9 @@ def _exported(
     batches: Sequence[ActivationBatch], criteria: Mapping[str, Criterion]
 ) -> dict[str, Any]:
     """Return the state of each criterion after these batches."""
-    criteria = {name: criterion.fresh() for name, criterion in criteria.items()}
-    # What looks at every neuron gets chunks that fit into the cache, and what several criteria
-    # derive from one is kept with it; few neurons, or distances, are best done for all rows.
-    whole = [c for c in criteria.values() if c.reads != "neurons"]
-    rest = [c for c in criteria.values() if c.reads == "neurons"]
-    for batch in batches:
-        for criterion in whole:
-            with naming(criterion.name):
-                criterion.update(batch)
-        for chunk in batch.chunks(_chunk_rows(batch)):
-            for criterion in rest:
-                with naming(criterion.name):
-                    criterion.update(chunk)
-    return {name: criterion.export() for name, criterion in criteria.items()}
+    fresh = {name: criterion.fresh() for name, criterion in criteria.items()}
+    take_in(fresh, batches)
+    return {name: criterion.export() for name, criterion in fresh.items()}
 
 
 def _codes(
@@ -222,24 +228,18 @@ def _codes(
     if not isinstance(idc, ImportanceDrivenCoverage):
         return {}
     return {
-        space.name: np.concatenate(
-            [np.empty((0, len(space.neurons)), np.uint8), *(_encoded(space, b) for b in batches)]
-        )
-        for space in idc.spaces
-        if space.class_index is None
+        space.name: encoded(space, batches) for space in idc.spaces if space.class_index is None
     }
 
 
-def _encoded(space: CombinationSpace, batch: ActivationBatch) -> NDArray[np.uint8]:
-    if space.visited(batch):
-        return space.encode(batch)
-    return np.full((len(batch), len(space.neurons)), UNVISITED)
-
-
-def _chunk_rows(batch: ActivationBatch) -> int:
-    """Return how many rows to process at a time: fewer where there are many neurons."""
-    neurons = sum(layer.values.shape[1] for layer in batch.layers.values())
-    return max(64, min(CHUNK, _CHUNK_VALUES // max(1, neurons)))
+def encoded(space: CombinationSpace, batches: Iterable[ActivationBatch]) -> NDArray[np.uint8]:
+    """Return the combination of each row, (N, M), UNVISITED where its pass missed the layer."""
+    width = len(space.neurons)
+    parts = [
+        space.encode(batch) if space.visited(batch) else np.full((len(batch), width), UNVISITED)
+        for batch in batches
+    ]
+    return np.concatenate([np.empty((0, width), np.uint8), *parts])
 
 
 def _joined(parts: Sequence[NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -92,7 +92,7 @@ class Watch:
 
     def _drop(self, key: str) -> None:
         block = self.blocks.pop(key, None)
-        if block is not None and block.kind == "fixture":
+        if block is not None and block.kind == "fixture" and block.counted_passes:
             self._made[key] += block.counted_passes
         self._states.pop(key, None)
         self._sent.pop(key, None)

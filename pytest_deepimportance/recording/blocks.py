@@ -162,7 +162,7 @@ def _finite_rows(batch: ActivationBatch) -> ActivationBatch:
 def _joined(batches: Sequence[ActivationBatch]) -> ActivationBatch:
     """Join batches row after row; copies of a model may have run on several devices."""
     devices = {layer.values.device for batch in batches for layer in batch.layers.values()}
-    if len(devices) > 1:
+    if len(batches) > 1 and len(devices) > 1:
         batches = [_on_cpu(batch) for batch in batches]
     return ActivationBatch.concatenate(batches)
 

@@ -18,7 +18,8 @@ class WeightSample:
     """A few values of every weight: enough to see that a training step changed them."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._rows = dict(_samples(model))
+        # Copies: what a training step changes next is not to change the sample.
+        self._rows = {name: row.clone() for name, row in _samples(model)}
         self._values = {name: _bytes(row) for name, row in self._rows.items()}
 
     def differs(self, model: nn.Module) -> bool:
@@ -162,11 +163,9 @@ def _samples(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _few(tensor: Tensor) -> Tensor:
-    with torch.no_grad():
-        row = tensor.detach()
-        row = row[(0,) * (row.dim() - 1)][:_SAMPLED] if row.dim() else row.reshape(1)
-        # A copy of its own: what the training step changes next is not to change the sample.
-        return row.cpu().clone(memory_format=torch.contiguous_format)
+    row = tensor.detach()
+    row = row[(0,) * (row.dim() - 1)][:_SAMPLED] if row.dim() else row.reshape(1)
+    return row.cpu().contiguous()
 
 
 def _bytes(row: Tensor) -> bytes:
