@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,13 @@ from pytest_deepimportance.criteria.plain import from_plain, to_plain
 from pytest_deepimportance.data.activations import ActivationBatch, joined_confidence
 from pytest_deepimportance.data.digests import among
 from pytest_deepimportance.data.tags import joined_tags, tags_from_wire, tags_to_wire
+from pytest_deepimportance.data.thumbnails import Thumbnail
 from pytest_deepimportance.engine.chosen import measurable
+from pytest_deepimportance.pictures import SHOWN
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.settings import Settings
+from pytest_deepimportance.statistics.rows import openings
 
 _CHUNK_VALUES = 1 << 22
 """Activations of a chunk at most; copies of them live until the chunk is done."""
@@ -47,6 +50,8 @@ class BlockState:
         codes: By name of a combination space of all classes, each counted row's combination, (N, M)
             uint8, UNVISITED where its pass did not visit the layer; empty without IDC.
         tags: For each counted row the number of its tags (see `data.tags`), (N,) int32, or None.
+        thumbnails: By content hash, images of inputs that opened a combination within the block:
+            the first ones, where images are kept.
         without_leaks: The criteria's states without the rows that are in the reference too; None
             where there is no such row.
     """
@@ -66,6 +71,7 @@ class BlockState:
     without_leaks: Mapping[str, Any] | None = None
     tags: NDArray[np.int32] | None = None
     devices: tuple[str, ...] = ()
+    thumbnails: Mapping[int, Thumbnail] = field(default_factory=dict)
 
     def to_wire(self) -> dict[str, Any]:
         """Return builtins and bytes only."""
@@ -85,6 +91,7 @@ class BlockState:
             "tags": None if self.tags is None else tags_to_wire(self.tags),
             "without_leaks": None if self.without_leaks is None else dict(self.without_leaks),
             "devices": list(self.devices),
+            "thumbnails": [[key, *astuple(image)] for key, image in self.thumbnails.items()],
         }
 
     @classmethod
@@ -106,6 +113,7 @@ class BlockState:
             without_leaks=data["without_leaks"],
             tags=None if data["tags"] is None else tags_from_wire(data["tags"]),
             devices=tuple(data["devices"]),
+            thumbnails={key: Thumbnail(*image) for key, *image in data.get("thumbnails", ())},
         )
 
     def same_inputs(self, other: BlockState) -> bool:
@@ -128,7 +136,7 @@ def state_of(
         criteria: By name; they stay as they are (`fresh` ones are made of them).
         reference: Digests of the reference inputs, ascending; None where they are not known.
     """
-    return measured(
+    state = measured(
         block.key,
         block.kind,
         block.batches(),
@@ -139,6 +147,18 @@ def state_of(
         train_mode_passes=block.train_mode_passes,
         scored=block.scored,
     )
+    return replace(state, thumbnails=_thumbnails(block, state, criteria.get("IDC")))
+
+
+def _thumbnails(block: Block, state: BlockState, idc: Criterion | None) -> dict[int, Thumbnail]:
+    """Return images of the first inputs that opened a combination within the block."""
+    spaces = _whole_spaces(idc)
+    if len(spaces) != 1 or all(recorded.thumbnails is None for recorded in block.passes):
+        return {}
+    codes = state.codes[spaces[0].name]
+    visited = ~(codes == UNVISITED).all(axis=1)
+    rows, new = openings(state.digests, codes[:, : spaces[0].m], visited)
+    return block.thumbnails(state.digests[rows[new]][:SHOWN])
 
 
 def measured(
@@ -219,15 +239,19 @@ def _codes(
     batches: Sequence[ActivationBatch], idc: Criterion | None
 ) -> dict[str, NDArray[np.uint8]]:
     """Return each row's combination in every space of all classes, by name of the space."""
-    if not isinstance(idc, ImportanceDrivenCoverage):
-        return {}
     return {
         space.name: np.concatenate(
             [np.empty((0, len(space.neurons)), np.uint8), *(_encoded(space, b) for b in batches)]
         )
-        for space in idc.spaces
-        if space.class_index is None
+        for space in _whole_spaces(idc)
     }
+
+
+def _whole_spaces(idc: Criterion | None) -> list[CombinationSpace]:
+    """Return the spaces of all classes together."""
+    if not isinstance(idc, ImportanceDrivenCoverage):
+        return []
+    return [space for space in idc.spaces if space.class_index is None]
 
 
 def _encoded(space: CombinationSpace, batch: ActivationBatch) -> NDArray[np.uint8]:
