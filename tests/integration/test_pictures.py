@@ -8,68 +8,7 @@ import pytest
 
 from pytest_deepimportance.cli.main import main
 from tests.integration.conftest import Project
-from tests.integration.sameness import comparable
-
-IMAGES = """
-import torch
-from torch import nn
-
-
-class Images(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(1, 8, 3, padding=1)
-        self.fc = nn.Linear(128, 8)
-        self.out = nn.Linear(8, 3)
-        generator = torch.Generator().manual_seed(6)
-        with torch.no_grad():
-            for parameter in self.parameters():
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.4)
-
-    def forward(self, x):
-        x = torch.relu(self.conv(x))
-        x = nn.functional.adaptive_avg_pool2d(x, 4).flatten(1)
-        return self.out(torch.relu(self.fc(x)))
-
-
-def images(count, seed):
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(count, 1, 8, 8, generator=generator) * 2
-    with torch.no_grad():
-        return x, Images().forward(x).argmax(dim=1)
-
-
-def reference():
-    return images(400, seed=1)
-
-
-def test_data():
-    return images(30, seed=2)
-"""
-
-SUITE = """
-import pytest
-import torch
-from pictured import images
-
-pytestmark = pytest.mark.idc_suite(name="clean")
-
-
-@pytest.fixture(scope="session")
-def shared(idc_model):
-    return idc_model(images(20, seed=11)[0])
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_rows(idc, seed, shared):
-    idc(images(20, seed=20 + seed))
-
-
-def test_attack(idc_model, idc):
-    x = images(200, seed=50)[0].requires_grad_()
-    idc_model(x).sum().backward()
-    idc(images(5, seed=51))
-"""
+from tests.integration.images import IMAGES, SUITE, section
 
 
 @pytest.fixture
@@ -80,17 +19,9 @@ def pictured(project: Project) -> Project:
     return project
 
 
-def section(project: Project, name: str) -> str:
-    text = (project.path / name).read_text()
-    found = re.findall(r'<section id="pictures">.*?</section>', text, re.DOTALL)
-    assert len(found) <= 1
-    return found[0] if found else ""
-
-
 def test_every_way_to_the_page_shows_the_same_pictures(pictured: Project) -> None:
     pictured.run("--idc-report=html:a.html")
     shown = section(pictured, "a.html")
-    alone = comparable(pictured.path / "idc.json")
     assert 'src="data:image/png;base64,' in shown
     assert "test_it.py::test_rows[0], fixture shared, row 0: predicted" in shown
     # 200 images of attack steps opened nothing.
@@ -100,10 +31,6 @@ def test_every_way_to_the_page_shows_the_same_pictures(pictured: Project) -> Non
     assert section(pictured, "b.html") == shown
     assert main(["report", "--report", "html:b.html", "--images", "none"]) == 0
     assert section(pictured, "b.html") == ""
-    pytest.importorskip("xdist")
-    pictured.run("--idc-report=html:c.html", "-n", "2")
-    assert section(pictured, "c.html") == shown
-    assert comparable(pictured.path / "idc.json") == alone
 
 
 def test_shards_keep_pictures_when_told_so(pictured: Project) -> None:
