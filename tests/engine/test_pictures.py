@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+import pytest
+
 from pytest_deepimportance.data.thumbnails import Thumbnail
 from pytest_deepimportance.engine.pictures import pictures
 from pytest_deepimportance.engine.sessions import TestState
@@ -108,3 +110,15 @@ def test_images_travel(profile: Profile) -> None:  # noqa: F811
     assert again.thumbnails == state.thumbnails
     old = {name: value for name, value in state.to_wire().items() if name != "thumbnails"}
     assert BlockState.from_wire(old).thumbnails == {}
+
+
+def test_a_page_shows_a_limited_number(
+    profile: Profile,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = pictures(profile, blocks(profile), TESTS)
+    monkeypatch.setattr("pytest_deepimportance.engine.pictures.SHOWN", 3)
+    found = pictures(profile, blocks(profile), TESTS)
+    assert whole is not None
+    assert found is not None
+    assert (found.opened, found.shown) == (whole.opened, whole.shown[:3])

@@ -62,3 +62,14 @@ def test_measure_shows_them_too(pictured: Project, capsys: pytest.CaptureFixture
     ])  # fmt: skip
     assert code == 0, capsys.readouterr()
     assert "test_data, row 0: predicted" in section(pictured, "m.html")
+
+
+def test_a_test_keeps_a_limited_number(pictured: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictured.run("--idc-report=html:a.html", "-k", "attack")
+    whole = re.findall(r'alt="([^"]*)"', section(pictured, "a.html"))
+    monkeypatch.setattr("pytest_deepimportance.engine.states.SHOWN", 2)
+    pictured.run("--idc-report=html:b.html", "-k", "attack")
+    shown = section(pictured, "b.html")
+    assert len(whole) > 2
+    assert re.findall(r'alt="([^"]*)"', shown) == whole[:2]
+    assert f"2 of {len(whole)} inputs, the first that" in shown
