@@ -37,7 +37,8 @@ def _said(report: Report) -> str:
         number = plural(opened, "input") + " that"
     text = (
         f"{number} showed a combination which no input before showed, in the order of the ids of "
-        f"tests; the clusters are of {grids.important_neurons(report)}. Pictures are small copies."
+        f"tests; the clusters are of {grids.important_neurons(report)}, and the reference inputs "
+        "are those that show the same combination. Pictures are small copies."
     )
     if any(_stretched(picture) for picture in shown):
         text += (
@@ -77,9 +78,8 @@ def _card(picture: Picture) -> Html:
 
 def _shared(reference_rows: int) -> str:
     if not reference_rows:
-        return "no reference input shows it"
-    verb = "shows" if reference_rows == 1 else "show"
-    return f"{plural(reference_rows, 'reference input')} {verb} it too"
+        return "no reference input"
+    return f"{plural(reference_rows, 'reference input')} too"
 
 
 def _range(picture: Picture) -> str:
