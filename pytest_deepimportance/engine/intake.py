@@ -118,4 +118,5 @@ class _Intake:
 
 def _bytes(recorded: RecordedPass) -> int:
     layers = recorded.batch.layers.values()
-    return sum(layer.values.numel() * layer.values.element_size() for layer in layers)
+    images = 0 if recorded.thumbnails is None else recorded.thumbnails.pixels.nbytes
+    return images + sum(layer.values.numel() * layer.values.element_size() for layer in layers)

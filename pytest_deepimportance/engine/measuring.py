@@ -17,8 +17,9 @@ from pytest_deepimportance.engine.item_matrix import ItemMatrix, matrix_of
 from pytest_deepimportance.engine.opening import eager, recorder_for
 from pytest_deepimportance.engine.passes import feed, hand_labels, opened, recorded_batches
 from pytest_deepimportance.engine.profiles import build_profile, check_model
+from pytest_deepimportance.engine.reducing import state_of
 from pytest_deepimportance.engine.sessions import SessionState, TestState
-from pytest_deepimportance.engine.states import new_criteria, state_of
+from pytest_deepimportance.engine.states import new_criteria
 from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.profile.model import Profile

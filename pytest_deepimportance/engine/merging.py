@@ -15,7 +15,8 @@ from pytest_deepimportance.data.digests import among
 from pytest_deepimportance.data.sheets import Sheet
 from pytest_deepimportance.data.tags import joined_tags
 from pytest_deepimportance.engine.kept import take_in
-from pytest_deepimportance.engine.states import BlockState, encoded, new_criteria
+from pytest_deepimportance.engine.reducing import encoded
+from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.thresholds import IDC

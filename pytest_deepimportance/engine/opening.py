@@ -64,4 +64,5 @@ def recorder_for(model: nn.Module, profile: Profile, settings: Settings) -> Reco
         output=output_adapter(settings),
         model_fingerprint=profile.model.fingerprint,
         verified=True,
+        images=settings.keeps_images,
     )

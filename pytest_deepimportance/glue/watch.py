@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pytest_deepimportance.criteria.base import Criterion
-from pytest_deepimportance.engine.states import BlockState, new_criteria, state_of
+from pytest_deepimportance.engine.reducing import state_of
+from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.glue.tally import Tally
 from pytest_deepimportance.profile.file import serialise
 from pytest_deepimportance.profile.model import Profile

@@ -136,7 +136,8 @@ class Watch:
             flight.exclusion = self.hub.exclusion(self)
             if flight.exclusion is None:
                 forward = getattr(self.module, "forward", None)
-                flight.take_inputs(*named_arguments(forward, args, kwargs))
+                given = named_arguments(forward, args, kwargs)
+                flight.take_inputs(*given, self.hub.measure)
                 self._measure(flight, args, kwargs, compiled)
         except Exception as error:
             flight.fail(error)

@@ -13,8 +13,9 @@ from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.engine.assemble import assemble
 from pytest_deepimportance.engine.contexts import contributions
 from pytest_deepimportance.engine.kept import to_be_kept
+from pytest_deepimportance.engine.reducing import measured, state_of
 from pytest_deepimportance.engine.sessions import SessionState
-from pytest_deepimportance.engine.states import BlockState, measured, new_criteria, state_of
+from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.recorded import RecordedPass

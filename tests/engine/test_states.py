@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pytest_deepimportance.engine.states import BlockState, new_criteria, state_of
+from pytest_deepimportance.engine.reducing import state_of
+from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.labelling import label_newest
