@@ -17,7 +17,7 @@ from pytest_deepimportance.attribution.lrp.memory import micro_batch
 from pytest_deepimportance.attribution.method_settings import parameters_of
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.engine.opening import eager, output_adapter
+from pytest_deepimportance.engine.opening import output_adapter
 from pytest_deepimportance.errors import AttributionError, ReferenceDataError
 from pytest_deepimportance.formatting import count, plural
 from pytest_deepimportance.importance_results import (
@@ -30,6 +30,7 @@ from pytest_deepimportance.importance_results import (
 )
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.models.sites import find_sites
+from pytest_deepimportance.models.wrappers import eager
 from pytest_deepimportance.profile.attributing import attribution_for
 from pytest_deepimportance.provenance import ModelInfo
 from pytest_deepimportance.settings import Settings
@@ -95,6 +96,7 @@ class Run:
                 data,
                 attribution,
                 Summed(self.settings.correct == "only", self.settings.classes != "all"),
+                model=self.model,
                 batch_size=self.settings.batch_size,
                 micro_batch=self.micro_batch,
                 device=self.device,

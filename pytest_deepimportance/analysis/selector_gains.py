@@ -16,10 +16,11 @@ from pytest_deepimportance.analysis.selector_rows import SelectorRows
 from pytest_deepimportance.attribution.method_settings import method_settings
 from pytest_deepimportance.attribution.voting import vote
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.engine.opening import eager, output_adapter
+from pytest_deepimportance.engine.opening import output_adapter
 from pytest_deepimportance.errors import AttributionError
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.models.sites import find_sites
+from pytest_deepimportance.models.wrappers import eager
 from pytest_deepimportance.profile.forward import ForwardOnly
 from pytest_deepimportance.settings import Settings
 

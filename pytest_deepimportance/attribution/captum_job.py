@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from pytest_deepimportance.attribution.memory_errors import is_out_of_memory
-from pytest_deepimportance.errors import IdcError, MethodUnavailable
+from pytest_deepimportance.errors import ForwardError, IdcError, MethodUnavailable, own_place_of
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,23 @@ def explained(method: str) -> Iterator[None]:
     """Turn what captum (or the model, on inputs that captum made) raises into our error."""
     try:
         yield
+    except ForwardError as error:
+        cause = error.__cause__
+        assert isinstance(cause, Exception)
+        raise _unavailable(method, cause) from cause
     except IdcError:
         raise
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        text = " ".join(str(error).split())
-        raise MethodUnavailable(
-            f"{method} cannot run on this model: {type(error).__name__}: {text[:300]}",
-            "The method is captum's; it is left out, never replaced by another.",
-            "Use lrp, or another method.",
-        ) from error
+        raise _unavailable(method, error) from error
+
+
+def _unavailable(method: str, error: Exception) -> MethodUnavailable:
+    text, place = " ".join(str(error).split()), own_place_of(error)
+    return MethodUnavailable(
+        f"{method} cannot run on this model: {type(error).__name__}: {text[:300]}"
+        + (f" ({place})" if place else ""),
+        "The method is captum's; it is left out, never replaced by another.",
+        "Use lrp, or another method.",
+    )

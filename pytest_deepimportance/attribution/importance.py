@@ -22,7 +22,9 @@ from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.drawn import drawn
 from pytest_deepimportance.errors import AttributionError, LayerError, did_you_mean
 from pytest_deepimportance.models.fingerprint import fingerprint
+from pytest_deepimportance.models.raised import naming_inputs
 from pytest_deepimportance.models.sites import find_sites
+from pytest_deepimportance.models.wrappers import eager, wrapper_notes
 from pytest_deepimportance.votes import Votes
 
 
@@ -218,6 +220,7 @@ def importance(
     from pytest_deepimportance.attribution.importance_data import versions
 
     settings = checked(model, seed, samples, settings)
+    wrapped, model = wrapper_notes(model), eager(model)
     calls: Iterator[ModelCall] = (call for call in map(as_call, batches) if call.rows)
     if samples is not None:
         calls = drawn(calls, samples, seed)
@@ -239,8 +242,9 @@ def importance(
     sums: dict[str, NDArray[np.float64]] = {}
     account, read = Conservation(), 0
     outcome = Outcome(accounted=method == "lrp" and "conserve_every" not in settings)
-    for call in chain([first], calls):
-        batch = attribution.attribute(call)
+    for number, call in enumerate(chain([first], calls)):
+        with naming_inputs(f"batch {number}", model, call):
+            batch = attribution.attribute(call)
         read += int(np.sum(row_digests(call), dtype=np.uint64))
         account = account + batch.conservation
         outcome.add(batch, call.rows)
@@ -248,7 +252,7 @@ def importance(
             summed = values.detach().cpu().numpy().sum(axis=0, dtype=np.float64)
             sums[name] = sums.get(name, 0.0) + summed
     outcome.check()
-    said = (*sites.notes, *attribution.notes)
+    said = (*wrapped, *sites.notes, *attribution.notes)
     own = outcome.notes(attribution.name, sums, account.balance)
     return Importance(
         scores=sums,

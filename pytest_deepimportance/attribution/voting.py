@@ -27,7 +27,9 @@ from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.errors import AttributionError, SettingsError
 from pytest_deepimportance.formatting import percent, plural
 from pytest_deepimportance.models.fingerprint import fingerprint
+from pytest_deepimportance.models.raised import naming_inputs
 from pytest_deepimportance.models.sites import find_sites
+from pytest_deepimportance.models.wrappers import eager, wrapper_notes
 from pytest_deepimportance.votes import MethodVotes, Votes
 
 Progress = Callable[[int, int | None], None]
@@ -114,6 +116,7 @@ def vote(
             "Voters name channels, and with it each position would be a neuron of its own.",
             "Leave reduce out.",
         )
+    wrapped, model = wrapper_notes(model), eager(model)
     calls = (call for call in map(as_call, batches) if call.rows)
     first = next(calls, None)
     if first is None:
@@ -138,13 +141,15 @@ def vote(
         background=first,
         rows_at_once=micro_batch(model, first, memory // 4),
     )
+    notes = (*wrapped, *sites.notes)
     owner = fingerprint(model)
     held = _held(owner, electorate, options, election, target, seed, settings)
     keeper = None if checkpoint is None else Checkpoint(Path(checkpoint), held)
     tally = (keeper and keeper.read()) or Tally(np.zeros(electorate.size))
     election.resume(tally)
     for number, call, digest in _unseen(chain([first], calls), tally, keeper):
-        election.hold(call, number, tally)
+        with naming_inputs(f"batch {number}", model, call):
+            election.hold(call, number, tally)
         tally.digest, tally.batches = digest, number + 1
         if progress is not None:
             progress(tally.rows, rows)
@@ -152,9 +157,7 @@ def vote(
             keeper.write(tally)
     if keeper is not None:
         keeper.write(tally)
-    return _elected(
-        tally, electorate, options, election, owner, target_name(target), seed, sites.notes
-    )
+    return _elected(tally, electorate, options, election, owner, target_name(target), seed, notes)
 
 
 def _held(
@@ -218,7 +221,7 @@ def _elected(
     owner: str,
     target: str,
     seed: int,
-    site_notes: Sequence[str],
+    notes: Sequence[str],
 ) -> Importance:
     spans = electorate.spans
     shares = {name: float(tally.points[span].sum()) for name, span in spans.items()}
@@ -250,7 +253,7 @@ def _elected(
         rows=tally.rows,
         method=f"vote of {', '.join(ran)}",
         target=target,
-        notes=(*_doubts(votes), *tally.notes, *site_notes),
+        notes=(*_doubts(votes), *tally.notes, *notes),
         fingerprint=owner,
         seed=seed,
         versions=versions(),

@@ -156,7 +156,7 @@ def _vote(
 ) -> Importance:
     from pytest_deepimportance.attribution.method_settings import method_settings
     from pytest_deepimportance.attribution.voting import vote
-    from pytest_deepimportance.engine.opening import eager, output_adapter
+    from pytest_deepimportance.engine.opening import output_adapter
 
     methods = [name.strip() for name in options.methods.split(",") if name.strip()]
     own = [method_settings(name, settings) for name in methods]
@@ -164,7 +164,7 @@ def _vote(
     asked = settings.m if settings.m != "auto" else 10
     with progress_bar("voting") as progress:
         return vote(
-            eager(model),
+            model,
             reference.batches(settings.batch_size),
             methods,
             options.vote_m if options.vote_m is not None else asked,

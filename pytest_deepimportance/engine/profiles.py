@@ -18,9 +18,10 @@ from pytest_deepimportance.criteria.base import names
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.engine.behaviour import answers
 from pytest_deepimportance.engine.null import null_data, options_of, with_random_suites
-from pytest_deepimportance.engine.opening import as_reference, eager, output_adapter
+from pytest_deepimportance.engine.opening import as_reference, output_adapter
 from pytest_deepimportance.errors import ProfileError
 from pytest_deepimportance.models.fingerprint import fingerprint
+from pytest_deepimportance.models.wrappers import eager, wrapper_notes
 from pytest_deepimportance.profile.accumulate import Progress
 from pytest_deepimportance.profile.build import build
 from pytest_deepimportance.profile.cache import cache_key, get_or_build
@@ -33,13 +34,14 @@ from pytest_deepimportance.settings import Settings, from_keywords
 
 def describe_model(model: nn.Module, spec: str = "", notes: tuple[str, ...] = ()) -> ModelInfo:
     """Return what the report says about a model, its fingerprint included."""
+    said = (*notes, *wrapper_notes(model))
     model = eager(model)
     return ModelInfo(
         spec=spec or type(model).__name__,
         type=type(model).__name__,
         fingerprint=fingerprint(model),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        notes=notes,
+        notes=said,
     )
 
 
@@ -64,9 +66,8 @@ def obtain_profile(
             that has no fingerprint (an iterable), which later sessions must not reuse.
         importance: Scores to choose neurons by; goes before the setting of that name.
     """
-    model = eager(model)
     info = model_info or describe_model(model)
-
+    model = eager(model)
     output = output_adapter(settings)
     kept, drawn, held_out = null_data(reference, settings, null, _held_out_reader(settings))
 

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from pytest_deepimportance.data.batches import ModelCall, describe
+from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.errors import LayerError
 from pytest_deepimportance.models.graph import Graph
+from pytest_deepimportance.models.raised import forward_raised
 from pytest_deepimportance.models.restore import evaluating
 from pytest_deepimportance.models.tracing import trace
-from pytest_deepimportance.models.vocabulary import FIT, misfit
 
 PROBE_ROWS = 2
 _IMAGE_SIZES = (28, 32, 64, 96, 128, 224, 299, 256, 48, 16, 8)
@@ -43,23 +43,8 @@ def probe(model: nn.Module, call: ModelCall) -> Graph:
         except Exception as error:  # whatever the user's forward raises
             first = first or error
     assert first is not None
-    shown = ", ".join(
-        [describe(value) for value in call.args]
-        + [f"{name}={describe(value)}" for name, value in call.kwargs.items()]
-    )
-    wrong = misfit(model, call)
-    if wrong:
-        raise LayerError(
-            f"the inputs do not fit the model: {wrong}\non inputs: {shown}",
-            f"Its forward raised {type(first).__name__}: {first}",
-            FIT,
-        ) from first
-    raise LayerError(
-        f"the model's forward raised {type(first).__name__}: {first}\non inputs: {shown}",
-        "Layers are found by running two rows through the model.",
-        "Check that these inputs are what the model takes, for example with model(batch) on one "
-        "batch of the reference.",
-    ) from first
+    why = "Layers are found by running two rows through the model."
+    raise forward_raised(first, model, call, LayerError, why=why) from first
 
 
 @contextmanager

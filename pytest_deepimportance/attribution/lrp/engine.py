@@ -42,7 +42,7 @@ from pytest_deepimportance.data.activations import LayerValues
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.outputs import class_scores
 from pytest_deepimportance.data.padding import padding_mask
-from pytest_deepimportance.errors import AttributionError
+from pytest_deepimportance.errors import AttributionError, ForwardError
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.recording.reader import SiteReader
 
@@ -256,7 +256,7 @@ class LrpAttribution:
         if not self._keeps_mutated:
             try:
                 return propagate()
-            except RuntimeError as error:
+            except (RuntimeError, ForwardError) as error:
                 if "modified by an inplace operation" not in str(error):
                     raise
                 # Fine in a forward pass, refused by autograd: what it keeps is copied from now on.
