@@ -215,7 +215,7 @@ def _prepare(
     first = _first(lead, settings.batch_size).to(device)
     sites = find_sites(model, first)
     if asked.layers is None:
-        names = tuple(site.name for site in sites.candidates()) or (sites.find(None).name,)
+        names = tuple(site.name for site in sites.hidden())
     else:
         named = {sites.find(layer).name for layer in asked.layers}
         names = tuple(site.name for site in sites.sites if site.name in named)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -17,7 +17,7 @@ from pytest_deepimportance.attribution.base import Conservation, accepted, creat
 from pytest_deepimportance.attribution.outcome import Outcome
 from pytest_deepimportance.attribution.shrinking import Shrinking
 from pytest_deepimportance.attribution.target import Target, target_name
-from pytest_deepimportance.data.batches import ModelCall, as_call
+from pytest_deepimportance.data.calls import calls_of
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.drawn import drawn
 from pytest_deepimportance.errors import AttributionError, LayerError, did_you_mean
@@ -189,7 +189,7 @@ def _finite(scores: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
 
 def importance(
     model: nn.Module,
-    batches: Iterable[Any],
+    batches: Any,
     *,
     layers: Sequence[str] | None = None,
     method: str = "lrp",
@@ -202,7 +202,8 @@ def importance(
 
     Args:
         model: Any eager module; it is left exactly as it was.
-        batches: What the model takes: tensors, (x, y), mappings (see `data.batches.as_call`).
+        batches: An iterable of what the model takes: tensors, (x, y), mappings; or one of them
+            that holds all inputs (`data.calls`).
         layers: Names of layers, None for all hidden ones.
         method: Name or alias of an attribution method.
         target: "predicted", "label" (batches then carry labels), a class index, or a callable
@@ -215,13 +216,13 @@ def importance(
     Raises:
         AttributionError: No module, no batch, a value of the wrong kind, or importance could not
             be computed faithfully.
-        LayerError: A layer does not exist.
+        LayerError: A layer does not exist, or the model has no hidden one.
     """
     from pytest_deepimportance.attribution.importance_data import versions
 
     settings = checked(model, seed, samples, settings)
     wrapped, model = wrapper_notes(model), eager(model)
-    calls: Iterator[ModelCall] = (call for call in map(as_call, batches) if call.rows)
+    calls = calls_of(batches)
     if samples is not None:
         calls = drawn(calls, samples, seed)
     first = next(calls, None)
@@ -230,7 +231,7 @@ def importance(
             "there is no input to compute importance from", fix="Give at least one batch."
         )
     sites = find_sites(model, first)
-    names = [site.name for site in sites.candidates()] if layers is None else list(layers)
+    names = [site.name for site in sites.hidden()] if layers is None else list(layers)
     if "attribution_samples" in settings:
         settings["samples"] = settings.pop("attribution_samples")
     draws = "seed" in accepted(method)

@@ -22,7 +22,8 @@ from pytest_deepimportance.attribution.pruning import Loss
 from pytest_deepimportance.attribution.tally import Checkpoint, Tally, chained
 from pytest_deepimportance.attribution.target import Target, target_name
 from pytest_deepimportance.attribution.vote_options import VoteOptions, vote_options
-from pytest_deepimportance.data.batches import ModelCall, as_call
+from pytest_deepimportance.data.batches import ModelCall
+from pytest_deepimportance.data.calls import calls_of
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.errors import AttributionError, SettingsError
 from pytest_deepimportance.formatting import percent, plural
@@ -40,7 +41,7 @@ DOMINATED = 0.6
 
 def vote(
     model: nn.Module,
-    batches: Iterable[Any],
+    batches: Any,
     methods: str | Sequence[str],
     m: int | str = 10,
     *,
@@ -68,8 +69,8 @@ def vote(
 
     Args:
         model: Any eager module; it is left exactly as it was.
-        batches: What the model takes: tensors, (x, y), mappings. The loss is against labels where
-            there are any, else against the model's own prediction.
+        batches: As for `importance`. The loss is against labels where there are any, else against
+            the model's own prediction.
         methods: Names of attribution methods.
         m: Neurons on a list; "all" or -1 for every neuron.
         layers: Names of layers, None for all hidden ones.
@@ -105,7 +106,7 @@ def vote(
     Raises:
         AttributionError: No batch, no method that can run, or a checkpoint of another vote.
         SettingsError: An option is none of its choices.
-        LayerError: A layer does not exist.
+        LayerError: A layer does not exist, or the model has no hidden one.
     """
     options = vote_options(
         methods, m, scope=scope, mode=mode, points=points, normalize=normalize, sign=sign, by=by
@@ -117,7 +118,7 @@ def vote(
             "Leave reduce out.",
         )
     wrapped, model = wrapper_notes(model), eager(model)
-    calls = (call for call in map(as_call, batches) if call.rows)
+    calls = calls_of(batches)
     first = next(calls, None)
     if first is None:
         raise AttributionError(
@@ -126,7 +127,7 @@ def vote(
             "Give at least one batch.",
         )
     sites = find_sites(model, first)
-    names = [s.name for s in sites.candidates()] if layers is None else list(layers)
+    names = [s.name for s in sites.hidden()] if layers is None else list(layers)
     names = [s.name for s in sites.sites if s.name in {sites.find(n).name for n in names}]
     electorate = Electorate({name: sites.find(name).units for name in names}, options.scope)
     election = Election(

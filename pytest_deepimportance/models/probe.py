@@ -32,9 +32,11 @@ def probe(model: nn.Module, call: ModelCall) -> Graph:
     A model that takes neither two rows nor one is tried on the whole call.
 
     Raises:
-        LayerError: The forward raises on all of them, or parameters are not initialised yet.
+        LayerError: The forward raises on all of them, or parameters are not initialised yet,
+            or the model is TorchScript.
     """
     _refuse_lazy(model)
+    _refuse_scripted(model)
     first: Exception | None = None
     for attempt in _attempts(call):
         try:
@@ -145,6 +147,16 @@ def _device(model: nn.Module) -> torch.device:
 def _dtype(model: nn.Module) -> torch.dtype:
     floating = (t.dtype for t in model.parameters() if t.is_floating_point())
     return next(floating, torch.get_default_dtype())
+
+
+def _refuse_scripted(model: nn.Module) -> None:
+    if isinstance(model, torch.jit.ScriptModule):
+        kind = getattr(model, "original_name", type(model).__name__)
+        raise LayerError(
+            f"the model is TorchScript ({kind})",
+            "Hooks never fire inside TorchScript, so none of its layers can be read.",
+            "Give the eager module that it was made from, before torch.jit.script or trace.",
+        )
 
 
 def _refuse_lazy(model: nn.Module) -> None:
