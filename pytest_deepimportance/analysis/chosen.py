@@ -55,7 +55,9 @@ def chosen_activations(
     done = 0
     for call in data.batches(settings.batch_size):
         call = call.to(device)
-        reader = reader or _reader(model, report, settings, find_sites(model, call))
+        reader = reader or _reader(
+            model, report, settings, find_sites(model, call, output_adapter(settings))
+        )
         batch = reader.attribute(call).activations
         missed = [layer.name for layer in report.layers if layer.name not in batch.layers]
         if missed:

@@ -213,7 +213,7 @@ def _prepare(
     lead = next(iter(data.values()))
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     first = _first(lead, settings.batch_size).to(device)
-    sites = find_sites(model, first)
+    sites = find_sites(model, first, output_adapter(settings))
     if asked.layers is None:
         names = tuple(site.name for site in sites.hidden())
     else:

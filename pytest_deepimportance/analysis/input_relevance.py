@@ -77,7 +77,7 @@ def input_maps(model: nn.Module, data: Reference, settings: Settings) -> tuple[l
 
 
 def _lrp(model: nn.Module, call: ModelCall, settings: Settings) -> LrpAttribution:
-    sites = find_sites(model, call)
+    sites = find_sites(model, call, output_adapter(settings))
     names = [site.name for site in (sites.candidates() or sites.sites)[:1]]
     own = method_settings("lrp", settings)
     made = create(

@@ -88,7 +88,7 @@ def read_features(
     for call in data.batches(settings.batch_size):
         call = call.to(device)
         if reader is None:
-            sites = find_sites(model, call)
+            sites = find_sites(model, call, output_adapter(settings))
             layer, reader = sites.find(None).name, _reader(model, sites, settings)
         batches.append(reader.attribute(call).activations)
         done += call.rows
@@ -147,8 +147,8 @@ def gather(
     """
     model = eager(model)
     features = read_features(model, data, settings)
-    sites = find_sites(model, next(iter(data.batches(2))))
-    names = [site.name for site in sites.candidates()]
+    sites = find_sites(model, next(iter(data.batches(2))), output_adapter(settings))
+    names = [site.name for site in sites.hidden()]
     if layers is not None:
         wanted = {sites.find(layer).name for layer in layers}
         names = [name for name in names if name in wanted]

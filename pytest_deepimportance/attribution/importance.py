@@ -230,7 +230,7 @@ def importance(
         raise AttributionError(
             "there is no input to compute importance from", fix="Give at least one batch."
         )
-    sites = find_sites(model, first)
+    sites = find_sites(model, first, settings.get("output"))
     names = [site.name for site in sites.hidden()] if layers is None else list(layers)
     if "attribution_samples" in settings:
         settings["samples"] = settings.pop("attribution_samples")

@@ -126,7 +126,7 @@ def vote(
             "Methods are judged by what the model loses on inputs.",
             "Give at least one batch.",
         )
-    sites = find_sites(model, first)
+    sites = find_sites(model, first, settings.get("output"))
     names = [s.name for s in sites.hidden()] if layers is None else list(layers)
     names = [s.name for s in sites.sites if s.name in {sites.find(n).name for n in names}]
     electorate = Electorate({name: sites.find(name).units for name in names}, options.scope)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from pytest_deepimportance.data.batches import ModelCall
-from pytest_deepimportance.errors import LayerError
+from pytest_deepimportance.errors import BatchError, LayerError
 from pytest_deepimportance.models.graph import Graph
 from pytest_deepimportance.models.raised import forward_raised
 from pytest_deepimportance.models.restore import evaluating
@@ -26,12 +26,13 @@ _VOLUME_SIZES = (8, 16, 32, 64, 112)
 _TOKENS = 16
 
 
-def probe(model: nn.Module, call: ModelCall) -> Graph:
+def probe(model: nn.Module, call: ModelCall, output: Callable[[Any], Any] | None = None) -> Graph:
     """Trace two rows of `call` (a single row is repeated), in eval mode, without gradients.
 
     A model that takes neither two rows nor one is tried on the whole call.
 
     Raises:
+        BatchError: The callable `output` fails.
         LayerError: The forward raises on all of them, or parameters are not initialised yet,
             or the model is TorchScript.
     """
@@ -41,7 +42,9 @@ def probe(model: nn.Module, call: ModelCall) -> Graph:
     for attempt in _attempts(call):
         try:
             with untouched(model):
-                return trace(model, _copied(attempt))
+                return trace(model, _copied(attempt), output)
+        except BatchError:
+            raise  # the callable's, not the forward's
         except Exception as error:  # whatever the user's forward raises
             first = first or error
     assert first is not None
