@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 _LIBRARIES = re.compile(r"[/\\](?:site-packages|pytest_deepimportance)[/\\]")
@@ -104,7 +104,11 @@ def place_of(error: Exception) -> str:
 
 def own_place_of(error: Exception) -> str:
     """Return the innermost line of the user's own code that a raised error comes from, or ""."""
-    frames = traceback.extract_tb(error.__traceback__)
+    return own_place_in(traceback.extract_tb(error.__traceback__))
+
+
+def own_place_in(frames: Sequence[traceback.FrameSummary]) -> str:
+    """Return the innermost of these frames that is the user's own code, or ""."""
     own = [frame for frame in frames if not _LIBRARIES.search(frame.filename)]
     return _place(own[-1]) if own else ""
 

@@ -9,14 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pytest_deepimportance import build_profile, importance, vote
 from pytest_deepimportance.attribution import captum_base
 from pytest_deepimportance.data.batches import as_call
 from pytest_deepimportance.errors import (
     AttributionError,
     ForwardError,
     MethodUnavailable,
-    ReferenceDataError,
 )
 from pytest_deepimportance.methods import METHOD_NAMES
 from tests.attribution.method_nets import CAPTUM, Cut, made, random_state, run, snapshot
@@ -294,41 +292,3 @@ def test_an_empty_batch_and_no_layer() -> None:
 
     with pytest.raises(AttributionError, match="no layer is asked for"):
         create("lgxa", model=model, sites=made("la", model, x)._sites, layers=[])  # type: ignore[attr-defined]
-
-
-def test_what_the_forward_raises_is_told_with_the_batch_and_the_line() -> None:
-    class OfFewColumns(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.body, self.head = nn.Linear(4, 3), nn.Linear(3, 2)
-
-        def forward(self, x: Tensor) -> Tensor:
-            if bool((x > 100).any()):
-                raise KeyError("my own")
-            return self.head(self.body(x).relu())
-
-    model, x = realistic(OfFewColumns()), noise(8, 4)
-    told = r"(?s)forward raised KeyError: 'my own'\nOfFewColumns \(.*test_bad_models.py:\d+, in forward\)"
-    with pytest.raises(ForwardError, match=told + " on inputs of batch 1: a tensor") as caught:
-        importance(model, [x, x + 200])
-    assert isinstance(caught.value.__cause__, KeyError)
-    with pytest.raises(ForwardError, match=told + " on inputs of batch 1: a tensor"):
-        vote(model, [x, x + 200], ["lrp"], 2)
-    rows = torch.cat([x, x, x + 200])
-    with pytest.raises(
-        ReferenceDataError, match=told + " on inputs of .*, rows 16 to 23: a tensor"
-    ):
-        build_profile(model, rows, batch_size=8, min_values=2)
-
-
-def test_data_parallel_is_taken_off_and_said() -> None:
-    model, x = realistic(LeNet()), noise(2, 1, 28, 28)
-    wrapped, plain = importance(nn.DataParallel(model), [x]), importance(model, [x])
-    assert wrapped.fingerprint == plain.fingerprint
-    for name, scores in plain.scores.items():
-        assert scores.tolist() == wrapped.scores[name].tolist()
-    assert "DataParallel: the module inside it is what runs" in wrapped.notes[0]
-    voted = vote(nn.DataParallel(model), [x], ["deeplift"], 2)
-    assert any("the module inside it" in note for note in voted.notes)
-    profile = build_profile(nn.DataParallel(model), torch.cat([x] * 5))
-    assert "the module inside it" in profile.model.notes[0]

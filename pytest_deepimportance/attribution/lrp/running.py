@@ -95,6 +95,11 @@ def copies_kept(model: nn.Module) -> AbstractContextManager[Any]:
     return torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
 
 
+def is_overwritten(error: BaseException | None) -> bool:
+    """Whether autograd says that the forward wrote into what the backward pass needs."""
+    return error is not None and "modified by an inplace operation" in str(error)
+
+
 @contextmanager
 def _flat_weights_kept(model: nn.Module) -> Iterator[None]:
     """Give recurrent layers their own weights back.
