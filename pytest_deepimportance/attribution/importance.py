@@ -133,7 +133,11 @@ class Importance:
         return from_plain(data)
 
     def save(self, path: str | Path) -> None:
-        """Write a file that `load` reads: JSON where `path` ends in .json, else CSV (`to_csv`)."""
+        """Write a file that `load` reads: FILE.json, or FILE.csv (or FILE) as `to_csv` does.
+
+        Raises:
+            AttributionError: Another ending, or it cannot be written there.
+        """
         from pytest_deepimportance.attribution.importance_files import save
 
         save(self, Path(path))

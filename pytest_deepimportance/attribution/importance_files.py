@@ -27,8 +27,15 @@ _CSV_DIGEST = "scores_sha256"
 
 
 def save(importance: Importance, path: Path) -> None:
-    """Write JSON where `path` ends in .json, else CSV with its side file."""
-    if path.suffix.lower() == ".json":
+    """Write JSON, or CSV with its side file (also without an ending), as that of `path` says."""
+    kind = path.suffix.lower()
+    if kind not in (".csv", ".json", ""):
+        raise AttributionError(
+            f"{path}: the name of an importance file must end in .csv or .json",
+            "The ending says what is in it.",
+            f"For example: {path.with_suffix('.csv')}",
+        )
+    if kind == ".json":
         _write(path, json.dumps(to_plain(importance), indent=1) + "\n")
     else:
         write_csv(importance, path)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_deepimportance.cli.against import check_reference, progress_bar
 from pytest_deepimportance.cli.arguments import LOADING, add_settings, load, settings_from
-from pytest_deepimportance.errors import AttributionError, SettingsError
+from pytest_deepimportance.cli.outputs import file_for
+from pytest_deepimportance.errors import SettingsError
 from pytest_deepimportance.importance_settings import ImportanceSettings
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
 
     settings = settings_from(options)
     check_reference(settings)
-    out = _target(options.out)
+    out = file_for("--out", options.out, ".csv", ".json")
     loaded = load(options)
     reference = load_reference(check_reference(settings), settings)
     try:
@@ -125,30 +126,6 @@ def run(options: argparse.Namespace) -> int:
     print(f"written    {out}" + (f", {out.name}.json" if out.suffix.lower() != ".json" else ""))
     print(f"use it     {_next(options, settings, out)}")
     return 0
-
-
-def _target(text: str) -> Path:
-    """Return where to write, its folder made: better refused before the vote than after it.
-
-    Raises:
-        AttributionError: It is a folder, or no folder can be there.
-    """
-    path = Path(text)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AttributionError(
-            f"the scores cannot be written to {path}: {error.strerror or error}",
-            "Voting takes long, and its result must be kept.",
-            "Give the path of a file in a folder that may be written to: --out votes.csv",
-        ) from error
-    if path.is_dir():
-        raise AttributionError(
-            f"{path} is a folder, not a file for scores",
-            "Voting takes long, and its result must be kept.",
-            "Name the file: --out votes.csv",
-        )
-    return path
 
 
 def _vote(

@@ -156,3 +156,10 @@ def test_all_neurons_of_a_list() -> None:
     found = made()
     assert len(found.top(-1)) == 5
     assert found.top(-1)[:2] == found.top(2)
+
+
+def test_another_ending_is_refused(tmp_path: Path) -> None:
+    for name in ("scores.txt", "scores.safetensors"):
+        with pytest.raises(AttributionError, match=r"must end in .csv or .json"):
+            made().save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
