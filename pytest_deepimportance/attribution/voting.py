@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from pytest_deepimportance.attribution.ballots import Electorate
+from pytest_deepimportance.attribution.ballots import Electorate, alike
 from pytest_deepimportance.attribution.election import Election
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.attribution.importance_data import versions
@@ -142,7 +142,7 @@ def vote(
         background=first,
         rows_at_once=micro_batch(model, first, memory // 4),
     )
-    notes = (*wrapped, *sites.notes)
+    notes = (*filter(None, [alike(electorate, options)]), *wrapped, *sites.notes)
     owner = fingerprint(model)
     held = _held(owner, electorate, options, election, target, seed, settings)
     keeper = None if checkpoint is None else Checkpoint(Path(checkpoint), held)
@@ -254,7 +254,7 @@ def _elected(
         rows=tally.rows,
         method=f"vote of {', '.join(ran)}",
         target=target,
-        notes=(*_doubts(votes), *tally.notes, *notes),
+        notes=(*_doubts(votes, tally.tied), *tally.notes, *notes),
         fingerprint=owner,
         seed=seed,
         versions=versions(),
@@ -273,11 +273,16 @@ def _method(name: str, tally: Tally) -> MethodVotes:
     return MethodVotes(name, found.lists, found.wins, gain, found.failures, found.reason)
 
 
-def _doubts(votes: Votes) -> list[str]:
+def _doubts(votes: Votes, tied: int) -> list[str]:
     """Say what makes the result doubtful."""
     doubts = [f"{name} did not vote: {reason}" for name, reason in (votes.failed or {}).items()]
     if votes.abstained == votes.groups:
         doubts.append("nobody voted: removing the neurons of any method never raised the loss")
+    if tied:
+        doubts.append(
+            f"in {tied:,} of {plural(votes.groups, 'group')} the model loses the same without the "
+            "neurons of several methods: the first of them by name counts as the winner"
+        )
     shares = votes.shares or {}
     early = list(shares)[: len(shares) // 2]
     first = max(early, key=lambda name: shares[name], default="")

@@ -75,7 +75,7 @@ def test_the_next_command_has_what_this_one_was_given(run: Run, folder: Path) ->
 def test_options_reach_the_vote(run: Run, folder: Path) -> None:
     code, out, _ = run(
         *VOTE, *METHODS, "--out", "votes.json", "--mode", "winner", "--scope", "layer", "--by",
-        "class", "--points", "one", "--normalize", "rank", "--sign", "signed", "--m", "all",
+        "class", "--points", "one", "--normalize", "rank", "--sign", "absolute", "--m", "all",
         "--layers", "fc2", "--target", "label", "--seed", "7", "--lrp-rule", "z",
     )  # fmt: skip
     assert code == 0
@@ -83,7 +83,7 @@ def test_options_reach_the_vote(run: Run, folder: Path) -> None:
     votes = found.votes
     assert votes is not None
     assert (votes.mode, votes.scope, votes.by, votes.points) == ("winner", "layer", "class", "one")
-    assert (votes.normalize, votes.sign, votes.m) == ("rank", "signed", None)
+    assert (votes.normalize, votes.sign, votes.m) == ("rank", "absolute", None)
     assert (list(found.scores), found.target, found.seed) == (["fc2"], "label", 7)
     assert "written    votes.json\n" in out
     assert "all neurons" in out
