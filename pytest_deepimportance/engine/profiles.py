@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.attribution.importance_data import to_plain
-from pytest_deepimportance.attribution.importance_fit import fitted_to
+from pytest_deepimportance.attribution.importance_fit import fitted_to, load_for
 from pytest_deepimportance.criteria.base import names
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.engine.behaviour import answers
@@ -21,6 +22,8 @@ from pytest_deepimportance.engine.null import null_data, options_of, with_random
 from pytest_deepimportance.engine.opening import as_reference, output_adapter
 from pytest_deepimportance.errors import ProfileError
 from pytest_deepimportance.models.fingerprint import fingerprint
+from pytest_deepimportance.models.sitemap import SiteMap
+from pytest_deepimportance.models.sites import find_sites
 from pytest_deepimportance.models.wrappers import eager, wrapper_notes
 from pytest_deepimportance.profile.accumulate import Progress
 from pytest_deepimportance.profile.build import build
@@ -72,7 +75,7 @@ def obtain_profile(
     kept, drawn, held_out = null_data(reference, settings, null, _held_out_reader(settings))
 
     if importance is None and settings.importance is not None and settings.asks_for("IDC"):
-        importance = Importance.load(settings.importance)
+        importance = load_for(settings.importance, lambda: _sites(model, reference, output))
     if importance is not None:
         settings = _compared(importance, settings)
 
@@ -102,6 +105,11 @@ def obtain_profile(
     # Equal content may have another name by now: a renamed file, a moved folder.
     renamed = dataclasses.replace(profile.reference, descriptor=kept.descriptor)
     return dataclasses.replace(profile, model=info, reference=renamed)
+
+
+def _sites(model: nn.Module, reference: Reference, output: Any) -> SiteMap:
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    return find_sites(model, next(iter(reference.batches(2))).to(device), output)
 
 
 def _compared(importance: Importance, settings: Settings) -> Settings:
@@ -144,7 +152,7 @@ def _check_scores(profile: Profile, path: str, settings: Settings) -> None:
     """
     if settings.importance is None or not Path(settings.importance).is_file():
         return
-    asked = Importance.load(settings.importance)
+    asked = load_for(settings.importance, lambda: profile.sites)
     own = fitted_to(asked, profile.sites, profile.model.fingerprint).scores
     for name, scores in profile.importance.scores.items():
         if name not in own or not np.array_equal(own[name], scores):
