@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_deepimportance.atomic import write_atomically
-from pytest_deepimportance.attribution.ballots import Candidate, Values, winner_of
+from pytest_deepimportance.attribution.ballots import Candidate, Values, winners_of
 from pytest_deepimportance.errors import AttributionError
 
 CHECKPOINT = "deepimportance-vote-checkpoint"
@@ -40,6 +40,7 @@ class Tally:
         by_class: The same of the groups of one class.
         methods: Counts by name; `failed` holds those that are out, with the reason.
         batches, groups, abstained, rows, left_out: Counts.
+        tied: Groups in which several methods had the largest gain.
         winners, gains, group_classes: Per group; see `votes.Votes`.
         digest: Hash of all rows so far, in their order.
     """
@@ -53,6 +54,7 @@ class Tally:
     abstained: int = 0
     rows: int = 0
     left_out: int = 0
+    tied: int = 0
     winners: list[str] = field(default_factory=list)
     gains: list[list[float | None]] = field(default_factory=list)
     group_classes: list[int | None] = field(default_factory=list)
@@ -75,7 +77,10 @@ class Tally:
             gains_of: Methods whose gains are kept by group.
         """
         self.groups += 1
-        winner = winner_of(candidates)
+        # Of equal gains the method that comes first by name wins; how often that was is said.
+        winners = winners_of(candidates)
+        winner = winners[0] if winners else ""
+        self.tied += len(winners) > 1
         self.winners.append(winner)
         self.group_classes.append(label)
         for name, candidate in candidates.items():

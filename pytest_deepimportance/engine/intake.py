@@ -9,9 +9,9 @@ from torch import nn
 
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.engine.opening import eager
 from pytest_deepimportance.engine.passes import feed, hand_labels
 from pytest_deepimportance.errors import RecordingError
+from pytest_deepimportance.models.wrappers import eager
 from pytest_deepimportance.profile.accumulate import Progress
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.labelling import label_newest
