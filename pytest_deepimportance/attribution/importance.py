@@ -36,7 +36,7 @@ class Importance:
         scores: By layer in network order, float64 (U,): signed relevance summed over rows.
         rows: Inputs summed over.
         method, rule, target: How they were computed; None where a file does not say.
-        balance: Share of the target that nothing accounts for (DESIGN D6).
+        balance: Share of the target that nothing accounts for.
         input_share: Share of the target that the input explains.
         notes: Sentences for the report.
         fingerprint: Of the model; None where a file does not say.

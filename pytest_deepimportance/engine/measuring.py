@@ -142,7 +142,8 @@ def measure(
     Args:
         reference: As for `build_profile`.
         inputs: Test data in the same forms, all of it; labels, when there, give the accuracy.
-        null_data, importance: As for `build_profile`.
+        null_data: As for `build_profile`.
+        importance: As for `build_profile`.
         slices: By name one value for each input: `{"weather": ["fog", "sun", ...]}`.
 
     Raises:
