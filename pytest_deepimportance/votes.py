@@ -12,7 +12,9 @@ class MethodVotes:
 
     Attributes:
         lists: Groups of inputs for which it named neurons.
-        wins: Groups in which removing its neurons raised the loss most (and at all).
+        wins: Groups in which removing its neurons raised the loss most (and at all); of methods
+            that raised it alike the first in the alphabet has it.
+        tied: Groups in which it raised the loss most, and another method exactly as much.
         gain: Mean rise of the loss when its neurons are removed, over `lists`; None without one.
         failures: Batches on which it could not run.
         reason: Why, in its own words; empty where it ran on all.
@@ -21,6 +23,7 @@ class MethodVotes:
     name: str
     lists: int = 0
     wins: int = 0
+    tied: int = 0
     gain: float | None = None
     failures: int = 0
     reason: str = ""
@@ -43,6 +46,8 @@ class Votes:
         shares: By layer, its part of all points.
         winners: Per group in the order of the inputs the method that won, "" where it abstained;
             by class the groups of a batch come in the order of their classes.
+        tied: Per group all methods that won alike, the counted winner among them; empty where one
+            won alone or the group abstained.
         gains: Per group the rise of the loss by method, in the order of `methods`; None where the
             method named no neuron. Kept by sample only.
         group_classes: Per group its class; None where it holds several.
@@ -64,5 +69,6 @@ class Votes:
     judged_by: str = ""
     shares: Mapping[str, float] | None = None
     winners: tuple[str, ...] = ()
+    tied: tuple[tuple[str, ...], ...] = ()
     gains: tuple[tuple[float | None, ...], ...] = ()
     group_classes: tuple[int | None, ...] = ()

@@ -103,13 +103,21 @@ class Candidate:
     gain: float
 
 
+def winners_of(candidates: Mapping[str, Candidate]) -> list[str]:
+    """Return the methods whose neurons raise the loss most, in the order of the alphabet.
+
+    Several where gains are equal; none where no gain is above 0.
+    """
+    most = max((candidate.gain for candidate in candidates.values()), default=0.0)
+    return sorted(n for n, candidate in candidates.items() if candidate.gain == most > 0)
+
+
 def winner_of(candidates: Mapping[str, Candidate]) -> str:
-    """Return the method whose neurons raise the loss most, "" when none raises it.
+    """Return the method that counts as the winner, "" when none raises the loss.
 
     Equal gains: the name that comes first in the alphabet.
     """
-    best = max(sorted(candidates), key=lambda name: candidates[name].gain, default="")
-    return best if best and candidates[best].gain > 0 else ""
+    return next(iter(winners_of(candidates)), "")
 
 
 def points_of(

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_deepimportance.atomic import write_atomically
-from pytest_deepimportance.attribution.ballots import Candidate, Values, winner_of
+from pytest_deepimportance.attribution.ballots import Candidate, Values, winners_of
 from pytest_deepimportance.errors import AttributionError
 
 CHECKPOINT = "deepimportance-vote-checkpoint"
-FORMAT = 1
+FORMAT = 2
+"""2: methods that win alike are kept."""
 
 
 @dataclass
@@ -26,6 +27,7 @@ class MethodCount:
 
     lists: int = 0
     wins: int = 0
+    tied: int = 0
     gains: float = 0.0
     failures: int = 0
     reason: str = ""
@@ -40,7 +42,7 @@ class Tally:
         by_class: The same of the groups of one class.
         methods: Counts by name; `failed` holds those that are out, with the reason.
         batches, groups, abstained, rows, left_out: Counts.
-        winners, gains, group_classes: Per group; see `votes.Votes`.
+        winners, tied, gains, group_classes: Per group; see `votes.Votes`.
         digest: Hash of all rows so far, in their order.
     """
 
@@ -54,6 +56,7 @@ class Tally:
     rows: int = 0
     left_out: int = 0
     winners: list[str] = field(default_factory=list)
+    tied: list[list[str]] = field(default_factory=list)
     gains: list[list[float | None]] = field(default_factory=list)
     group_classes: list[int | None] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -75,14 +78,17 @@ class Tally:
             gains_of: Methods whose gains are kept by group.
         """
         self.groups += 1
-        winner = winner_of(candidates)
-        self.winners.append(winner)
+        best = winners_of(candidates)
+        alike = best if len(best) > 1 else []
+        self.winners.append(best[0] if best else "")
+        self.tied.append(alike)
         self.group_classes.append(label)
         for name, candidate in candidates.items():
             found = self.methods[name]
             found.lists += 1
             found.gains += candidate.gain
-            found.wins += name == winner
+            found.wins += name == self.winners[-1]
+            found.tied += name in alike
         if gains_of:
             named = (candidates.get(name) for name in gains_of)
             self.gains.append([None if c is None else c.gain for c in named])

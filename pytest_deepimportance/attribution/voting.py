@@ -242,6 +242,7 @@ def _elected(
         judged_by=election.judge.name,
         shares=shares,
         winners=tuple(tally.winners),
+        tied=tuple(map(tuple, tally.tied)),
         gains=tuple(tuple(row) for row in tally.gains),
         group_classes=tuple(tally.group_classes),
     )
@@ -266,7 +267,9 @@ def _elected(
 def _method(name: str, tally: Tally) -> MethodVotes:
     found = tally.methods[name]
     gain = found.gains / found.lists if found.lists else None
-    return MethodVotes(name, found.lists, found.wins, gain, found.failures, found.reason)
+    return MethodVotes(
+        name, found.lists, found.wins, found.tied, gain, found.failures, found.reason
+    )
 
 
 def _doubts(votes: Votes) -> list[str]:

@@ -109,6 +109,32 @@ def test_against_the_slow_twin(mode: str, how: str, sign: str) -> None:
         assert method.lists == len(mine)
         assert method.gain == pytest.approx(np.mean(mine), abs=1e-12)
         assert method.wins == sum(winner == method.name for winner, _ in record)
+        shared = [
+            sum(g == max(gains.values()) > 0 for g in gains.values()) > 1 for _, gains in record
+        ]
+        assert method.tied == sum(
+            tied and gains.get(method.name) == max(gains.values())
+            for tied, (_, gains) in zip(shared, record, strict=True)
+        )
+
+
+def test_methods_that_win_alike_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register(monkeypatch, "twin", lambda _, values: values)
+    found = vote(planted(), [x for x, _ in batches()], ["twin", "plain", "minus"], 3)
+    votes = found.votes
+    assert votes is not None
+    by_name = {method.name: method for method in votes.methods}
+    won = by_name["plain"].wins
+    assert won > 0
+    assert (by_name["plain"].tied, by_name["twin"].tied, by_name["twin"].wins) == (won, won, 0)
+    assert by_name["minus"].tied == 0
+    for winner, tied in zip(votes.winners, votes.tied, strict=True):
+        assert tied == (("plain", "twin") if winner == "plain" else ())
+    found.save(tmp_path / "v.csv")
+    assert json.loads((tmp_path / "v.csv.json").read_text())["votes"]["tied"].count(
+        ["plain", "twin"]
+    ) == won  # fmt: skip
+    assert Importance.load(tmp_path / "v.csv").votes == votes
 
 
 # --- what the record says ----------------------------------------------------------------------
