@@ -40,6 +40,7 @@ class Votes:
         abstained: Groups of these in which no method's neurons raised the loss.
         inputs: Rows looked at.
         left_out: Rows whose scores are not finite, or (by class) that have no label.
+        non_finite: Those of them whose scores are not finite.
         m: Neurons on one list; None means all of them.
         scope, mode, points, normalize, sign, by: As given to `vote`.
         judged_by: What the loss compares the scores with.
@@ -59,6 +60,7 @@ class Votes:
     abstained: int = 0
     inputs: int = 0
     left_out: int = 0
+    non_finite: int = 0
     m: int | None = None
     scope: str = "global"
     mode: str = "weighted"

@@ -18,7 +18,7 @@ from pytest_deepimportance.errors import AttributionError
 
 CHECKPOINT = "deepimportance-vote-checkpoint"
 FORMAT = 2
-"""2: methods that win alike are kept."""
+"""2: methods that win alike and rows that are not finite are counted."""
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Tally:
         points: (T,), all neurons in network order.
         by_class: The same of the groups of one class.
         methods: Counts by name; `failed` holds those that are out, with the reason.
-        batches, groups, abstained, rows, left_out: Counts.
+        batches, groups, abstained, rows, left_out, non_finite: Counts.
         winners, tied, gains, group_classes: Per group; see `votes.Votes`.
         digest: Hash of all rows so far, in their order.
     """
@@ -55,6 +55,7 @@ class Tally:
     abstained: int = 0
     rows: int = 0
     left_out: int = 0
+    non_finite: int = 0
     winners: list[str] = field(default_factory=list)
     tied: list[list[str]] = field(default_factory=list)
     gains: list[list[float | None]] = field(default_factory=list)

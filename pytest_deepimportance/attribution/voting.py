@@ -21,19 +21,17 @@ from pytest_deepimportance.attribution.lrp.memory import micro_batch
 from pytest_deepimportance.attribution.pruning import Loss
 from pytest_deepimportance.attribution.tally import Checkpoint, Tally, chained
 from pytest_deepimportance.attribution.target import Target, target_name
+from pytest_deepimportance.attribution.vote_notes import doubts, refuse_nothing
 from pytest_deepimportance.attribution.vote_options import VoteOptions, vote_options
 from pytest_deepimportance.data.batches import ModelCall, as_call
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.errors import AttributionError, SettingsError
-from pytest_deepimportance.formatting import percent, plural
+from pytest_deepimportance.formatting import plural
 from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.models.sites import find_sites
 from pytest_deepimportance.votes import MethodVotes, Votes
 
 Progress = Callable[[int, int | None], None]
-
-DOMINATED = 0.6
-"""An early layer with more than this part of all points is said."""
 
 
 def vote(
@@ -152,6 +150,7 @@ def vote(
             keeper.write(tally)
     if keeper is not None:
         keeper.write(tally)
+    refuse_nothing(tally)
     return _elected(
         tally, electorate, options, election, owner, target_name(target), seed, sites.notes
     )
@@ -232,6 +231,7 @@ def _elected(
         abstained=tally.abstained,
         inputs=tally.rows,
         left_out=tally.left_out,
+        non_finite=tally.non_finite,
         m=options.m,
         scope=options.scope,
         mode=options.mode,
@@ -251,7 +251,7 @@ def _elected(
         rows=tally.rows,
         method=f"vote of {', '.join(ran)}",
         target=target,
-        notes=(*_doubts(votes), *tally.notes, *site_notes),
+        notes=(*doubts(votes), *tally.notes, *site_notes),
         fingerprint=owner,
         seed=seed,
         versions=versions(),
@@ -270,20 +270,3 @@ def _method(name: str, tally: Tally) -> MethodVotes:
     return MethodVotes(
         name, found.lists, found.wins, found.tied, gain, found.failures, found.reason
     )
-
-
-def _doubts(votes: Votes) -> list[str]:
-    """Say what makes the result doubtful."""
-    doubts = [f"{name} did not vote: {reason}" for name, reason in (votes.failed or {}).items()]
-    if votes.abstained == votes.groups:
-        doubts.append("nobody voted: removing the neurons of any method never raised the loss")
-    shares = votes.shares or {}
-    early = list(shares)[: len(shares) // 2]
-    first = max(early, key=lambda name: shares[name], default="")
-    if first and shares[first] > DOMINATED:
-        doubts.append(
-            f"{first}, an early layer, has {percent(shares[first], 0, ' %')} of all points: "
-            "removing a channel there disturbs everything after it; scope = layer asks for m of "
-            "each layer"
-        )
-    return doubts

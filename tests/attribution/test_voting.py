@@ -457,8 +457,14 @@ def test_rows_that_are_not_finite_are_left_out_and_counted() -> None:
     keep = torch.arange(7) != 2
     wanted = vote(planted(), [(x[keep], y[keep]), *data[1:]], ["plain", "minus"], 3)
     assert found.votes is not None
-    assert (found.votes.left_out, found.votes.inputs) == (1, 42)
+    assert (found.votes.left_out, found.votes.non_finite, found.votes.inputs) == (1, 1, 42)
+    assert "1 row with NaN or infinity left out" in found.notes
     assert plain(found) == plain(wanted)
+    nothing = [(x * float("nan"), y) for x, y in data]
+    with pytest.raises(
+        AttributionError, match="none of 42 inputs can vote: 42 give scores with NaN"
+    ):
+        vote(planted(), nothing, ["plain"], 3)
 
 
 def test_a_gain_that_is_not_finite_is_no_vote() -> None:
