@@ -21,8 +21,8 @@ def refuse_nothing(tally: Tally) -> None:
         return
     others = ", the others have no label" if tally.non_finite < tally.rows else ""
     raise AttributionError(
-        f"none of {plural(tally.rows, 'input')} can vote: {count(tally.non_finite)} give scores with "
-        f"NaN or infinity{others}",
+        f"none of {plural(tally.rows, 'input')} can vote: {count(tally.non_finite)} give scores "
+        f"with NaN or infinity{others}",
         "Methods are judged by what the model loses on inputs.",
         "Check the inputs, their scale and labels, and the weights.",
     )
@@ -30,18 +30,18 @@ def refuse_nothing(tally: Tally) -> None:
 
 def doubts(votes: Votes) -> list[str]:
     """Say what makes the result doubtful."""
-    doubts = [f"{name} did not vote: {reason}" for name, reason in (votes.failed or {}).items()]
+    said = [f"{name} did not vote: {reason}" for name, reason in (votes.failed or {}).items()]
     if votes.non_finite:
-        doubts.append(f"{plural(votes.non_finite, 'row')} with NaN or infinity left out")
+        said.append(f"{plural(votes.non_finite, 'row')} with NaN or infinity left out")
     if votes.abstained == votes.groups:
-        doubts.append("nobody voted: removing the neurons of any method never raised the loss")
+        said.append("nobody voted: removing the neurons of any method never raised the loss")
     shares = votes.shares or {}
     early = list(shares)[: len(shares) // 2]
     first = max(early, key=lambda name: shares[name], default="")
     if first and shares[first] > DOMINATED:
-        doubts.append(
+        said.append(
             f"{first}, an early layer, has {percent(shares[first], 0, ' %')} of all points: "
             "removing a channel there disturbs everything after it; scope = layer asks for m of "
             "each layer"
         )
-    return doubts
+    return said

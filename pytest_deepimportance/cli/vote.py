@@ -111,7 +111,6 @@ def run(options: argparse.Namespace) -> int:
         found, reference=reference.fingerprint or found.reference,
         notes=(*loaded.notes, *reference.notes, *found.notes),
     )  # fmt: skip
-    found.save(out)
     assert found.votes is not None
     lines = render(
         found.votes,
@@ -122,6 +121,8 @@ def run(options: argparse.Namespace) -> int:
         found.notes,
     )
     print("\n".join(lines))
+    _refuse_zeros(found, out)
+    found.save(out)
     print(f"written    {out}" + (f", {out.name}.json" if out.suffix.lower() != ".json" else ""))
     print(f"use it     {_next(options, settings, out)}")
     return 0
@@ -149,6 +150,22 @@ def _target(text: str) -> Path:
             "Name the file: --out votes.csv",
         )
     return path
+
+
+def _refuse_zeros(found: Importance, out: Path) -> None:
+    """Refuse to write scores that say nothing.
+
+    Raises:
+        AttributionError: No neuron has a point.
+    """
+    if any(scores.any() for scores in found.scores.values()):
+        return
+    raise AttributionError(
+        f"no neuron has a point: {out} is not written",
+        "No neuron is more important than another by it, and pytest refuses scores that are all 0.",
+        "Try longer lists (--m 50, --m all), fewer inputs at once (--batch-size 8) or each by itself "
+        "(--by sample), other methods or --layers.",
+    )
 
 
 def _vote(

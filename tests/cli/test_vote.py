@@ -116,11 +116,15 @@ def test_abstaining_and_early_layers_are_shown(run: Run, folder: Path) -> None:
         (folder / "app.py").read_text()
         + "\n\ndef numb():\n    net = Mlp()\n    net.fc3.weight.data.zero_()\n    return net\n"
     )
-    code, out, _ = run("vote", "app.py:numb", *VOTE[4:], *METHODS, "--out", "votes.csv")
-    assert code == 0
+    code, out, err = run("vote", "app.py:numb", *VOTE[4:], *METHODS, "--out", "votes.csv")
+    assert code == 2
     assert "4 of them abstained" in out
     assert "no neuron has a point" in out
     assert "nobody voted" in out
+    assert "use it" not in out
+    assert "no neuron has a point: votes.csv is not written" in err
+    assert "--by sample" in err
+    assert not (folder / "votes.csv").exists()
 
 
 @pytest.mark.parametrize(
