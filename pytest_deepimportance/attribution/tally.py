@@ -170,12 +170,26 @@ class Checkpoint:
         for name in dict.fromkeys((*asked, *found)):
             if asked.get(name) != found.get(name):
                 raise AttributionError(
-                    f"checkpoint {self.path} is of another vote: {name} was "
-                    f"{_short(found.get(name))}, now it is {_short(asked.get(name))}",
+                    f"checkpoint {self.path} is of another vote: "
+                    f"{_difference(name, found.get(name), asked.get(name))}",
                     "Counts of two votes cannot be added up.",
                     f"Go on with what it was begun with, name another file, or remove it to begin "
                     f"anew: rm {self.path}",
                 )
+
+
+def _difference(name: str, was: Any, now: Any) -> str:
+    if name == "layers" and list(was) != list(now):
+        was, now = ", ".join(was), ", ".join(now)
+    if not (isinstance(was, dict) and isinstance(now, dict)):
+        return f"{name} was {_short(was)}, now it is {_short(now)}"
+    of = "" if name == "settings" else f"{name} "
+    return "; ".join(
+        f"{of}{key} was {_short(was.get(key, 'not set'))}, now it is "
+        f"{_short(now.get(key, 'not set'))}"
+        for key in dict.fromkeys((*now, *was))
+        if was.get(key) != now.get(key)
+    )
 
 
 def _short(value: Any) -> str:

@@ -162,9 +162,9 @@ def _refuse_zeros(found: Importance, out: Path) -> None:
         return
     raise AttributionError(
         f"no neuron has a point: {out} is not written",
-        "No neuron is more important than another by it, and pytest refuses scores that are all 0.",
-        "Try longer lists (--m 50, --m all), fewer inputs at once (--batch-size 8) or each by itself "
-        "(--by sample), other methods or --layers.",
+        "By it no neuron is more important than another, and pytest refuses scores that are all 0.",
+        "Try longer lists (--m 50, --m all), fewer inputs at once (--batch-size 8) or each by "
+        "itself (--by sample), other methods or --layers.",
     )
 
 

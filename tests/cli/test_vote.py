@@ -90,6 +90,10 @@ def test_a_vote_goes_on_from_its_checkpoint(run: Run, folder: Path) -> None:
     code, _, err = run(*VOTE, *METHODS, "--out", "c.csv", "--m", "3", *kept)
     assert code == 2
     assert "m was 10, now it is 3" in err
+    err = run(*VOTE, *METHODS, "--out", "c.csv", "--lrp-rule", "gamma", *kept)[2]
+    assert "another vote: rule was epsilon, now it is gamma\n" in err
+    err = run(*VOTE, *METHODS, "--out", "c.csv", "--layers", "fc2", *kept)[2]
+    assert "layers was fc1, fc2, now it is fc2\n" in err
 
 
 def test_an_interrupted_vote_says_how_to_go_on(
