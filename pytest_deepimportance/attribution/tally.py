@@ -165,6 +165,14 @@ class Checkpoint:
                 f"Remove it to begin anew: rm {self.path}",
             ) from error
 
+    @staticmethod
+    def batches_in(path: Path) -> int:
+        """Return how many batches a file has counted; 0 where it is no checkpoint."""
+        try:
+            return int(json.loads(path.read_text(encoding="utf-8"))["tally"]["batches"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
+
     def _compare(self, found: Mapping[str, Any]) -> None:
         asked = json.loads(json.dumps(dict(self.held)))
         for name in dict.fromkeys((*asked, *found)):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_deepimportance.cli.against import check_reference, progress_bar
 from pytest_deepimportance.cli.arguments import LOADING, add_settings, load, settings_from
 from pytest_deepimportance.errors import AttributionError, SettingsError
+from pytest_deepimportance.formatting import plural
 from pytest_deepimportance.importance_settings import ImportanceSettings
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def run(options: argparse.Namespace) -> int:
     out = _target(options.out)
     loaded = load(options)
     reference = load_reference(check_reference(settings), settings)
+    done = _done(options.checkpoint)
     try:
         found = _vote(options, settings, loaded.module, reference)
     except KeyboardInterrupt:
@@ -121,6 +123,10 @@ def run(options: argparse.Namespace) -> int:
         found.notes,
     )
     print("\n".join(lines))
+    if done:
+        print(
+            f"goes on    from {options.checkpoint}: {plural(done, 'batch', 'batches')} done before"
+        )
     _refuse_zeros(found, out)
     found.save(out)
     print(f"written    {out}" + (f", {out.name}.json" if out.suffix.lower() != ".json" else ""))
@@ -150,6 +156,12 @@ def _target(text: str) -> Path:
             "Name the file: --out votes.csv",
         )
     return path
+
+
+def _done(checkpoint: str | None) -> int:
+    from pytest_deepimportance.attribution.tally import Checkpoint
+
+    return 0 if checkpoint is None else Checkpoint.batches_in(Path(checkpoint))
 
 
 def _refuse_zeros(found: Importance, out: Path) -> None:

@@ -84,8 +84,10 @@ def test_options_reach_the_vote(run: Run, folder: Path) -> None:
 
 def test_a_vote_goes_on_from_its_checkpoint(run: Run, folder: Path) -> None:
     kept = ("--checkpoint", "vote.ckpt", "--checkpoint-every", "1")
-    assert run(*VOTE, *METHODS, "--out", "a.csv", *kept)[0] == 0
-    assert run(*VOTE, *METHODS, "--out", "b.csv", *kept)[0] == 0
+    code, out, _ = run(*VOTE, *METHODS, "--out", "a.csv", *kept)
+    assert (code, "goes on" in out) == (0, False)
+    code, out, _ = run(*VOTE, *METHODS, "--out", "b.csv", *kept)
+    assert (code, "goes on    from vote.ckpt: 4 batches done before\n" in out) == (0, True)
     assert (folder / "a.csv").read_bytes() == (folder / "b.csv").read_bytes()
     code, _, err = run(*VOTE, *METHODS, "--out", "c.csv", "--m", "3", *kept)
     assert code == 2
