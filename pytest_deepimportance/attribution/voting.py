@@ -22,7 +22,7 @@ from pytest_deepimportance.attribution.pruning import Loss
 from pytest_deepimportance.attribution.tally import Checkpoint, Tally, chained
 from pytest_deepimportance.attribution.target import Target, target_name
 from pytest_deepimportance.attribution.vote_notes import doubts, refuse_nothing
-from pytest_deepimportance.attribution.vote_options import VoteOptions, vote_options
+from pytest_deepimportance.attribution.vote_options import VoteOptions, check_every, vote_options
 from pytest_deepimportance.data.batches import ModelCall, as_call
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.errors import AttributionError, SettingsError
@@ -106,6 +106,7 @@ def vote(
     options = vote_options(
         methods, m, scope=scope, mode=mode, points=points, normalize=normalize, sign=sign, by=by
     )
+    check_every(checkpoint_every)
     if settings.get("reduce") == "none":
         raise SettingsError(
             "reduce = none in a vote",
@@ -146,7 +147,7 @@ def vote(
         tally.digest, tally.batches = digest, number + 1
         if progress is not None:
             progress(tally.rows, rows)
-        if keeper is not None and tally.batches % max(1, checkpoint_every) == 0:
+        if keeper is not None and tally.batches % checkpoint_every == 0:
             keeper.write(tally)
     if keeper is not None:
         keeper.write(tally)

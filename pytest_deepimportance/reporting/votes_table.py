@@ -30,6 +30,8 @@ def render(
         notes: Sentences that must be known.
     """
     lists = "all neurons" if votes.m is None else f"m = {votes.m}"
+    if votes.mode == "wisdom":
+        lists += " for each method's list (ten places count whatever m is)"
     raised = votes.groups - votes.abstained
     voted = f"{plural(votes.groups, _noun(votes.by), _noun(votes.by, many=True))} voted"
     if votes.abstained:

@@ -143,6 +143,8 @@ def test_abstaining_and_early_layers_are_shown(run: Run, folder: Path) -> None:
         ((*VOTE, *METHODS, "--out", "."), "is a folder"),
         ((*VOTE, *METHODS, "--out", "app.py/v.csv"), "cannot be written"),
         ((*VOTE, *METHODS, "--out", "v.csv", "--m", "0"), "m = '0'"),
+        ((*VOTE, *METHODS, "--out", "v.csv", "--checkpoint-every", "0"), "number of batches"),
+        ((*VOTE, *METHODS, "--out", "v.csv", "--checkpoint-every", "-5"), "number of batches"),
         ((*VOTE, *METHODS, "--out", "v.csv", "--mode", "wiser"), "winner or wisdom"),
         ((*VOTE, *METHODS, "--out", "v.csv", "--layers", ","), "names no layer"),
         ((*VOTE, *METHODS, "--out", "v.csv", "--layers", "fc22"), "did you mean"),

@@ -43,6 +43,9 @@ def test_abstentions_layers_and_top_neurons() -> None:
     assert "1,000  50.0 %" in text
     assert "note       fc0, an early layer" in text
     assert "abstained" not in "\n".join(page(abstained=0))
+    wisdom = " ".join(" ".join(page(mode="wisdom")).split())
+    assert "m = 5 for each method's list (ten places count whatever m is), mode wisdom" in wisdom
+    assert "ten places" not in text
 
 
 def test_ties_are_said() -> None:
