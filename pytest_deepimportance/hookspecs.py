@@ -35,7 +35,6 @@ def pytest_idc_report(report: Any) -> None:
     """See the finished report (`pytest_deepimportance.Report`) of each measured model.
 
     Example:
-
         def pytest_idc_report(report):
             print(report.criteria["IDC"].value)
     """

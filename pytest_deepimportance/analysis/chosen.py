@@ -36,6 +36,10 @@ def chosen_activations(
 
     They are chosen by the first method, all classes together, in the order of layer and rank.
 
+    Raises:
+        ReportError: All scores are 0.
+        ReferenceDataError: A batch does not visit a layer.
+
     Returns:
         values (N, M) float32; names (M,), such as "fc2[7]"; layers (M,); neurons (M,) int64;
         scores (M,) float64; labels, predictions (N,) int64, -1 where unknown; digests (N,) uint64,
@@ -47,6 +51,12 @@ def chosen_activations(
         for layer in report.layers
         for index in chosen.top(layer.name, report.m_of(layer))
     ]
+    if not neurons:
+        raise ReportError(
+            f"all scores are 0 ({chosen.method}): no neuron is more important than another",
+            "The file holds the activations of the most important ones.",
+            "Leave --npz out, or choose by another method or target.",
+        )
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     reader: ForwardOnly | None = None
     parts: dict[str, list[NDArray[np.generic]]] = {

@@ -111,8 +111,10 @@ class Election:
         """
         call = call.to(device_of(self._model, call))
         first = self.judge.judge(call)
-        groups = list(self._groups(call, np.isfinite(first.losses), tally))
+        usable = np.isfinite(first.losses)
+        groups = list(self._groups(call, usable, tally))
         tally.rows += call.rows
+        tally.non_finite += int((~usable).sum())
         tally.left_out += call.rows - sum(len(rows) for rows, _ in groups)
         said: dict[str, list[Candidate]] = {}
         for name, voter in sorted(self._voters.items()):

@@ -21,12 +21,13 @@ from pytest_deepimportance.attribution.lrp.memory import micro_batch
 from pytest_deepimportance.attribution.pruning import Loss
 from pytest_deepimportance.attribution.tally import Checkpoint, Tally, chained
 from pytest_deepimportance.attribution.target import Target, target_name
-from pytest_deepimportance.attribution.vote_options import VoteOptions, vote_options
+from pytest_deepimportance.attribution.vote_notes import doubts, refuse_nothing
+from pytest_deepimportance.attribution.vote_options import VoteOptions, check_every, vote_options
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.calls import calls_of
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.errors import AttributionError, SettingsError
-from pytest_deepimportance.formatting import percent, plural
+from pytest_deepimportance.formatting import plural
 from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.models.raised import naming_inputs
 from pytest_deepimportance.models.sites import find_sites
@@ -34,9 +35,6 @@ from pytest_deepimportance.models.wrappers import eager, wrapper_notes
 from pytest_deepimportance.votes import MethodVotes, Votes
 
 Progress = Callable[[int, int | None], None]
-
-DOMINATED = 0.6
-"""An early layer with more than this part of all points is said."""
 
 
 def vote(
@@ -111,6 +109,7 @@ def vote(
     options = vote_options(
         methods, m, scope=scope, mode=mode, points=points, normalize=normalize, sign=sign, by=by
     )
+    check_every(checkpoint_every)
     if settings.get("reduce") == "none":
         raise SettingsError(
             "reduce = none in a vote",
@@ -154,10 +153,11 @@ def vote(
         tally.digest, tally.batches = digest, number + 1
         if progress is not None:
             progress(tally.rows, rows)
-        if keeper is not None and tally.batches % max(1, checkpoint_every) == 0:
+        if keeper is not None and tally.batches % checkpoint_every == 0:
             keeper.write(tally)
     if keeper is not None:
         keeper.write(tally)
+    refuse_nothing(tally)
     return _elected(tally, electorate, options, election, owner, target_name(target), seed, notes)
 
 
@@ -236,6 +236,7 @@ def _elected(
         abstained=tally.abstained,
         inputs=tally.rows,
         left_out=tally.left_out,
+        non_finite=tally.non_finite,
         m=options.m,
         scope=options.scope,
         mode=options.mode,
@@ -246,6 +247,7 @@ def _elected(
         judged_by=election.judge.name,
         shares=shares,
         winners=tuple(tally.winners),
+        tied=tuple(map(tuple, tally.tied)),
         gains=tuple(tuple(row) for row in tally.gains),
         group_classes=tuple(tally.group_classes),
     )
@@ -254,7 +256,7 @@ def _elected(
         rows=tally.rows,
         method=f"vote of {', '.join(ran)}",
         target=target,
-        notes=(*_doubts(votes, tally.tied), *tally.notes, *notes),
+        notes=(*doubts(votes), *tally.notes, *notes),
         fingerprint=owner,
         seed=seed,
         versions=versions(),
@@ -270,26 +272,6 @@ def _elected(
 def _method(name: str, tally: Tally) -> MethodVotes:
     found = tally.methods[name]
     gain = found.gains / found.lists if found.lists else None
-    return MethodVotes(name, found.lists, found.wins, gain, found.failures, found.reason)
-
-
-def _doubts(votes: Votes, tied: int) -> list[str]:
-    """Say what makes the result doubtful."""
-    doubts = [f"{name} did not vote: {reason}" for name, reason in (votes.failed or {}).items()]
-    if votes.abstained == votes.groups:
-        doubts.append("nobody voted: removing the neurons of any method never raised the loss")
-    if tied:
-        doubts.append(
-            f"in {tied:,} of {plural(votes.groups, 'group')} the model loses the same without the "
-            "neurons of several methods: the first of them by name counts as the winner"
-        )
-    shares = votes.shares or {}
-    early = list(shares)[: len(shares) // 2]
-    first = max(early, key=lambda name: shares[name], default="")
-    if first and shares[first] > DOMINATED:
-        doubts.append(
-            f"{first}, an early layer, has {percent(shares[first], 0, ' %')} of all points: "
-            "removing a channel there disturbs everything after it; scope = layer asks for m of "
-            "each layer"
-        )
-    return doubts
+    return MethodVotes(
+        name, found.lists, found.wins, found.tied, gain, found.failures, found.reason
+    )

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_deepimportance.cli.against import check_reference, progress_bar
 from pytest_deepimportance.cli.arguments import LOADING, add_settings, load, settings_from
 from pytest_deepimportance.cli.outputs import file_for
-from pytest_deepimportance.errors import SettingsError
+from pytest_deepimportance.errors import AttributionError, SettingsError
+from pytest_deepimportance.formatting import plural
 from pytest_deepimportance.importance_settings import ImportanceSettings
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def run(options: argparse.Namespace) -> int:
     out = file_for("--out", options.out, ".csv", ".json")
     loaded = load(options)
     reference = load_reference(check_reference(settings), settings)
+    done = _done(options.checkpoint)
     try:
         found = _vote(options, settings, loaded.module, reference)
     except KeyboardInterrupt:
@@ -112,7 +114,6 @@ def run(options: argparse.Namespace) -> int:
         found, reference=reference.fingerprint or found.reference,
         notes=(*loaded.notes, *reference.notes, *found.notes),
     )  # fmt: skip
-    found.save(out)
     assert found.votes is not None
     lines = render(
         found.votes,
@@ -123,9 +124,37 @@ def run(options: argparse.Namespace) -> int:
         found.notes,
     )
     print("\n".join(lines))
+    if done:
+        print(
+            f"goes on    from {options.checkpoint}: {plural(done, 'batch', 'batches')} done before"
+        )
+    _refuse_zeros(found, out)
+    found.save(out)
     print(f"written    {out}" + (f", {out.name}.json" if out.suffix.lower() != ".json" else ""))
     print(f"use it     {_next(options, settings, out)}")
     return 0
+
+
+def _done(checkpoint: str | None) -> int:
+    from pytest_deepimportance.attribution.tally import Checkpoint
+
+    return 0 if checkpoint is None else Checkpoint.batches_in(Path(checkpoint))
+
+
+def _refuse_zeros(found: Importance, out: Path) -> None:
+    """Refuse to write scores that say nothing.
+
+    Raises:
+        AttributionError: No neuron has a point.
+    """
+    if any(scores.any() for scores in found.scores.values()):
+        return
+    raise AttributionError(
+        f"no neuron has a point: {out} is not written",
+        "By it no neuron is more important than another, and pytest refuses scores that are all 0.",
+        "Try longer lists (--m 50, --m all), fewer inputs at once (--batch-size 8) or each by "
+        "itself (--by sample), other methods or --layers.",
+    )
 
 
 def _vote(

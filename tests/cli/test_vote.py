@@ -91,12 +91,18 @@ def test_options_reach_the_vote(run: Run, folder: Path) -> None:
 
 def test_a_vote_goes_on_from_its_checkpoint(run: Run, folder: Path) -> None:
     kept = ("--checkpoint", "vote.ckpt", "--checkpoint-every", "1")
-    assert run(*VOTE, *METHODS, "--out", "a.csv", *kept)[0] == 0
-    assert run(*VOTE, *METHODS, "--out", "b.csv", *kept)[0] == 0
+    code, out, _ = run(*VOTE, *METHODS, "--out", "a.csv", *kept)
+    assert (code, "goes on" in out) == (0, False)
+    code, out, _ = run(*VOTE, *METHODS, "--out", "b.csv", *kept)
+    assert (code, "goes on    from vote.ckpt: 4 batches done before\n" in out) == (0, True)
     assert (folder / "a.csv").read_bytes() == (folder / "b.csv").read_bytes()
     code, _, err = run(*VOTE, *METHODS, "--out", "c.csv", "--m", "3", *kept)
     assert code == 2
     assert "m was 10, now it is 3" in err
+    err = run(*VOTE, *METHODS, "--out", "c.csv", "--lrp-rule", "gamma", *kept)[2]
+    assert "another vote: rule was epsilon, now it is gamma\n" in err
+    err = run(*VOTE, *METHODS, "--out", "c.csv", "--layers", "fc2", *kept)[2]
+    assert "layers was fc1, fc2, now it is fc2\n" in err
 
 
 def test_an_interrupted_vote_says_how_to_go_on(
@@ -123,11 +129,15 @@ def test_abstaining_and_early_layers_are_shown(run: Run, folder: Path) -> None:
         (folder / "app.py").read_text()
         + "\n\ndef numb():\n    net = Mlp()\n    net.fc3.weight.data.zero_()\n    return net\n"
     )
-    code, out, _ = run("vote", "app.py:numb", *VOTE[4:], *METHODS, "--out", "votes.csv")
-    assert code == 0
+    code, out, err = run("vote", "app.py:numb", *VOTE[4:], *METHODS, "--out", "votes.csv")
+    assert code == 2
     assert "4 of them abstained" in out
     assert "no neuron has a point" in out
     assert "nobody voted" in out
+    assert "use it" not in out
+    assert "no neuron has a point: votes.csv is not written" in err
+    assert "--by sample" in err
+    assert not (folder / "votes.csv").exists()
 
 
 @pytest.mark.parametrize(
@@ -142,6 +152,8 @@ def test_abstaining_and_early_layers_are_shown(run: Run, folder: Path) -> None:
         ((*VOTE, *METHODS, "--out", "v.txt"), "must end in .csv or .json"),
         ((*VOTE, *METHODS, "--out", "v"), "must end in .csv or .json"),
         ((*VOTE, *METHODS, "--out", "v.csv", "--m", "0"), "m = '0'"),
+        ((*VOTE, *METHODS, "--out", "v.csv", "--checkpoint-every", "0"), "number of batches"),
+        ((*VOTE, *METHODS, "--out", "v.csv", "--checkpoint-every", "-5"), "number of batches"),
         ((*VOTE, *METHODS, "--out", "v.csv", "--mode", "wiser"), "winner or wisdom"),
         ((*VOTE, *METHODS, "--out", "v.csv", "--layers", ","), "names no layer"),
         ((*VOTE, *METHODS, "--out", "v.csv", "--layers", "fc22"), "did you mean"),
