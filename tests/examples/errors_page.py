@@ -20,7 +20,8 @@ PARTS = ("what", "why", "fix")
 HEAD = f"""# Every error
 
 Made from the source by `python -m tests.examples.errors_page`; do not edit by hand. `{GAP}` stands for what
-varies. What the kinds are about, and where an error shows: [messages](messages.md).
+varies; by itself it is advice that hangs on what was found. What the kinds are about, and where an error shows:
+[messages](messages.md).
 """
 
 
