@@ -61,8 +61,15 @@ class ScoreSet:
         return sorted(range(len(scores)), key=lambda index: (-scores[index], index))
 
     def top(self, layer: str, m: int) -> list[int]:
-        """Return the m most important neurons of a layer, all of them if it has fewer."""
-        return self.ranking(layer)[:m]
+        """Return the m most important neurons of a layer, all of them if it has fewer.
+
+        None where all scores are 0: their order would be that of the indices.
+        """
+        return [] if self.silent(layer) else self.ranking(layer)[:m]
+
+    def silent(self, layer: str) -> bool:
+        """Return whether all scores of a layer are 0."""
+        return not any(self.scores[layer])
 
     def absolute(self, layer: str) -> float:
         """Return the sum of the absolute scores of a layer."""
@@ -93,7 +100,8 @@ class Overlap:
         kind: "methods" or "data".
         within: What both have in common: the data set of two methods, the method of two data sets.
         m: Neurons compared, at most the layer's.
-        jaccard: Neurons that stand in both top m / neurons that stand in one of them.
+        jaccard: Neurons that stand in both top m / neurons that stand in one of them; None where
+            all scores of one of the two are 0.
         chance: Expected value of that for two random sets of m neurons.
         rank_correlation: Spearman's over all neurons; None where a ranking is constant.
     """
@@ -104,7 +112,7 @@ class Overlap:
     second: str
     layer: str
     m: int
-    jaccard: float
+    jaccard: float | None
     chance: float
     rank_correlation: float | None
 
@@ -115,7 +123,7 @@ class ClassOverlap:
 
     Attributes:
         m: Neurons of each class that are compared.
-        classes: Names, in the order of the class indices.
+        classes: Names, in the order of the class indices, of those with a score other than 0.
         common: For each neuron, in how many classes' top m it stands, (U,).
         jaccard: Mean over all pairs of classes.
         chance: Expected value of that for random sets.
@@ -216,17 +224,21 @@ class ImportanceReport:
         return [layer for layer in self.layers if layer.name in chosen]
 
     def top_sets(self) -> list[TopSets]:
-        """Return the important neurons of the classes, layer by layer; none for fewer than two."""
+        """Return the important neurons of the classes, layer by layer; none for fewer than two.
+
+        Classes whose scores in a layer are all 0 have none there.
+        """
         lead = self.whole()[0]
         classes = self.by_class(lead.method, lead.data)
-        return [
-            TopSets(
-                layer.name,
-                layer.neurons,
-                {c.class_name: tuple(c.top(layer.name, self.m_of(layer))) for c in classes},
-            )
-            for layer in (self.layers if len(classes) > 1 else ())
-        ]
+        tops = {
+            layer: {
+                c.class_name: tuple(c.top(layer.name, self.m_of(layer)))
+                for c in classes
+                if not c.silent(layer.name)
+            }
+            for layer in self.layers
+        }
+        return [TopSets(y.name, y.neurons, own) for y, own in tops.items() if len(own) > 1]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data that `from_json` reads back."""

@@ -12,7 +12,9 @@ class MethodVotes:
 
     Attributes:
         lists: Groups of inputs for which it named neurons.
-        wins: Groups in which removing its neurons raised the loss most (and at all).
+        wins: Groups in which removing its neurons raised the loss most (and at all); of methods
+            that raised it alike the first in the alphabet has it.
+        tied: Groups in which it raised the loss most, and another method exactly as much.
         gain: Mean rise of the loss when its neurons are removed, over `lists`; None without one.
         failures: Batches on which it could not run.
         reason: Why, in its own words; empty where it ran on all.
@@ -21,6 +23,7 @@ class MethodVotes:
     name: str
     lists: int = 0
     wins: int = 0
+    tied: int = 0
     gain: float | None = None
     failures: int = 0
     reason: str = ""
@@ -37,12 +40,15 @@ class Votes:
         abstained: Groups of these in which no method's neurons raised the loss.
         inputs: Rows looked at.
         left_out: Rows whose scores are not finite, or (by class) that have no label.
+        non_finite: Those of them whose scores are not finite.
         m: Neurons on one list; None means all of them.
         scope, mode, points, normalize, sign, by: As given to `vote`.
         judged_by: What the loss compares the scores with.
         shares: By layer, its part of all points.
         winners: Per group in the order of the inputs the method that won, "" where it abstained;
             by class the groups of a batch come in the order of their classes.
+        tied: Per group all methods that won alike, the counted winner among them; empty where one
+            won alone or the group abstained.
         gains: Per group the rise of the loss by method, in the order of `methods`; None where the
             method named no neuron. Kept by sample only.
         group_classes: Per group its class; None where it holds several.
@@ -54,6 +60,7 @@ class Votes:
     abstained: int = 0
     inputs: int = 0
     left_out: int = 0
+    non_finite: int = 0
     m: int | None = None
     scope: str = "global"
     mode: str = "weighted"
@@ -64,5 +71,6 @@ class Votes:
     judged_by: str = ""
     shares: Mapping[str, float] | None = None
     winners: tuple[str, ...] = ()
+    tied: tuple[tuple[str, ...], ...] = ()
     gains: tuple[tuple[float | None, ...], ...] = ()
     group_classes: tuple[int | None, ...] = ()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -24,9 +25,9 @@ def test_hooks_are_known_to_pytest_and_misspelled_ones_are_not(pytester: pytest.
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm: Path) -> Project:
     monkeypatch.setenv("COLUMNS", "80")
-    return Project(pytester)
+    return Project(pytester, warm / "python")
 
 
 def test_batches_of_ones_own_form_and_the_finished_report(project: Project) -> None:

@@ -49,6 +49,7 @@ def overlap(kind: str, first: ScoreSet, second: ScoreSet, layer: str, m: int) ->
         kind: "methods" (on the same data) or "data" (by the same method).
     """
     methods = kind == "methods"
+    silent = first.silent(layer) or second.silent(layer)
     return Overlap(
         kind=kind,
         within=first.data if methods else first.method,
@@ -56,7 +57,7 @@ def overlap(kind: str, first: ScoreSet, second: ScoreSet, layer: str, m: int) ->
         second=second.method if methods else second.data,
         layer=layer,
         m=m,
-        jaccard=jaccard(first.top(layer, m), second.top(layer, m)),
+        jaccard=None if silent else jaccard(first.top(layer, m), second.top(layer, m)),
         chance=chance_jaccard(len(first.scores[layer]), m),
         rank_correlation=rank_correlation(first.scores[layer], second.scores[layer]),
     )

@@ -13,10 +13,11 @@ from torch import nn
 
 from pytest_deepimportance.atomic import write_atomically
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.engine.opening import eager, output_adapter
+from pytest_deepimportance.engine.opening import output_adapter
 from pytest_deepimportance.errors import ReferenceDataError, ReportError
 from pytest_deepimportance.importance_results import ImportanceReport
 from pytest_deepimportance.models.sites import find_sites
+from pytest_deepimportance.models.wrappers import eager
 from pytest_deepimportance.profile.forward import ForwardOnly
 from pytest_deepimportance.settings import Settings
 
@@ -35,6 +36,10 @@ def chosen_activations(
 
     They are chosen by the first method, all classes together, in the order of layer and rank.
 
+    Raises:
+        ReportError: All scores are 0.
+        ReferenceDataError: A batch does not visit a layer.
+
     Returns:
         values (N, M) float32; names (M,), such as "fc2[7]"; layers (M,); neurons (M,) int64;
         scores (M,) float64; labels, predictions (N,) int64, -1 where unknown; digests (N,) uint64,
@@ -46,6 +51,12 @@ def chosen_activations(
         for layer in report.layers
         for index in chosen.top(layer.name, report.m_of(layer))
     ]
+    if not neurons:
+        raise ReportError(
+            f"all scores are 0 ({chosen.method}): no neuron is more important than another",
+            "The file holds the activations of the most important ones.",
+            "Leave --npz out, or choose by another method or target.",
+        )
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     reader: ForwardOnly | None = None
     parts: dict[str, list[NDArray[np.generic]]] = {
@@ -54,7 +65,9 @@ def chosen_activations(
     done = 0
     for call in data.batches(settings.batch_size):
         call = call.to(device)
-        reader = reader or _reader(model, report, settings, find_sites(model, call))
+        reader = reader or _reader(
+            model, report, settings, find_sites(model, call, output_adapter(settings))
+        )
         batch = reader.attribute(call).activations
         missed = [layer.name for layer in report.layers if layer.name not in batch.layers]
         if missed:

@@ -32,6 +32,7 @@ def _overlaps(report: ImportanceReport) -> Iterator[Overlap]:
 def _class_overlaps(report: ImportanceReport) -> Iterator[ClassOverlap]:
     for found in report.whole():
         classes = report.by_class(found.method, found.data)
-        if len(classes) > 1:
-            for layer in report.layers:
-                yield class_overlap(classes, layer.name, report.m_of(layer))
+        for layer in report.layers:
+            ranked = [own for own in classes if not own.silent(layer.name)]
+            if len(ranked) > 1:
+                yield class_overlap(ranked, layer.name, report.m_of(layer))

@@ -111,8 +111,10 @@ class Election:
         """
         call = call.to(device_of(self._model, call))
         first = self.judge.judge(call)
-        groups = list(self._groups(call, np.isfinite(first.losses), tally))
+        usable = np.isfinite(first.losses)
+        groups = list(self._groups(call, usable, tally))
         tally.rows += call.rows
+        tally.non_finite += int((~usable).sum())
         tally.left_out += call.rows - sum(len(rows) for rows, _ in groups)
         said: dict[str, list[Candidate]] = {}
         for name, voter in sorted(self._voters.items()):
@@ -165,9 +167,8 @@ class Election:
                 parts = [voter.attribute(part).relevance for part in call.split(self.judge.part)]
         except Exception as error:
             # Whatever goes wrong in one method: the others vote without it, and it is said.
-            reason = (
-                error.what if isinstance(error, IdcError) else f"{type(error).__name__}: {error}"
-            )
+            what = error.what if isinstance(error, IdcError) else f"{type(error).__name__}: {error}"
+            reason = " ".join(what.split())
             count = tally.methods[name]
             count.failures, count.reason = count.failures + 1, reason
             if not count.lists and count.failures == number + 1:

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_deepimportance.atomic import write_atomically
-from pytest_deepimportance.attribution.ballots import Candidate, Values, winner_of
+from pytest_deepimportance.attribution.ballots import Candidate, Values, winners_of
 from pytest_deepimportance.errors import AttributionError
 
 CHECKPOINT = "deepimportance-vote-checkpoint"
-FORMAT = 1
+FORMAT = 2
+"""2: methods that win alike and rows that are not finite are counted."""
 
 
 @dataclass
@@ -26,6 +27,7 @@ class MethodCount:
 
     lists: int = 0
     wins: int = 0
+    tied: int = 0
     gains: float = 0.0
     failures: int = 0
     reason: str = ""
@@ -39,8 +41,8 @@ class Tally:
         points: (T,), all neurons in network order.
         by_class: The same of the groups of one class.
         methods: Counts by name; `failed` holds those that are out, with the reason.
-        batches, groups, abstained, rows, left_out: Counts.
-        winners, gains, group_classes: Per group; see `votes.Votes`.
+        batches, groups, abstained, rows, left_out, non_finite: Counts.
+        winners, tied, gains, group_classes: Per group; see `votes.Votes`.
         digest: Hash of all rows so far, in their order.
     """
 
@@ -53,7 +55,9 @@ class Tally:
     abstained: int = 0
     rows: int = 0
     left_out: int = 0
+    non_finite: int = 0
     winners: list[str] = field(default_factory=list)
+    tied: list[list[str]] = field(default_factory=list)
     gains: list[list[float | None]] = field(default_factory=list)
     group_classes: list[int | None] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -75,14 +79,17 @@ class Tally:
             gains_of: Methods whose gains are kept by group.
         """
         self.groups += 1
-        winner = winner_of(candidates)
-        self.winners.append(winner)
+        # Of equal gains the method that comes first by name wins; the others are kept too.
+        best = winners_of(candidates)
+        self.winners.append(best[0] if best else "")
+        self.tied.append(best if len(best) > 1 else [])
         self.group_classes.append(label)
         for name, candidate in candidates.items():
             found = self.methods[name]
             found.lists += 1
             found.gains += candidate.gain
-            found.wins += name == winner
+            found.wins += name == self.winners[-1]
+            found.tied += name in self.tied[-1]
         if gains_of:
             named = (candidates.get(name) for name in gains_of)
             self.gains.append([None if c is None else c.gain for c in named])
@@ -158,17 +165,39 @@ class Checkpoint:
                 f"Remove it to begin anew: rm {self.path}",
             ) from error
 
+    @staticmethod
+    def batches_in(path: Path) -> int:
+        """Return how many batches a file has counted; 0 where it is no checkpoint."""
+        try:
+            return int(json.loads(path.read_text(encoding="utf-8"))["tally"]["batches"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
+
     def _compare(self, found: Mapping[str, Any]) -> None:
         asked = json.loads(json.dumps(dict(self.held)))
         for name in dict.fromkeys((*asked, *found)):
             if asked.get(name) != found.get(name):
                 raise AttributionError(
-                    f"checkpoint {self.path} is of another vote: {name} was "
-                    f"{_short(found.get(name))}, now it is {_short(asked.get(name))}",
+                    f"checkpoint {self.path} is of another vote: "
+                    f"{_difference(name, found.get(name), asked.get(name))}",
                     "Counts of two votes cannot be added up.",
                     f"Go on with what it was begun with, name another file, or remove it to begin "
                     f"anew: rm {self.path}",
                 )
+
+
+def _difference(name: str, was: Any, now: Any) -> str:
+    if name == "layers" and list(was) != list(now):
+        was, now = ", ".join(was), ", ".join(now)
+    if not (isinstance(was, dict) and isinstance(now, dict)):
+        return f"{name} was {_short(was)}, now it is {_short(now)}"
+    of = "" if name == "settings" else f"{name} "
+    return "; ".join(
+        f"{of}{key} was {_short(was.get(key, 'not set'))}, now it is "
+        f"{_short(now.get(key, 'not set'))}"
+        for key in dict.fromkeys((*now, *was))
+        if was.get(key) != now.get(key)
+    )
 
 
 def _short(value: Any) -> str:

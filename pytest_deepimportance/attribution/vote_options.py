@@ -79,6 +79,20 @@ def vote_options(
     return found
 
 
+def check_every(batches: int) -> None:
+    """Refuse a checkpoint that is never written.
+
+    Raises:
+        SettingsError: The number of batches between two writings is not from 1.
+    """
+    if batches < 1:
+        raise SettingsError(
+            f"checkpoint_every = {batches} is not a number of batches from 1",
+            "The count is written each time so many batches are done.",
+            "Write --checkpoint-every 20, or leave it out.",
+        )
+
+
 def _chosen(name: str, value: str, choices: Sequence[str]) -> str:
     if value in choices:
         return value

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_deepimportance.cli.against import check_reference, progress_bar
 from pytest_deepimportance.cli.arguments import LOADING, add_settings, load, settings_from
+from pytest_deepimportance.cli.outputs import file_for
 from pytest_deepimportance.errors import AttributionError, SettingsError
+from pytest_deepimportance.formatting import plural
 from pytest_deepimportance.importance_settings import ImportanceSettings
 
 if TYPE_CHECKING:
@@ -94,9 +96,10 @@ def run(options: argparse.Namespace) -> int:
 
     settings = settings_from(options)
     check_reference(settings)
-    out = _target(options.out)
+    out = file_for("--out", options.out, ".csv", ".json")
     loaded = load(options)
     reference = load_reference(check_reference(settings), settings)
+    done = _done(options.checkpoint)
     try:
         found = _vote(options, settings, loaded.module, reference)
     except KeyboardInterrupt:
@@ -111,7 +114,6 @@ def run(options: argparse.Namespace) -> int:
         found, reference=reference.fingerprint or found.reference,
         notes=(*loaded.notes, *reference.notes, *found.notes),
     )  # fmt: skip
-    found.save(out)
     assert found.votes is not None
     lines = render(
         found.votes,
@@ -122,33 +124,37 @@ def run(options: argparse.Namespace) -> int:
         found.notes,
     )
     print("\n".join(lines))
+    if done:
+        print(
+            f"goes on    from {options.checkpoint}: {plural(done, 'batch', 'batches')} done before"
+        )
+    _refuse_zeros(found, out)
+    found.save(out)
     print(f"written    {out}" + (f", {out.name}.json" if out.suffix.lower() != ".json" else ""))
     print(f"use it     {_next(options, settings, out)}")
     return 0
 
 
-def _target(text: str) -> Path:
-    """Return where to write, its folder made: better refused before the vote than after it.
+def _done(checkpoint: str | None) -> int:
+    from pytest_deepimportance.attribution.tally import Checkpoint
+
+    return 0 if checkpoint is None else Checkpoint.batches_in(Path(checkpoint))
+
+
+def _refuse_zeros(found: Importance, out: Path) -> None:
+    """Refuse to write scores that say nothing.
 
     Raises:
-        AttributionError: It is a folder, or no folder can be there.
+        AttributionError: No neuron has a point.
     """
-    path = Path(text)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AttributionError(
-            f"the scores cannot be written to {path}: {error.strerror or error}",
-            "Voting takes long, and its result must be kept.",
-            "Give the path of a file in a folder that may be written to: --out votes.csv",
-        ) from error
-    if path.is_dir():
-        raise AttributionError(
-            f"{path} is a folder, not a file for scores",
-            "Voting takes long, and its result must be kept.",
-            "Name the file: --out votes.csv",
-        )
-    return path
+    if any(scores.any() for scores in found.scores.values()):
+        return
+    raise AttributionError(
+        f"no neuron has a point: {out} is not written",
+        "By it no neuron is more important than another, and pytest refuses scores that are all 0.",
+        "Try longer lists (--m 50, --m all), fewer inputs at once (--batch-size 8) or each by "
+        "itself (--by sample), other methods or --layers.",
+    )
 
 
 def _vote(
@@ -156,7 +162,7 @@ def _vote(
 ) -> Importance:
     from pytest_deepimportance.attribution.method_settings import method_settings
     from pytest_deepimportance.attribution.voting import vote
-    from pytest_deepimportance.engine.opening import eager, output_adapter
+    from pytest_deepimportance.engine.opening import output_adapter
 
     methods = [name.strip() for name in options.methods.split(",") if name.strip()]
     own = [method_settings(name, settings) for name in methods]
@@ -164,7 +170,7 @@ def _vote(
     asked = settings.m if settings.m != "auto" else 10
     with progress_bar("voting") as progress:
         return vote(
-            eager(model),
+            model,
             reference.batches(settings.batch_size),
             methods,
             options.vote_m if options.vote_m is not None else asked,

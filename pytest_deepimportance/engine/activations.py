@@ -24,8 +24,9 @@ from pytest_deepimportance.engine.given import (
     row_count,
     strangers,
 )
+from pytest_deepimportance.engine.reducing import measured
 from pytest_deepimportance.engine.sessions import SessionState, TestState
-from pytest_deepimportance.engine.states import measured, new_criteria
+from pytest_deepimportance.engine.states import new_criteria
 from pytest_deepimportance.errors import ReferenceDataError, SettingsError
 from pytest_deepimportance.formatting import plural
 from pytest_deepimportance.profile.from_activations import profile_of_activations

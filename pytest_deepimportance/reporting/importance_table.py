@@ -55,8 +55,18 @@ def _of_methods(report: ImportanceReport) -> list[str]:
     return [
         f"{found.method}: {note}" if several else note
         for found in report.whole()
-        for note in (*found.notes, *_imbalance(found))
+        for note in (*found.notes, *_silent(report, found), *_imbalance(found))
     ]
+
+
+def _silent(report: ImportanceReport, found: ScoreSet) -> list[str]:
+    """Name the layers whose neurons are not told apart, unless the method does so itself."""
+    silent = [layer.name for layer in report.layers if found.silent(layer.name)]
+    if not silent or any(note.startswith("all scores are 0") for note in found.notes):
+        return []
+    method = f" ({found.method})" if found.method else ""
+    names = "every layer" if len(silent) == len(report.layers) else listed(silent, 4)
+    return [f"all scores are 0{method} in {names}: no neuron there counts more than another"]
 
 
 def _imbalance(found: ScoreSet) -> list[str]:
@@ -130,7 +140,7 @@ def _layers(report: ImportanceReport, found: ScoreSet, shown: Sequence[RankedLay
             shorten(clean(layer.name), _LAYER) + (" *" if layer.default else ""),
             count(layer.neurons),
             percent(shares[layer.name], 0, " %"),
-            count(found.half(layer.name)),
+            "-" if found.silent(layer.name) else count(found.half(layer.name)),
         )
         for layer in shown
     ]
@@ -149,11 +159,16 @@ def _layers(report: ImportanceReport, found: ScoreSet, shown: Sequence[RankedLay
 
 
 def fitting(found: ScoreSet, layer: str, m: int, space: int) -> str:
-    """Return the m most important neurons with their parts, as many as fit in `space` columns."""
+    """Return the m most important neurons with their parts, as many as fit in `space` columns.
+
+    Neurons whose score is 0 are not among them.
+    """
+    if found.silent(layer):
+        return "all 0"
     whole = found.absolute(layer)
     scores = found.scores[layer]
-    top = found.top(layer, m)
-    cells = [f"{n} ({percent(scores[n] / whole if whole else 0.0, 0)})" for n in top]
+    top = [n for n in found.top(layer, m) if scores[n]]
+    cells = [f"{n} ({percent(scores[n] / whole, 0)})" for n in top]
     text = ""
     for number, cell in enumerate(cells):
         rest = len(cells) - number - 1

@@ -30,6 +30,8 @@ def render(
         notes: Sentences that must be known.
     """
     lists = "all neurons" if votes.m is None else f"m = {votes.m}"
+    if votes.mode == "wisdom":
+        lists += " for each method's list (ten places count whatever m is)"
     raised = votes.groups - votes.abstained
     voted = f"{plural(votes.groups, _noun(votes.by), _noun(votes.by, many=True))} voted"
     if votes.abstained:
@@ -40,6 +42,7 @@ def render(
         *_labelled("vote", f"{lists}, mode {votes.mode}, scope {votes.scope}, {votes.normalize}, "
                    f"{votes.sign} scores; judged by {clean(votes.judged_by)}"),
         *_labelled("", voted),
+        *_ties(votes),
         "",
         *_methods(votes, raised),
         "",
@@ -62,8 +65,21 @@ def _noun(by: str, *, many: bool = False) -> str:
     return several if many else one
 
 
+def _ties(votes: Votes) -> list[str]:
+    tied = sum(map(bool, votes.tied))
+    if not tied:
+        return []
+    groups = plural(votes.groups, _noun(votes.by), _noun(votes.by, many=True))
+    return _labelled(
+        "",
+        f"tied: {count(tied)} of {groups}, several methods raised the loss alike; the first by "
+        "name counts as winner",
+    )
+
+
 def _methods(votes: Votes, raised: int) -> list[str]:
-    rows = [("method", "wins", "", "loss without its neurons", "")]
+    tied = any(votes.tied)
+    rows = [("method", "wins", "", *(("tied",) if tied else ()), "loss without its neurons", "")]
     ranked = sorted(votes.methods, key=lambda found: (-found.wins, found.name))
     for found in ranked:
         gain = (
@@ -71,9 +87,13 @@ def _methods(votes: Votes, raised: int) -> list[str]:
         )
         part = percent(found.wins / raised if raised else None, 0, " %")
         failed = f"did not run on {plural(found.failures, 'batch', 'batches')}"
-        rows.append((found.name, count(found.wins), part, gain, failed if found.failures else ""))
-    rows += [(name, "-", "-", "-", "cannot run: see below") for name in votes.failed or {}]
-    return columns(rows, right={1, 2, 3})
+        alike = (count(found.tied),) if tied else ()
+        rows.append(
+            (found.name, count(found.wins), part, *alike, gain, failed if found.failures else "")
+        )
+    dashes = ("-",) * (4 if tied else 3)
+    rows += [(name, *dashes, "cannot run: see below") for name in votes.failed or {}]
+    return columns(rows, right={1, 2, 3, 4} if tied else {1, 2, 3})
 
 
 def significant_of(value: float) -> str:

@@ -109,6 +109,32 @@ def test_against_the_slow_twin(mode: str, how: str, sign: str) -> None:
         assert method.lists == len(mine)
         assert method.gain == pytest.approx(np.mean(mine), abs=1e-12)
         assert method.wins == sum(winner == method.name for winner, _ in record)
+        shared = [
+            sum(g == max(gains.values()) > 0 for g in gains.values()) > 1 for _, gains in record
+        ]
+        assert method.tied == sum(
+            tied and gains.get(method.name) == max(gains.values())
+            for tied, (_, gains) in zip(shared, record, strict=True)
+        )
+
+
+def test_methods_that_win_alike_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register(monkeypatch, "twin", lambda _, values: values)
+    found = vote(planted(), [x for x, _ in batches()], ["twin", "plain", "minus"], 3)
+    votes = found.votes
+    assert votes is not None
+    by_name = {method.name: method for method in votes.methods}
+    won = by_name["plain"].wins
+    assert won > 0
+    assert (by_name["plain"].tied, by_name["twin"].tied, by_name["twin"].wins) == (won, won, 0)
+    assert by_name["minus"].tied == 0
+    for winner, tied in zip(votes.winners, votes.tied, strict=True):
+        assert tied == (("plain", "twin") if winner == "plain" else ())
+    found.save(tmp_path / "v.csv")
+    assert json.loads((tmp_path / "v.csv.json").read_text())["votes"]["tied"].count(
+        ["plain", "twin"]
+    ) == won  # fmt: skip
+    assert Importance.load(tmp_path / "v.csv").votes == votes
 
 
 # --- what the record says ----------------------------------------------------------------------
@@ -366,7 +392,7 @@ def test_what_is_counted_is_not_counted_again(tmp_path: Path, made: dict[str, li
         ({"mode": "winner"}, "mode was weighted, now it is winner"),
         ({"seed": 5}, "seed was 0, now it is 5"),
         ({"target": "label"}, "target was predicted, now it is label"),
-        ({"tap": "pre"}, "settings was"),
+        ({"tap": "pre"}, "tap was not set, now it is pre"),
         ({"layers": ["2"]}, "layers was"),
         ({"model": planted(1)}, "model was [0-9a-f]{64}, now it is [0-9a-f]{64}"),
         ({"batches": batches(6, 5)}, "the first 6 batches were others"),
@@ -431,8 +457,14 @@ def test_rows_that_are_not_finite_are_left_out_and_counted() -> None:
     keep = torch.arange(7) != 2
     wanted = vote(planted(), [(x[keep], y[keep]), *data[1:]], ["plain", "minus"], 3)
     assert found.votes is not None
-    assert (found.votes.left_out, found.votes.inputs) == (1, 42)
+    assert (found.votes.left_out, found.votes.non_finite, found.votes.inputs) == (1, 1, 42)
+    assert "1 row with NaN or infinity left out" in found.notes
     assert plain(found) == plain(wanted)
+    nothing = [(x * float("nan"), y) for x, y in data]
+    with pytest.raises(
+        AttributionError, match="none of 42 inputs can vote: 42 give scores with NaN"
+    ):
+        vote(planted(), nothing, ["plain"], 3)
 
 
 def test_a_gain_that_is_not_finite_is_no_vote() -> None:
@@ -472,3 +504,15 @@ def test_a_callable_target_judges_a_model_without_class_scores() -> None:
     if len(lists) == 2:
         fall = (net(x)[:, 1] - net[4](hidden)[:, 1]).mean()
         assert found.votes.methods[0].gain == pytest.approx(float(fall))
+
+
+@pytest.mark.parametrize("m", ["all", -1, 11])
+def test_lists_of_every_neuron_have_no_winner(m: Any) -> None:
+    with pytest.raises(SettingsError, match=r"(?s)every neuron.*none can win.*Give m below 11"):
+        vote(planted(), batches(), ["plain", "minus"], m, mode="winner", sign="signed")
+    alone = vote(planted(), batches(), ["plain"], m, mode="winner", sign="signed")
+    assert alone.votes is not None
+    weighted = vote(planted(), batches(), ["plain", "minus"], m, sign="signed")
+    assert any("every neuron, so all weigh alike" in note for note in weighted.notes)
+    speaking = vote(planted(), batches(), ["plain", "minus"], m, mode="winner")
+    assert not any("every neuron" in note for note in speaking.notes)

@@ -40,13 +40,12 @@ def markdown() -> str:
         rows[name][row] = None
     parts = [HEAD]
     for name, found in rows.items():
-        if not found:
-            continue
         doc = (kinds()[name].__doc__ or "") if name in kinds() else _USAGE
         parts += [f"## {name}", "", doc.splitlines()[0], ""]
-        parts += ["| what it says | why it matters | what to do |", "|---|---|---|"]
-        parts += ["| " + " | ".join(map(_cell, row)) + " |" for row in found]
-        parts.append("")
+        if found:
+            parts += ["| what it says | why it matters | what to do |", "|---|---|---|"]
+            parts += ["| " + " | ".join(map(_cell, row)) + " |" for row in found]
+            parts.append("")
     return "\n".join(parts)
 
 

@@ -40,7 +40,10 @@ _TABLES = (
 )  # fmt: skip
 """Modules that lay out what was said elsewhere: their own words are headings."""
 
-_SILENT = ("formatting", "errors", "data.importing", "data.hf_folders")
+_SILENT = (
+    "formatting", "errors", "data.importing", "data.hf_folders", "models.raised",
+    "models.vocabulary",
+)  # fmt: skip
 """Modules that word numbers and errors for others."""
 
 _FEWEST_WORDS = 3

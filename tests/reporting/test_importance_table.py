@@ -92,7 +92,39 @@ def test_as_many_neurons_as_fit() -> None:
     assert fitting(found, "fc", 2, 80) == "0 (40%)  2 (30%)"
     assert fitting(found, "fc", 4, 3) == ""
     zeros = dataclasses.replace(found, scores={"fc": (0.0, 0.0)})
-    assert fitting(zeros, "fc", 2, 80) == "0 (0%)  1 (0%)"
+    assert fitting(zeros, "fc", 2, 80) == "all 0"
+    some = dataclasses.replace(found, scores={"fc": (0.0, 0.0, 2.0)})
+    assert fitting(some, "fc", 2, 80) == "2 (100%)"
+
+
+def test_layers_whose_scores_are_all_0_have_no_ranking() -> None:
+    full = report(3, 3)
+    silent, half = full.layers[0].name, full.layers[1].name
+    sets = tuple(
+        dataclasses.replace(
+            found,
+            scores={
+                **found.scores,
+                silent: (0.0,) * 30,
+                **({half: (0.0,) * 30} if found.class_index == 1 else {}),
+            },
+        )
+        for found in full.sets
+    )
+    found = compared(dataclasses.replace(full, sets=sets))
+    lines = render(found, fold=False)
+    row = next(line for line in lines if line.endswith("all 0"))
+    assert row.split()[-6:] == ["30", "0", "%", "-", "all", "0"]
+    assert sum(line.endswith("  all 0") for line in lines) == 1 + 3 + 1
+    (pair,) = [o for o in found.overlaps if o.layer == silent]
+    assert (pair.jaccard, pair.rank_correlation) == (None, None)
+    (row,) = [line for line in lines if line.startswith("lrp / random") and line.endswith("-")]
+    assert row.split()[-5:] == ["10", "-", "21", "%", "-"]
+    assert [len(o.classes) for o in found.class_overlaps if o.layer == silent] == []
+    assert [len(o.classes) for o in found.class_overlaps if o.layer == half] == [2, 2]
+    assert [len(sets.tops) for sets in found.top_sets()] == [2, 3]
+    text = " ".join(" ".join(lines).split())
+    assert f"note lrp: all scores are 0 (lrp) in {silent}: no neuron there counts more" in text
 
 
 def test_relevance_that_is_lost_is_said() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from pytest_deepimportance.reporting.votes_table import render
@@ -42,6 +43,21 @@ def test_abstentions_layers_and_top_neurons() -> None:
     assert "1,000  50.0 %" in text
     assert "note       fc0, an early layer" in text
     assert "abstained" not in "\n".join(page(abstained=0))
+    wisdom = " ".join(" ".join(page(mode="wisdom")).split())
+    assert "m = 5 for each method's list (ten places count whatever m is), mode wisdom" in wisdom
+    assert "ten places" not in text
+
+
+def test_ties_are_said() -> None:
+    both = tuple(dataclasses.replace(found, tied=n) for n, found in enumerate(METHODS))
+    tied = (("activation", "deeplift"),) * 3 + ((),) * 7
+    lines = page(methods=both, tied=tied, failed={"grad-cam": "it needs convolutions"})
+    text = " ".join(" ".join(lines).split())
+    assert "tied: 3 of 10 batches, several methods raised the loss alike; the first by name" in text
+    start = next(i for i, line in enumerate(lines) if line.startswith("method"))
+    assert lines[start].split()[:3] == ["method", "wins", "tied"]
+    assert lines[start + 1].split()[:6] == ["deeplift", "6", "75", "%", "1", "-0.250"]
+    assert "tied" not in "\n".join(page())
 
 
 def test_many_layers_are_folded_and_lines_are_short() -> None:
