@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +105,8 @@ def _check(options: argparse.Namespace) -> None:
 def _print(report: ImportanceReport, options: argparse.Namespace) -> None:
     from pytest_deepimportance.reporting.importance_table import render
 
-    lines = render(report, _following(report, options), fold=not options.verbose)
+    width = shutil.get_terminal_size().columns
+    lines = render(report, _following(report, options), fold=not options.verbose, width=width)
     print("\n".join(lines))
 
 

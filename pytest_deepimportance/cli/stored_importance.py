@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -209,7 +210,8 @@ def _show_report(report: ImportanceReport, options: argparse.Namespace) -> None:
     from pytest_deepimportance.reporting.importance_table import render
 
     report = compared(dataclasses.replace(report, m=m_of(options.top)))
-    print("\n".join(render(report, fold=not options.verbose)))
+    width = shutil.get_terminal_size().columns
+    print("\n".join(render(report, fold=not options.verbose, width=width)))
     if options.json:
         text = json.dumps(report.to_json(), indent=1, sort_keys=True, allow_nan=False)
         print(f"written    {json_report.write_text(text + chr(10), options.json)}")
