@@ -26,7 +26,8 @@ from workloads import Workload, add_options, find, mnist_lenet5, random_resnet18
 
 from pytest_deepimportance import Profile, build_profile
 from pytest_deepimportance.engine.opening import recorder_for
-from pytest_deepimportance.engine.states import BlockState, new_criteria, state_of
+from pytest_deepimportance.engine.reducing import state_of
+from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.engine.suites import evaluate
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.settings import Settings, from_keywords

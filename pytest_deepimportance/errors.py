@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 _LIBRARIES = re.compile(r"[/\\](?:site-packages|pytest_deepimportance)[/\\]")
@@ -53,6 +53,10 @@ class AttributionError(IdcError):
     """Importance could not be computed faithfully."""
 
 
+class ForwardError(AttributionError):
+    """The user's own forward raised; that exception is its `__cause__`."""
+
+
 class MethodUnavailable(AttributionError):
     """An attribution method cannot run on this model; another one may."""
 
@@ -95,9 +99,21 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def place_of(error: Exception) -> str:
     """Return where a raised error comes from: the innermost line of the user's own code, if any."""
-    frames = list(traceback.extract_tb(error.__traceback__))
+    return own_place_of(error) or _place(traceback.extract_tb(error.__traceback__)[-1])
+
+
+def own_place_of(error: Exception) -> str:
+    """Return the innermost line of the user's own code that a raised error comes from, or ""."""
+    return own_place_in(traceback.extract_tb(error.__traceback__))
+
+
+def own_place_in(frames: Sequence[traceback.FrameSummary]) -> str:
+    """Return the innermost of these frames that is the user's own code, or ""."""
     own = [frame for frame in frames if not _LIBRARIES.search(frame.filename)]
-    frame = (own or frames)[-1]
+    return _place(own[-1]) if own else ""
+
+
+def _place(frame: traceback.FrameSummary) -> str:
     path = Path(frame.filename)
     if path.is_relative_to(Path.cwd()):
         path = path.relative_to(Path.cwd())

@@ -65,6 +65,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_Inlet(config), "idc_inlet")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist, which may run on another machine, where the run started."""
+    from pytest_deepimportance.glue.places import STARTED, started
+
+    node.workerinput[STARTED] = started(node.config)
+
+
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Print every setting with value and origin for --idc-settings."""
     if not config.getoption("idc_settings"):

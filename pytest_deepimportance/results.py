@@ -15,6 +15,7 @@ from pytest_deepimportance.comparison import Comparison
 from pytest_deepimportance.contributions import Contributions
 from pytest_deepimportance.exercise import GrowthPoint, NeuronHits
 from pytest_deepimportance.measurements import CriterionRow as CriterionRow
+from pytest_deepimportance.pictures import Pictures
 from pytest_deepimportance.plaindata import rebuild
 from pytest_deepimportance.provenance import Exclusions as Exclusions
 from pytest_deepimportance.provenance import ModelInfo, ProfileInfo, ReferenceInfo
@@ -152,11 +153,12 @@ class GateOutcome:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything measured against one profile: the whole content of the JSON file.
+    """Everything measured against one profile: the whole content of the JSON file, and pictures.
 
     `criteria` is the TOTAL's rows by key: `report.criteria["IDC"].value`. `remarks` is what the
     screen of a pytest run says under "note:", all of it. `contributions` is what each test adds
-    (with `idc_context = test`), `comparison` what changed against an earlier run (`idc_compare`).
+    (with `idc_context = test`), `comparison` what changed against an earlier run (`idc_compare`),
+    `pictures` inputs that are images, for the HTML page; it is no part of the JSON file.
     """
 
     version: str
@@ -177,6 +179,7 @@ class Report:
     contributions: Contributions | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     comparison: Comparison | None = None
+    pictures: Pictures | None = None
 
     @property
     def criteria(self) -> Mapping[str, CriterionRow]:
@@ -191,7 +194,9 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain JSON-ready data (integers stay integers, of any size)."""
-        return {"format": FORMAT, **dataclasses.asdict(self)}
+        plain = dataclasses.asdict(dataclasses.replace(self, pictures=None))
+        del plain["pictures"]
+        return {"format": FORMAT, **plain}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Report:

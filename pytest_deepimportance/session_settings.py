@@ -33,6 +33,11 @@ class SessionSettings:
         "latex:PATH, html:PATH or audit:DIR (a folder to be signed)",
         metavar="TYPE[:DEST]", native=(list,), many=True,
     )  # fmt: skip
+    images: str = setting(
+        "auto", choice("auto", "keep", "none"), "Small pictures of inputs that open combinations, "
+        "for the HTML page: auto, when this run writes one; keep, also in the data file of a run "
+        "that writes none; none, never", metavar="WHEN",
+    )  # fmt: skip
     data_file: str = setting(
         "deepimportance.data", text, "File in which what the tests recorded is kept, for "
         "'deepimportance report' and 'combine'; none writes none", metavar="FILE",
@@ -61,3 +66,9 @@ class SessionSettings:
         (), lines, "Suites by path: lines 'tests/clean = clean'", metavar="PATH=SUITE",
         native=(list,), cli=False, many=True,
     )  # fmt: skip
+
+    @property
+    def keeps_images(self) -> bool:
+        """Whether pictures of inputs are kept while tests run."""
+        page = any(wanted.startswith("html:") for wanted in self.report)
+        return self.images == "keep" or (self.images == "auto" and page)

@@ -1,12 +1,15 @@
-"""Libraries that an in-process run of pytest imports stay imported after it."""
+"""What makes runs inside tests cheap: libraries that stay imported, commands that start at once."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from _pytest.pytester import SysModulesSnapshot
+
+from tests.warm import warm_commands
 
 # pytester forgets what a run imported. The next one would import it anew: slowly, with a second copy
 # of every class, and torch's compiler, which registers its parts with torch, refuses to be loaded twice.
@@ -29,3 +32,10 @@ def _libraries_stay_imported() -> Iterator[None]:
 
         patch.setattr(SysModulesSnapshot, "restore", keep)
         yield
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Path]:
+    """The folder of a `python` that need not import torch: one server for all tests of a process."""
+    with warm_commands() as folder:
+        yield folder

@@ -13,7 +13,7 @@ NAMES = [name for name in vars(hookspecs) if name.startswith("pytest_")]
 @pytest.mark.parametrize("name", NAMES)
 def test_every_hook_is_explained_with_an_example(name: str) -> None:
     text = inspect.getdoc(getattr(hookspecs, name)) or ""
-    assert "Example::" in text
+    assert "Example:" in text
     assert f"def {name}(" in text
 
 

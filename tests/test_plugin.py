@@ -34,7 +34,7 @@ TEXT: dict[str, str] = {
     "lsc_upper": "100", "lsc_buckets": "10", "dsc_upper": "3", "dsc_buckets": "10",
     "mdsc_upper": "50", "mdsc_buckets": "10", "mdsc_inverse": "pinv", "surprise_values": "true",
     "fail_under": "IDC=0.5", "report": "json:a.json", "suites": "tests/a = a",
-    "data_file": "none", "append": "true", "shard": "true", "context": "test", "compare": "main", "compare_fail": "IDC=0.02",
+    "data_file": "none", "append": "true", "shard": "true", "images": "keep", "context": "test", "compare": "main", "compare_fail": "IDC=0.02",
 }  # fmt: skip
 """A value of every setting, as it is typed."""
 

@@ -13,10 +13,11 @@ from torch import nn
 
 from pytest_deepimportance.atomic import write_atomically
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.engine.opening import eager, output_adapter
+from pytest_deepimportance.engine.opening import output_adapter
 from pytest_deepimportance.errors import ReferenceDataError, ReportError
 from pytest_deepimportance.importance_results import ImportanceReport
 from pytest_deepimportance.models.sites import find_sites
+from pytest_deepimportance.models.wrappers import eager
 from pytest_deepimportance.profile.forward import ForwardOnly
 from pytest_deepimportance.settings import Settings
 
@@ -64,7 +65,9 @@ def chosen_activations(
     done = 0
     for call in data.batches(settings.batch_size):
         call = call.to(device)
-        reader = reader or _reader(model, report, settings, find_sites(model, call))
+        reader = reader or _reader(
+            model, report, settings, find_sites(model, call, output_adapter(settings))
+        )
         batch = reader.attribute(call).activations
         missed = [layer.name for layer in report.layers if layer.name not in batch.layers]
         if missed:

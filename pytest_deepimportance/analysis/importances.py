@@ -17,7 +17,7 @@ from pytest_deepimportance.attribution.lrp.memory import micro_batch
 from pytest_deepimportance.attribution.method_settings import parameters_of
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.engine.opening import eager, output_adapter
+from pytest_deepimportance.engine.opening import output_adapter
 from pytest_deepimportance.errors import AttributionError, ReferenceDataError
 from pytest_deepimportance.formatting import count, plural
 from pytest_deepimportance.importance_results import (
@@ -30,6 +30,7 @@ from pytest_deepimportance.importance_results import (
 )
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.models.sites import find_sites
+from pytest_deepimportance.models.wrappers import eager
 from pytest_deepimportance.profile.attributing import attribution_for
 from pytest_deepimportance.provenance import ModelInfo
 from pytest_deepimportance.settings import Settings
@@ -95,6 +96,7 @@ class Run:
                 data,
                 attribution,
                 Summed(self.settings.correct == "only", self.settings.classes != "all"),
+                model=self.model,
                 batch_size=self.settings.batch_size,
                 micro_batch=self.micro_batch,
                 device=self.device,
@@ -211,9 +213,9 @@ def _prepare(
     lead = next(iter(data.values()))
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     first = _first(lead, settings.batch_size).to(device)
-    sites = find_sites(model, first)
+    sites = find_sites(model, first, output_adapter(settings))
     if asked.layers is None:
-        names = tuple(site.name for site in sites.candidates()) or (sites.find(None).name,)
+        names = tuple(site.name for site in sites.hidden())
     else:
         named = {sites.find(layer).name for layer in asked.layers}
         names = tuple(site.name for site in sites.sites if site.name in named)

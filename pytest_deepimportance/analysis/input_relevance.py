@@ -16,8 +16,9 @@ from pytest_deepimportance.attribution.method_settings import method_settings
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.engine.opening import eager, output_adapter
+from pytest_deepimportance.engine.opening import output_adapter
 from pytest_deepimportance.models.sites import find_sites
+from pytest_deepimportance.models.wrappers import eager
 from pytest_deepimportance.settings import Settings
 
 MOST = 10
@@ -76,7 +77,7 @@ def input_maps(model: nn.Module, data: Reference, settings: Settings) -> tuple[l
 
 
 def _lrp(model: nn.Module, call: ModelCall, settings: Settings) -> LrpAttribution:
-    sites = find_sites(model, call)
+    sites = find_sites(model, call, output_adapter(settings))
     names = [site.name for site in (sites.candidates() or sites.sites)[:1]]
     own = method_settings("lrp", settings)
     made = create(

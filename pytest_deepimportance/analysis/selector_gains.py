@@ -16,10 +16,11 @@ from pytest_deepimportance.analysis.selector_rows import SelectorRows
 from pytest_deepimportance.attribution.method_settings import method_settings
 from pytest_deepimportance.attribution.voting import vote
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.engine.opening import eager, output_adapter
+from pytest_deepimportance.engine.opening import output_adapter
 from pytest_deepimportance.errors import AttributionError
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.models.sites import find_sites
+from pytest_deepimportance.models.wrappers import eager
 from pytest_deepimportance.profile.forward import ForwardOnly
 from pytest_deepimportance.settings import Settings
 
@@ -87,7 +88,7 @@ def read_features(
     for call in data.batches(settings.batch_size):
         call = call.to(device)
         if reader is None:
-            sites = find_sites(model, call)
+            sites = find_sites(model, call, output_adapter(settings))
             layer, reader = sites.find(None).name, _reader(model, sites, settings)
         batches.append(reader.attribute(call).activations)
         done += call.rows
@@ -146,8 +147,8 @@ def gather(
     """
     model = eager(model)
     features = read_features(model, data, settings)
-    sites = find_sites(model, next(iter(data.batches(2))))
-    names = [site.name for site in sites.candidates()]
+    sites = find_sites(model, next(iter(data.batches(2))), output_adapter(settings))
+    names = [site.name for site in sites.hidden()]
     if layers is not None:
         wanted = {sites.find(layer).name for layer in layers}
         names = [name for name in names if name in wanted]

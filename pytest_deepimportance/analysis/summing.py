@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from pytest_deepimportance.attribution.base import Attribution, AttributionBatch, Conservation
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.reference import Reference
+from pytest_deepimportance.models.raised import naming_inputs
 
 LayerSums = dict[str, NDArray[np.float64]]
 Advance = Callable[[int], None]
@@ -87,15 +89,21 @@ def sum_scores(
     attribution: Attribution,
     found: Summed,
     *,
+    model: nn.Module,
     batch_size: int,
     micro_batch: int,
     device: torch.device,
     advance: Advance,
 ) -> Summed:
-    """Run the attribution over every batch of the data and add it all up."""
+    """Run the attribution over every batch of the data and add it all up.
+
+    Raises:
+        ForwardError: The model's forward raised.
+    """
     for call in data.batches(batch_size):
         for part in [call] if call.rows <= micro_batch else call.split(micro_batch):
-            found.add(attribution.attribute(part.to(device)))
+            with naming_inputs(data.descriptor, model, part):
+                found.add(attribution.attribute(part.to(device)))
             advance(part.rows)
     found.finish()
     return found

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_deepimportance.attribution.vote_options import WISDOM_PLACES, VoteOptions
+from pytest_deepimportance.errors import SettingsError
 
 Values = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -104,20 +105,31 @@ class Candidate:
 
 
 def winners_of(candidates: Mapping[str, Candidate]) -> list[str]:
-    """Return the methods whose neurons raise the loss most, in the order of the alphabet.
-
-    Several where gains are equal; none where no gain is above 0.
-    """
+    """Return the methods whose neurons raise the loss most, by name; none when none raises it."""
     most = max((candidate.gain for candidate in candidates.values()), default=0.0)
-    return sorted(n for n, candidate in candidates.items() if candidate.gain == most > 0)
+    return sorted(name for name, c in candidates.items() if c.gain == most) if most > 0 else []
 
 
-def winner_of(candidates: Mapping[str, Candidate]) -> str:
-    """Return the method that counts as the winner, "" when none raises the loss.
+def alike(electorate: Electorate, options: VoteOptions) -> str:
+    """Return what to say where each method's list holds every neuron; empty where it does not.
 
-    Equal gains: the name that comes first in the alphabet.
+    Raises:
+        SettingsError: Then no list can win.
     """
-    return next(iter(winners_of(candidates)), "")
+    longest = max(map(len, electorate.constituencies), default=0)
+    whole = options.m is None or options.m >= longest
+    if not whole or options.sign != "signed" or len(options.methods) < 2:
+        return ""
+    what = f"m = {'all' if options.m is None else options.m} with sign = signed: the list of every "
+    what += "method holds every neuron"
+    if options.mode == "winner":
+        raise SettingsError(
+            what,
+            "Without it the model loses the same for all of them, so that none can win.",
+            f"Give m below {longest}, sign = positive (each lists what speaks for the target), or "
+            "mode = weighted (orders count, all alike).",
+        )
+    return f"{what}, so all weigh alike"
 
 
 def points_of(
@@ -127,11 +139,11 @@ def points_of(
     names = sorted(candidates)
     if options.mode == "wisdom":
         return _wisdom(candidates, names, electorate)
-    winner = winner_of(candidates)
-    if not winner:
+    winners = winners_of(candidates)
+    if not winners:
         return None
     if options.mode == "winner":
-        lists, gain = candidates[winner].lists, candidates[winner].gain
+        lists, gain = candidates[winners[0]].lists, candidates[winners[0]].gain
     else:
         lists, gain = _weighted(candidates, names, electorate, options)
     points = np.zeros(electorate.size)

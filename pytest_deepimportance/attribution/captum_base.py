@@ -14,11 +14,17 @@ from pytest_deepimportance.attribution.base import (
     AttributionBatch,
     Conservation,
 )
+from pytest_deepimportance.attribution.captum_checks import check_same, check_used
 from pytest_deepimportance.attribution.captum_job import Job, explained
 from pytest_deepimportance.attribution.captum_model import Arguments, Tapped, rows_first_undone
 from pytest_deepimportance.attribution.final_activation import watching_final
 from pytest_deepimportance.attribution.lrp import checks
-from pytest_deepimportance.attribution.lrp.running import run_model, undisturbed
+from pytest_deepimportance.attribution.lrp.running import (
+    copies_kept,
+    is_overwritten,
+    run_model,
+    undisturbed,
+)
 from pytest_deepimportance.attribution.observing import Observation, fresh, observe
 from pytest_deepimportance.attribution.target import (
     Target,
@@ -43,9 +49,6 @@ FEWEST_ROWS = 16
 
 _PROBED = 8
 """Rows of the first batch on which the pass that captum runs is compared with the bare one."""
-
-_TOLERANCE = 1e-4
-"""Largest difference between the two, relative to the largest target."""
 
 
 class CaptumAttribution:
@@ -95,6 +98,7 @@ class CaptumAttribution:
         self._notes: dict[str, None] = {}
         self._reached: dict[str, bool] = {site.name: False for site in self._wanted}
         self._tapped: Tapped | None = None
+        self._keeps_copies = False
 
     @property
     def rule(self) -> str:
@@ -124,8 +128,7 @@ class CaptumAttribution:
                 gradient leads back from it, or attributions are not finite.
             MethodUnavailable: The method cannot run on this model.
         """
-        if call.rows == 0:
-            raise AttributionError("the batch is empty: there is no input to attribute")
+        checks.refuse_empty(call)
         with undisturbed(self._model):
             seen = observe(
                 self._model, [*self._wanted, *self._also], call,
@@ -180,11 +183,18 @@ class CaptumAttribution:
             )
         tapped = Tapped(
             self._model, self._wanted, self._tap, self._run,
-            lambda: checks.no_path(self._model, ()),
+            lambda: checks.no_path(self._model, call, {}),
             attribute_inputs=self.attributes_inputs,
         )  # fmt: skip
         self.prepare(tapped)
-        self._probe(tapped, call, classes)
+        try:
+            self._probe(tapped, call, classes)
+        except MethodUnavailable as error:
+            if not is_overwritten(error.__cause__):
+                raise
+            # Fine in a forward pass, refused by autograd: what it keeps is copied from now on.
+            self._keeps_copies = True
+            self._probe(tapped, call, classes)
         return tapped
 
     def _probe(self, tapped: Tapped, call: ModelCall, classes: Tensor) -> None:
@@ -202,22 +212,9 @@ class CaptumAttribution:
                 torch.autograd.grad(result.sum(), tapped.read)
         with torch.no_grad():
             bare = self._run(self._model, fresh(first), classes, None)
-        off = float((bare.double() - result.detach().double()).abs().nan_to_num().max())
-        largest = float(bare.double().abs().nan_to_num().max())
-        if off > _TOLERANCE * max(largest, 1e-12):
-            raise AttributionError(
-                f"the forward pass that {self.name} needs differs from the bare one by {off:.1e}",
-                "Attributions of another computation say nothing about this model.",
-                "If the forward is random or keeps state between calls, make it deterministic in "
-                "eval mode.",
-            )
-        lost = sorted(tapped.overwritten - tapped.used)
-        if lost and self.name not in WITHOUT_GRADIENTS:
-            raise MethodUnavailable(
-                f"layer {lost[0]!r} is overwritten in place and what is returned is not used",
-                "captum would read another tensor than the model goes on with.",
-                "Use lrp, or use the function's return value in the forward.",
-            )
+        check_same(self.name, bare, result.detach())
+        if self.name not in WITHOUT_GRADIENTS:
+            check_used(tapped)
 
     def _classes(self, seen: Observation, call: ModelCall) -> Tensor:
         if callable(self.target):
@@ -285,6 +282,8 @@ class CaptumAttribution:
                 stack.callback(reader.detach)
                 reader.begin()
                 stack.callback(reader.end)
+            if self._keeps_copies:
+                stack.enter_context(copies_kept(model))
             output = run_model(model, call)
         if callable(self.target):
             return target_values(self.target, output, len(classes))

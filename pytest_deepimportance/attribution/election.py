@@ -167,9 +167,8 @@ class Election:
                 parts = [voter.attribute(part).relevance for part in call.split(self.judge.part)]
         except Exception as error:
             # Whatever goes wrong in one method: the others vote without it, and it is said.
-            reason = (
-                error.what if isinstance(error, IdcError) else f"{type(error).__name__}: {error}"
-            )
+            what = error.what if isinstance(error, IdcError) else f"{type(error).__name__}: {error}"
+            reason = " ".join(what.split())
             count = tally.methods[name]
             count.failures, count.reason = count.failures + 1, reason
             if not count.lists and count.failures == number + 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -17,12 +17,14 @@ from pytest_deepimportance.attribution.base import Conservation, accepted, creat
 from pytest_deepimportance.attribution.outcome import Outcome
 from pytest_deepimportance.attribution.shrinking import Shrinking
 from pytest_deepimportance.attribution.target import Target, target_name
-from pytest_deepimportance.data.batches import ModelCall, as_call
+from pytest_deepimportance.data.calls import calls_of
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.drawn import drawn
 from pytest_deepimportance.errors import AttributionError, LayerError, did_you_mean
 from pytest_deepimportance.models.fingerprint import fingerprint
+from pytest_deepimportance.models.raised import naming_inputs
 from pytest_deepimportance.models.sites import find_sites
+from pytest_deepimportance.models.wrappers import eager, wrapper_notes
 from pytest_deepimportance.votes import Votes
 
 
@@ -34,7 +36,7 @@ class Importance:
         scores: By layer in network order, float64 (U,): signed relevance summed over rows.
         rows: Inputs summed over.
         method, rule, target: How they were computed; None where a file does not say.
-        balance: Share of the target that nothing accounts for (DESIGN D6).
+        balance: Share of the target that nothing accounts for.
         input_share: Share of the target that the input explains.
         notes: Sentences for the report.
         fingerprint: Of the model; None where a file does not say.
@@ -131,7 +133,11 @@ class Importance:
         return from_plain(data)
 
     def save(self, path: str | Path) -> None:
-        """Write a file that `load` reads: JSON where `path` ends in .json, else CSV (`to_csv`)."""
+        """Write a file that `load` reads: FILE.json, or FILE.csv (or FILE) as `to_csv` does.
+
+        Raises:
+            AttributionError: Another ending, or it cannot be written there.
+        """
         from pytest_deepimportance.attribution.importance_files import save
 
         save(self, Path(path))
@@ -187,7 +193,7 @@ def _finite(scores: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
 
 def importance(
     model: nn.Module,
-    batches: Iterable[Any],
+    batches: Any,
     *,
     layers: Sequence[str] | None = None,
     method: str = "lrp",
@@ -200,7 +206,8 @@ def importance(
 
     Args:
         model: Any eager module; it is left exactly as it was.
-        batches: What the model takes: tensors, (x, y), mappings (see `data.batches.as_call`).
+        batches: An iterable of what the model takes: tensors, (x, y), mappings; or one of them
+            that holds all inputs (`data.calls`).
         layers: Names of layers, None for all hidden ones.
         method: Name or alias of an attribution method.
         target: "predicted", "label" (batches then carry labels), a class index, or a callable
@@ -213,12 +220,13 @@ def importance(
     Raises:
         AttributionError: No module, no batch, a value of the wrong kind, or importance could not
             be computed faithfully.
-        LayerError: A layer does not exist.
+        LayerError: A layer does not exist, or the model has no hidden one.
     """
     from pytest_deepimportance.attribution.importance_data import versions
 
     settings = checked(model, seed, samples, settings)
-    calls: Iterator[ModelCall] = (call for call in map(as_call, batches) if call.rows)
+    wrapped, model = wrapper_notes(model), eager(model)
+    calls = calls_of(batches)
     if samples is not None:
         calls = drawn(calls, samples, seed)
     first = next(calls, None)
@@ -226,8 +234,8 @@ def importance(
         raise AttributionError(
             "there is no input to compute importance from", fix="Give at least one batch."
         )
-    sites = find_sites(model, first)
-    names = [site.name for site in sites.candidates()] if layers is None else list(layers)
+    sites = find_sites(model, first, settings.get("output"))
+    names = [site.name for site in sites.hidden()] if layers is None else list(layers)
     if "attribution_samples" in settings:
         settings["samples"] = settings.pop("attribution_samples")
     draws = "seed" in accepted(method)
@@ -239,8 +247,9 @@ def importance(
     sums: dict[str, NDArray[np.float64]] = {}
     account, read = Conservation(), 0
     outcome = Outcome(accounted=method == "lrp" and "conserve_every" not in settings)
-    for call in chain([first], calls):
-        batch = attribution.attribute(call)
+    for number, call in enumerate(chain([first], calls)):
+        with naming_inputs(f"batch {number}", model, call):
+            batch = attribution.attribute(call)
         read += int(np.sum(row_digests(call), dtype=np.uint64))
         account = account + batch.conservation
         outcome.add(batch, call.rows)
@@ -248,7 +257,7 @@ def importance(
             summed = values.detach().cpu().numpy().sum(axis=0, dtype=np.float64)
             sums[name] = sums.get(name, 0.0) + summed
     outcome.check()
-    said = (*sites.notes, *attribution.notes)
+    said = (*wrapped, *sites.notes, *attribution.notes)
     own = outcome.notes(attribution.name, sums, account.balance)
     return Importance(
         scores=sums,

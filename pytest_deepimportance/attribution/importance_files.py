@@ -17,7 +17,7 @@ import numpy as np
 from pytest_deepimportance.atomic import write_atomically
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.attribution.importance_data import digest, from_plain, to_plain
-from pytest_deepimportance.errors import AttributionError, nearest
+from pytest_deepimportance.errors import AttributionError, did_you_mean, nearest
 from pytest_deepimportance.formatting import clean, is_formula
 
 COLUMNS = ("LayerName", "NeuronIndex", "Score")
@@ -26,9 +26,26 @@ _LFS = b"version https://git-lfs"
 _CSV_DIGEST = "scores_sha256"
 
 
+class IncompleteScores(AttributionError):
+    """A layer lacks the score of a neuron: either that, or a row names another layer than meant.
+
+    Attributes:
+        layers: The names in the file.
+    """
+
+    layers: tuple[str, ...] = ()
+
+
 def save(importance: Importance, path: Path) -> None:
-    """Write JSON where `path` ends in .json, else CSV with its side file."""
-    if path.suffix.lower() == ".json":
+    """Write JSON, or CSV with its side file (also without an ending), as that of `path` says."""
+    kind = path.suffix.lower()
+    if kind not in (".csv", ".json", ""):
+        raise AttributionError(
+            f"{path}: the name of an importance file must end in .csv or .json",
+            "The ending says what is in it.",
+            f"For example: {path.with_suffix('.csv')}",
+        )
+    if kind == ".json":
         _write(path, json.dumps(to_plain(importance), indent=1) + "\n")
     else:
         write_csv(importance, path)
@@ -86,11 +103,11 @@ def write_csv(importance: Importance, path: Path) -> None:
 
 def read_csv(path: Path) -> Importance:
     """Read the table in any order, and the side file if there is one."""
-    scores = {}
-    for name, values in _table(path).items():
+    scores, layers = {}, _table(path)
+    for name, values in layers.items():
         if set(values) != set(range(len(values))):
             absent = next(i for i in range(len(values)) if i not in values)
-            raise _malformed(path, f"layer {name!r} has no row for neuron {absent}")
+            raise _incomplete(path, name, absent, list(layers))
         scores[name] = np.array([values[index] for index in range(len(values))])
     if not scores:
         raise _malformed(path, "it holds no row")
@@ -140,6 +157,14 @@ def _read_row(
     if index in known:
         raise _malformed(path, f"line {number}: a second row for neuron {index} of {name!r}")
     known[index] = score
+
+
+def _incomplete(path: Path, name: str, absent: int, layers: list[str]) -> IncompleteScores:
+    told = _malformed(path, f"layer {name!r} has no row for neuron {absent}")
+    alike = clean(did_you_mean(name, [other for other in layers if other != name]))
+    error = IncompleteScores(told.what, told.why, f"{told.fix} {alike}".rstrip())
+    error.layers = tuple(layers)
+    return error
 
 
 def _malformed(path: Path, what: str) -> AttributionError:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_deepimportance.attribution.importance import Importance
+from pytest_deepimportance.attribution.importance_files import IncompleteScores
 from pytest_deepimportance.errors import AttributionError, LayerError
 from pytest_deepimportance.formatting import clean, listed, plural
 from pytest_deepimportance.models.sitemap import Site, SiteMap
@@ -63,6 +64,26 @@ def fitted_to(importance: Importance, sites: SiteMap, model_fingerprint: str) ->
         notes=(*_notes(importance, found, sites, origin), *importance.notes),
         source=origin,
     )
+
+
+def load_for(path: str, sites: Callable[[], SiteMap]) -> Importance:
+    """Read an importance file, knowing the model it is for.
+
+    Args:
+        sites: Finds the model's, which is asked for only where a layer lacks a neuron.
+
+    Raises:
+        AttributionError: As for `Importance.load`.
+        LayerError: A layer that the model does not have: told before the neuron that the right
+            layer then lacks.
+    """
+    try:
+        return Importance.load(path)
+    except IncompleteScores as error:
+        found = sites()
+        for name in error.layers:
+            _site(name, found, path)
+        raise
 
 
 def check_owner(importance: Importance, model_fingerprint: str, origin: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from pytest_deepimportance.attribution.ballots import Electorate
+from pytest_deepimportance.attribution.ballots import Electorate, alike
 from pytest_deepimportance.attribution.election import Election
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.attribution.importance_data import versions
@@ -23,12 +23,15 @@ from pytest_deepimportance.attribution.tally import Checkpoint, Tally, chained
 from pytest_deepimportance.attribution.target import Target, target_name
 from pytest_deepimportance.attribution.vote_notes import doubts, refuse_nothing
 from pytest_deepimportance.attribution.vote_options import VoteOptions, check_every, vote_options
-from pytest_deepimportance.data.batches import ModelCall, as_call
+from pytest_deepimportance.data.batches import ModelCall
+from pytest_deepimportance.data.calls import calls_of
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.errors import AttributionError, SettingsError
 from pytest_deepimportance.formatting import plural
 from pytest_deepimportance.models.fingerprint import fingerprint
+from pytest_deepimportance.models.raised import naming_inputs
 from pytest_deepimportance.models.sites import find_sites
+from pytest_deepimportance.models.wrappers import eager, wrapper_notes
 from pytest_deepimportance.votes import MethodVotes, Votes
 
 Progress = Callable[[int, int | None], None]
@@ -36,7 +39,7 @@ Progress = Callable[[int, int | None], None]
 
 def vote(
     model: nn.Module,
-    batches: Iterable[Any],
+    batches: Any,
     methods: str | Sequence[str],
     m: int | str = 10,
     *,
@@ -64,8 +67,8 @@ def vote(
 
     Args:
         model: Any eager module; it is left exactly as it was.
-        batches: What the model takes: tensors, (x, y), mappings. The loss is against labels where
-            there are any, else against the model's own prediction.
+        batches: As for `importance`. The loss is against labels where there are any, else against
+            the model's own prediction.
         methods: Names of attribution methods.
         m: Neurons on a list; "all" or -1 for every neuron.
         layers: Names of layers, None for all hidden ones.
@@ -101,7 +104,7 @@ def vote(
     Raises:
         AttributionError: No batch, no method that can run, or a checkpoint of another vote.
         SettingsError: An option is none of its choices.
-        LayerError: A layer does not exist.
+        LayerError: A layer does not exist, or the model has no hidden one.
     """
     options = vote_options(
         methods, m, scope=scope, mode=mode, points=points, normalize=normalize, sign=sign, by=by
@@ -113,7 +116,8 @@ def vote(
             "Voters name channels, and with it each position would be a neuron of its own.",
             "Leave reduce out.",
         )
-    calls = (call for call in map(as_call, batches) if call.rows)
+    wrapped, model = wrapper_notes(model), eager(model)
+    calls = calls_of(batches)
     first = next(calls, None)
     if first is None:
         raise AttributionError(
@@ -121,8 +125,8 @@ def vote(
             "Methods are judged by what the model loses on inputs.",
             "Give at least one batch.",
         )
-    sites = find_sites(model, first)
-    names = [s.name for s in sites.candidates()] if layers is None else list(layers)
+    sites = find_sites(model, first, settings.get("output"))
+    names = [s.name for s in sites.hidden()] if layers is None else list(layers)
     names = [s.name for s in sites.sites if s.name in {sites.find(n).name for n in names}]
     electorate = Electorate({name: sites.find(name).units for name in names}, options.scope)
     election = Election(
@@ -137,13 +141,15 @@ def vote(
         background=first,
         rows_at_once=micro_batch(model, first, memory // 4),
     )
+    notes = (*filter(None, [alike(electorate, options)]), *wrapped, *sites.notes)
     owner = fingerprint(model)
     held = _held(owner, electorate, options, election, target, seed, settings)
     keeper = None if checkpoint is None else Checkpoint(Path(checkpoint), held)
     tally = (keeper and keeper.read()) or Tally(np.zeros(electorate.size))
     election.resume(tally)
     for number, call, digest in _unseen(chain([first], calls), tally, keeper):
-        election.hold(call, number, tally)
+        with naming_inputs(f"batch {number}", model, call):
+            election.hold(call, number, tally)
         tally.digest, tally.batches = digest, number + 1
         if progress is not None:
             progress(tally.rows, rows)
@@ -152,9 +158,7 @@ def vote(
     if keeper is not None:
         keeper.write(tally)
     refuse_nothing(tally)
-    return _elected(
-        tally, electorate, options, election, owner, target_name(target), seed, sites.notes
-    )
+    return _elected(tally, electorate, options, election, owner, target_name(target), seed, notes)
 
 
 def _held(
@@ -218,7 +222,7 @@ def _elected(
     owner: str,
     target: str,
     seed: int,
-    site_notes: Sequence[str],
+    notes: Sequence[str],
 ) -> Importance:
     spans = electorate.spans
     shares = {name: float(tally.points[span].sum()) for name, span in spans.items()}
@@ -252,7 +256,7 @@ def _elected(
         rows=tally.rows,
         method=f"vote of {', '.join(ran)}",
         target=target,
-        notes=(*doubts(votes), *tally.notes, *site_notes),
+        notes=(*doubts(votes), *tally.notes, *notes),
         fingerprint=owner,
         seed=seed,
         versions=versions(),

@@ -12,6 +12,7 @@ from pytest_deepimportance.cli.against import check_reference, progress_bar
 from pytest_deepimportance.cli.arguments import load, settings_from
 from pytest_deepimportance.cli.importance_options import add_options, m_of, names_of
 from pytest_deepimportance.cli.inputs import open_inputs, suites_of
+from pytest_deepimportance.cli.outputs import check_files
 from pytest_deepimportance.cli.stored_importance import pictures_line, show_stored
 from pytest_deepimportance.errors import ModelLoadError, ReportError, SettingsError
 from pytest_deepimportance.importance_results import REFERENCE, ImportanceReport, ScoreSet
@@ -41,6 +42,13 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compute or read, print the screen, write the files asked for."""
+    check_files(
+        {
+            "--json": (options.json, ".json"),
+            "--csv": (options.csv, ".csv"),
+            "--npz": (options.npz, ".npz"),
+        }
+    )
     if options.stored is not None:
         return show_stored(options)
     _check(options)

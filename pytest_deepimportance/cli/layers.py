@@ -31,13 +31,14 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the table of layers, or the tree of blocks."""
+    from pytest_deepimportance.engine.opening import output_adapter
     from pytest_deepimportance.models.sites import find_sites
     from pytest_deepimportance.reporting.layers_table import render
 
     depth = check_tree_options(options)
     loaded = load(options)
     call, origin = _example(options, loaded.module)
-    sites = find_sites(loaded.module, call)
+    sites = find_sites(loaded.module, call, output_adapter(settings_from(options)))
     if options.tree:
         notes = [*loaded.notes, origin, *sites.notes]
         print(render_tree(options, loaded.module, sites, notes, depth))

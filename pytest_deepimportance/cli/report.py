@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_deepimportance.settings import Settings
     from pytest_deepimportance.store.content import Content
 
-_SETTINGS = ("fail_under", "partial", "report", "count", "m", "context")
+_SETTINGS = ("fail_under", "partial", "report", "count", "m", "context", "images")
 
 
 def add_parser(commands: Any) -> None:

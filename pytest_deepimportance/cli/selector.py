@@ -10,6 +10,7 @@ from pytest_deepimportance.cli.against import check_reference, progress_bar
 from pytest_deepimportance.cli.arguments import LOADING, add_settings, load, settings_from, usage_of
 from pytest_deepimportance.cli.importance_options import DATA, RELEVANCE, m_of, names_of
 from pytest_deepimportance.cli.inputs import add_samples, open_inputs
+from pytest_deepimportance.cli.outputs import check_files
 from pytest_deepimportance.errors import ReportError, SettingsError
 
 _METHODS = "lrp,deeplift,integrated-gradients"
@@ -37,7 +38,7 @@ def add_parser(commands: Any) -> None:
 def _add_fit(actions: Any) -> None:
     fit = actions.add_parser("fit", help="prune by each method, learn which one wins, judge it")
     fit.add_argument("model", metavar="MODEL", help="as for --idc-model")
-    fit.add_argument("-o", "--out", metavar="FILE", help="where the selector goes (safetensors)")
+    fit.add_argument("-o", "--out", metavar="FILE", help="where the selector goes (.safetensors)")
     fit.add_argument(
         "--method", "--methods", dest="methods", metavar="A,B,...", default=_METHODS,
         help=f"methods to choose from (default {_METHODS})",
@@ -101,6 +102,13 @@ def run_fit(options: argparse.Namespace) -> int:
             "A selector chooses between methods.",
             f"Name several: --method {_METHODS}",
         )
+    check_files(
+        {
+            "--out": (options.out, ".safetensors"),
+            "--json": (options.json, ".json"),
+            "--csv": (options.csv, ".csv"),
+        }
+    )
     data = load_reference(check_reference(settings), settings)
     model = load(options).module
     with progress_bar("pruning by each method") as progress:
@@ -133,6 +141,7 @@ def run_predict(options: argparse.Namespace) -> int:
     from pytest_deepimportance.reporting.selector_table import choices
 
     selector = Selector.load(options.file)
+    check_files({"--csv": (options.csv, ".csv")})
     settings = settings_from(options)
     data = open_inputs("inputs", options.inputs, options, settings)
     model = load(options).module

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 from pytest_deepimportance.cli.against import (
@@ -15,7 +14,8 @@ from pytest_deepimportance.cli.against import (
 )
 from pytest_deepimportance.cli.arguments import settings_from
 from pytest_deepimportance.cli.inputs import add_inputs, open_inputs, suites_of
-from pytest_deepimportance.errors import ReportError, SettingsError
+from pytest_deepimportance.cli.outputs import file_for
+from pytest_deepimportance.errors import SettingsError
 from pytest_deepimportance.parsing import positive
 from pytest_deepimportance.reporting.json_report import write_text
 from pytest_deepimportance.reporting.suggest_table import as_csv, render
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
     settings = settings_from(options).replace("suggest", criteria=(options.criterion,))
     number = _number(options.n)
-    target = _target(options.out)
+    target = None if options.out is None else file_for("--out", options.out, ".csv", ".json")
     check_source(settings)
     suites = {
         name: open_inputs(name, spec, options, settings)
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     print("\n".join(render(found, profile.reference.class_names)))
     if target is not None:
         plain = json.dumps(found.to_json(), indent=1, sort_keys=True, allow_nan=False) + "\n"
-        text = as_csv(found) if target.suffix == ".csv" else plain
+        text = as_csv(found) if target.suffix.lower() == ".csv" else plain
         print(f"written    {write_text(text, target)}")
     return 0
 
@@ -80,19 +80,3 @@ def _number(text: str) -> int:
         return positive(text)
     except ValueError as error:
         raise SettingsError(f"-n {text}: {error}", fix="For example: -n 100") from None
-
-
-def _target(text: str | None) -> Path | None:
-    """Return the file to write, checked before anything runs.
-
-    Raises:
-        ReportError: It is neither CSV nor JSON.
-    """
-    if text is None:
-        return None
-    target = Path(text)
-    if target.suffix not in (".csv", ".json"):
-        raise ReportError(
-            f"--out {text}: write FILE.csv or FILE.json", "The ending says which is written."
-        )
-    return target

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_deepimportance.cli.against import check_reference, progress_bar
 from pytest_deepimportance.cli.arguments import LOADING, add_settings, load, settings_from
+from pytest_deepimportance.cli.outputs import file_for
 from pytest_deepimportance.errors import AttributionError, SettingsError
 from pytest_deepimportance.formatting import plural
 from pytest_deepimportance.importance_settings import ImportanceSettings
@@ -95,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
 
     settings = settings_from(options)
     check_reference(settings)
-    out = _target(options.out)
+    out = file_for("--out", options.out, ".csv", ".json")
     loaded = load(options)
     reference = load_reference(check_reference(settings), settings)
     done = _done(options.checkpoint)
@@ -134,30 +135,6 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _target(text: str) -> Path:
-    """Return where to write, its folder made: better refused before the vote than after it.
-
-    Raises:
-        AttributionError: It is a folder, or no folder can be there.
-    """
-    path = Path(text)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AttributionError(
-            f"the scores cannot be written to {path}: {error.strerror or error}",
-            "Voting takes long, and its result must be kept.",
-            "Give the path of a file in a folder that may be written to: --out votes.csv",
-        ) from error
-    if path.is_dir():
-        raise AttributionError(
-            f"{path} is a folder, not a file for scores",
-            "Voting takes long, and its result must be kept.",
-            "Name the file: --out votes.csv",
-        )
-    return path
-
-
 def _done(checkpoint: str | None) -> int:
     from pytest_deepimportance.attribution.tally import Checkpoint
 
@@ -185,7 +162,7 @@ def _vote(
 ) -> Importance:
     from pytest_deepimportance.attribution.method_settings import method_settings
     from pytest_deepimportance.attribution.voting import vote
-    from pytest_deepimportance.engine.opening import eager, output_adapter
+    from pytest_deepimportance.engine.opening import output_adapter
 
     methods = [name.strip() for name in options.methods.split(",") if name.strip()]
     own = [method_settings(name, settings) for name in methods]
@@ -193,7 +170,7 @@ def _vote(
     asked = settings.m if settings.m != "auto" else 10
     with progress_bar("voting") as progress:
         return vote(
-            eager(model),
+            model,
             reference.batches(settings.batch_size),
             methods,
             options.vote_m if options.vote_m is not None else asked,

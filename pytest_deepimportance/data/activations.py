@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,14 +42,16 @@ class LayerValues:
         """Largest unreduced value of each row, (N,)."""
         return self.values.amax(dim=1) if self.largest is None else self.largest
 
+    @property
+    def all_finite(self) -> bool:
+        """Whether every value is finite, told by one number; a sum that overflows says no too."""
+        return math.isfinite(sum(tensor.sum() for tensor in self.tensors()))
+
     def finite(self) -> Tensor:
         """Return for each row whether every value is finite, reduced or not, (N,) bool."""
-        # One number tells that all are finite; only if not, row by row. (An overflowing sum of
-        # finite values takes the longer way too.)
-        if bool(torch.isfinite(self.values.sum())):
-            result = torch.ones(len(self.values), dtype=torch.bool, device=self.values.device)
-        else:
-            result = torch.isfinite(self.values).all(dim=1)
+        if self.all_finite:
+            return torch.ones(len(self.values), dtype=torch.bool, device=self.values.device)
+        result = torch.isfinite(self.values).all(dim=1)
         if self.smallest is not None and self.largest is not None:
             result &= torch.isfinite(self.smallest) & torch.isfinite(self.largest)
         return result
@@ -122,7 +125,8 @@ class ActivationBatch:
         """Return for each row whether every value of every layer is finite, (N,)."""
         result = np.ones(len(self), dtype=bool)
         for layer in self.layers.values():
-            result &= layer.finite().cpu().numpy()
+            if not layer.all_finite:
+                result &= layer.finite().cpu().numpy()
         return result
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> ActivationBatch:
@@ -143,7 +147,9 @@ class ActivationBatch:
 
     @staticmethod
     def concatenate(batches: Sequence[ActivationBatch]) -> ActivationBatch:
-        """Join batches that carry the same layers, row after row."""
+        """Join batches that carry the same layers, row after row; a single one is itself."""
+        if len(batches) == 1:
+            return batches[0]
         names = batches[0].layers
         layers = {name: _joined([batch.layers[name] for batch in batches]) for name in names}
         rows = [len(batch) for batch in batches]

@@ -10,6 +10,11 @@ from torch import Tensor
 from pytest_deepimportance.data.batches import describe
 from pytest_deepimportance.errors import BatchError
 
+_ANOTHER = (
+    "; another one is chosen by idc_output = pkg.mod:callable, in Python also "
+    "output=lambda out: out[{!r}]"
+)
+
 
 def class_scores(output: Any, adapter: Callable[[Any], Any] | None = None) -> Tensor | None:
     """Return the class scores (N, C), C >= 2, in a model's output, or None if it holds none.
@@ -21,11 +26,18 @@ def class_scores(output: Any, adapter: Callable[[Any], Any] | None = None) -> Te
         adapter: The callable of setting `output`, applied first.
 
     Raises:
-        BatchError: The adapter returned something that is neither class scores nor None.
+        BatchError: The adapter failed, or returned something that is neither class scores nor None.
     """
     if adapter is None:
         return _scores(output)
-    adapted = adapter(output)
+    try:
+        adapted = adapter(output)
+    except Exception as error:  # whatever the user's callable raises
+        raise BatchError(
+            f"the callable of idc_output raised {type(error).__name__}: {error}",
+            "It is given what the model returns.",
+            f"The model returned {describe(output)}.",
+        ) from error
     scores = _scores(adapted)
     if scores is None and adapted is not None:
         raise BatchError(
@@ -34,6 +46,36 @@ def class_scores(output: Any, adapter: Callable[[Any], Any] | None = None) -> Te
             "Return such a tensor, or None if the model has no classes.",
         )
     return scores
+
+
+def choice_note(output: Any) -> str:
+    """Return which of several tensors is taken as class scores; empty where there is no choice."""
+    if isinstance(output, Mapping):
+        able = [key for key, value in output.items() if _as_scores(value) is not None]
+        key = scores_key(output)
+        if key is None or key == "logits":
+            return ""
+        able = [key, *(other for other in able if other != key)]
+        what = f"{describe(output)}, none of them logits: class scores are {key!r}, the first"
+        what += " that can be"
+    elif isinstance(output, (tuple, list)):
+        able = [index for index, item in enumerate(output) if _as_scores(item) is not None]
+        if len(able) < 2 or able[0] != 0:
+            return ""
+        widths = [str(_as_scores(output[index]).shape[1]) for index in able]  # type: ignore[union-attr]
+        what = f"{len(able)} tensors that can be class scores (of {' and '.join(widths)} classes): "
+        what += "the first is taken"
+    else:
+        return ""
+    return f"the model returns {what}" + (_ANOTHER.format(able[1]) if len(able) > 1 else "")
+
+
+def scores_key(output: Mapping[Any, Any]) -> Any:
+    """Return the key of the class scores in a mapping: logits, else the first that can be some."""
+    if "logits" in output:
+        return "logits"
+    flat = ((key, value) for key, value in output.items() if isinstance(value, Tensor))
+    return next((k for k, v in flat if v.dim() == 2 and _as_scores(v) is not None), None)
 
 
 def describe_output(output: Any) -> str:
@@ -61,10 +103,8 @@ def _scores(output: Any) -> Tensor | None:
     if isinstance(output, Tensor):
         return _as_scores(output)
     if isinstance(output, Mapping):
-        if "logits" in output:
-            return _as_scores(output["logits"])
-        flat = (value for value in output.values() if isinstance(value, Tensor))
-        return next((v for v in flat if v.dim() == 2 and _as_scores(v) is not None), None)
+        key = scores_key(output)
+        return None if key is None else _as_scores(output[key])
     if isinstance(output, (tuple, list)):
         # Only a tensor: a list of dicts is a detector's, one dict an image, and no score.
         return _as_scores(output[0]) if output else None

@@ -24,8 +24,9 @@ from pytest_deepimportance.engine.given import (
     row_count,
     strangers,
 )
+from pytest_deepimportance.engine.reducing import measured
 from pytest_deepimportance.engine.sessions import SessionState, TestState
-from pytest_deepimportance.engine.states import measured, new_criteria
+from pytest_deepimportance.engine.states import new_criteria
 from pytest_deepimportance.errors import ReferenceDataError, SettingsError
 from pytest_deepimportance.formatting import plural
 from pytest_deepimportance.profile.from_activations import profile_of_activations
@@ -57,13 +58,16 @@ def measure_activations(
     """Measure what `inputs` exercise, from activations of both.
 
     Args:
-        reference, inputs: By layer name, in network order, arrays or tensors (N, U) or with
-            positions, (N, C, H, W): a channel is a neuron, its value the mean over positions. All
-            layers count for NC to TKNP, CC and NLC; IDC, LSC, DSC and MDSC use `layer` and
+        reference: By layer name, in network order, arrays or tensors (N, U) or with positions,
+            (N, C, H, W): a channel is a neuron, its value the mean over positions. All layers
+            count for NC to TKNP, CC and NLC; IDC, LSC, DSC and MDSC use `layer` and
             `surprise_layer`, by default the second to last, or the only one.
+        inputs: In the same form.
         criteria: Names of criteria, or "all".
-        reference_predictions, input_predictions: Predicted class of each row, (N,).
-        reference_labels, input_labels: True class of each row, (N,).
+        reference_predictions: Predicted class of each row, (N,).
+        input_predictions: The same of the inputs.
+        reference_labels: True class of each row, (N,).
+        input_labels: The same of the inputs.
         importance: Scores of neurons by layer, (U,), or their file: IDC is left out without them.
         settings: Any setting of the table as a keyword.
 
@@ -134,9 +138,11 @@ def surprise_adequacy(
 
     Args:
         kind: "LSA" (nats), "DSA" (ratio of distances) or "MDSA" (distance in deviations).
-        reference, inputs: (R, U) and (N, U), or with positions, (N, C, H, W).
-        reference_predictions, input_predictions: Class of each row, (R,) and (N,). Without them
-            all rows are one class (LSA and MDSA only).
+        reference: (R, U), or with positions, (R, C, H, W).
+        inputs: (N, U), or with positions.
+        reference_predictions: Class of each row, (R,). Without them all rows are one class (LSA
+            and MDSA only).
+        input_predictions: The same of the inputs, (N,).
         variance_threshold: LSA leaves out neurons whose variance in any class is below it.
         inverse: MDSA: "ridge" or "pinv".
 

@@ -14,6 +14,7 @@ from pytest_deepimportance.engine.chosen import left_out
 from pytest_deepimportance.engine.environment import environment
 from pytest_deepimportance.engine.exclusions import exclusions
 from pytest_deepimportance.engine.growth import growth
+from pytest_deepimportance.engine.pictures import pictures
 from pytest_deepimportance.engine.rows import contradictions
 from pytest_deepimportance.engine.sessions import SessionState, TestState, vouches
 from pytest_deepimportance.engine.slices import too_many_values
@@ -50,10 +51,11 @@ def assemble(profile: Profile, settings: Settings, state: SessionState) -> Repor
         total = dataclasses.replace(suites[0], name=TOTAL)
     else:
         total = _suite(TOTAL, gated or names, profile, settings, state, doubtful)
+    counted = counted_states(state, settings)
     total = dataclasses.replace(
         total,
         in_total=bool(gated or not names),
-        growth=growth(profile, counted_states(state, settings)) if total.hits else (),
+        growth=growth(profile, counted) if total.hits else (),
     )
     notes = [*state.notes, *left_out(profile, settings), *_notes(state, doubtful, gated, names)]
     return Report(
@@ -70,6 +72,7 @@ def assemble(profile: Profile, settings: Settings, state: SessionState) -> Repor
         settings=tuple(_setting_row(name, profile, settings) for name in TABLE),
         notes=tuple(notes),
         environment=state.environment or environment(_devices(state)),
+        pictures=None if settings.images == "none" else pictures(profile, counted, state.tests),
     )
 
 

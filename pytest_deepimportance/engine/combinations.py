@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_deepimportance.engine.merging import codes_of
 from pytest_deepimportance.engine.states import UNVISITED, BlockState
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.statistics.prefix_counts import PrefixCounts
@@ -42,10 +43,10 @@ class Combinations:
     def of(cls, profile: Profile, states: Sequence[BlockState]) -> Combinations | None:
         """Return the combinations of the rows of `states`, None without exactly one such space."""
         spaces = profile.whole_spaces
-        if len(spaces) != 1 or not states or any(spaces[0].name not in s.codes for s in states):
+        codes = codes_of(states, spaces[0]) if states and len(spaces) == 1 else None
+        if codes is None:
             return None
         space = spaces[0]
-        codes = np.concatenate([state.codes[space.name] for state in states])
         return cls(
             codes=codes[:, : space.m],
             visited=~(codes == UNVISITED).all(axis=1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,11 +13,13 @@ from pytest_deepimportance.comparison import Change, Comparison, Side, Source
 from pytest_deepimportance.criteria.base import Criterion
 from pytest_deepimportance.engine.assemble import assemble, counted_states
 from pytest_deepimportance.engine.combinations import Combinations
+from pytest_deepimportance.engine.merging import merged_criteria
 from pytest_deepimportance.engine.sessions import SessionState
 from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.engine.stored import settings_of, states_of
-from pytest_deepimportance.engine.suites import TOTAL, merged_criteria
+from pytest_deepimportance.engine.suites import TOTAL
 from pytest_deepimportance.errors import DataFileError
+from pytest_deepimportance.formatting import listed
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.readings import headline
 from pytest_deepimportance.results import CriterionRow, Report, SuiteResult
@@ -107,27 +110,43 @@ def _pairs(before: Sequence[Opened], after: Sequence[Opened]) -> Iterator[tuple[
 
 def _compared(old: Opened, new: Opened) -> Comparison:
     matched = old.profile.fingerprint == new.profile.fingerprint
-    same_items = matched and _spaces(old.profile) == _spaces(new.profile)
+    notes = tuple(_notes(old, new, matched))
     gained_by: tuple[Source, ...] = ()
     lost_with: tuple[Source, ...] = ()
-    if same_items:
+    if matched:
+        old, new = _shortened(old, new), _shortened(new, old)
         gained_by, lost_with = _sources(new, old), _sources(old, new)
     return Comparison(
         before=_side(old),
         after=_side(new),
-        same_profile=same_items,
+        same_profile=matched,
         same_model=old.profile.model.fingerprint == new.profile.model.fingerprint,
         neurons_before=_neurons(old.report),
         neurons_after=_neurons(new.report),
-        changes=tuple(_changes(old, new, same_items)),
+        changes=tuple(_changes(old, new, matched)),
         gained_by=gained_by,
         lost_with=lost_with,
-        notes=tuple(_notes(old, new, matched, same_items)),
+        notes=notes,
     )
 
 
-def _spaces(profile: Profile) -> list[tuple[str, int]]:
-    return [(space.name, space.m) for space in profile.spaces]
+def _shortened(part: Opened, other: Opened) -> Opened:
+    """Return `part` with the smaller m of both runs, so that their combinations are the same ones.
+
+    Combinations are nested: those of fewer neurons are prefixes of the stored ones.
+    """
+    of_other = {space.name: space.m for space in other.profile.spaces}
+    spaces = tuple(
+        dataclasses.replace(space, m=of_other[space.name], m_from="of the run compared with")
+        if of_other[space.name] < space.m
+        else space
+        for space in part.profile.spaces
+    )
+    if spaces == part.profile.spaces:
+        return part
+    profile = dataclasses.replace(part.profile, spaces=spaces)
+    report = assemble(profile, part.settings, part.state)
+    return dataclasses.replace(part, profile=profile, report=report)
 
 
 def _side(part: Opened) -> Side:
@@ -151,14 +170,14 @@ def _neurons(report: Report) -> tuple[str, ...]:
     return tuple(f"{n.layer}[{n.index}]" for n in spaces[0].neurons[: spaces[0].m])
 
 
-def _changes(old: Opened, new: Opened, same_items: bool) -> Iterator[Change]:
+def _changes(old: Opened, new: Opened, matched: bool) -> Iterator[Change]:
     names = [suite.name for part in (old, new) for suite in part.report.suites]
     for name in [TOTAL, *sorted(set(names))]:
         suites = old.report.suite(name), new.report.suite(name)
         criteria = dict.fromkeys(
             row.criterion for suite in suites if suite for row in suite.criteria.values()
         )
-        merged = _merged(old, new, name) if same_items else {}
+        merged = _merged(old, new, name) if matched else {}
         for criterion in criteria:
             rows = [_row(suite, criterion) for suite in suites]
             yield _change(name, criterion, rows, merged.get(criterion))
@@ -231,7 +250,7 @@ def _shown(part: Opened, states: Sequence[BlockState]) -> NDArray[np.uint8] | No
     return None if found is None else unique_rows(found.codes[found.visited])
 
 
-def _notes(old: Opened, new: Opened, matched: bool, same_items: bool) -> Iterator[str]:
+def _notes(old: Opened, new: Opened, matched: bool) -> Iterator[str]:
     if not matched:
         what = "new model" if _models(old) != _models(new) else "same model, new profile"
         before, after = (part.profile for part in (old, new))
@@ -245,8 +264,8 @@ def _notes(old: Opened, new: Opened, matched: bool, same_items: bool) -> Iterato
                 f"same model, but another profile ({before.fingerprint[:8]} -> "
                 f"{after.fingerprint[:8]}): items cannot be matched, only numbers are compared"
             )
-    elif not same_items:
-        yield "m differs: items cannot be matched, only numbers are compared"
+    else:
+        yield from _other_m(old, new)
     for part in (old, new):
         if not part.report.run.complete:
             yield f"{part.name} was stopped early: it covers less than its tests would"
@@ -254,6 +273,17 @@ def _notes(old: Opened, new: Opened, matched: bool, same_items: bool) -> Iterato
             yield f"{part.name} holds a part of its tests only"
         if part.report.run.lost:
             yield f"{part.name} lost {len(part.report.run.lost)} tests in workers that crashed"
+
+
+def _other_m(old: Opened, new: Opened) -> Iterator[str]:
+    pairs = zip(old.profile.spaces, new.profile.spaces, strict=True)
+    found = dict.fromkeys((one.m, other.m) for one, other in pairs if one.m != other.m)
+    if found:
+        changed = listed([f"{before} -> {after}" for before, after in found])
+        yield (
+            f"m differs ({changed}): both are compared at the smaller m, so IDC and share of one "
+            "of them are not those of its report"
+        )
 
 
 def _models(part: Opened) -> str:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import hstack
 
 from pytest_deepimportance.contributions import Contribution, Contributions
 from pytest_deepimportance.criteria.base import Criterion, get, naming
+from pytest_deepimportance.engine.merging import in_order
 from pytest_deepimportance.engine.sessions import SessionState, TestState, vouches
 from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.errors import SettingsError
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.statistics.incidence import Incidence, RowItems
-
-Indices = NDArray[np.int64]
 
 
 def contributions(
@@ -117,26 +115,37 @@ def _table(
     tests: Sequence[TestState],
     blocks: Mapping[str, Mapping[str, BlockState]],
 ) -> Incidence | None:
+    """Return tests x items of a criterion, None where a test by itself covers none."""
     if criterion.fresh().held() is None:
         return None
-    known: dict[tuple[str, str], Indices] = {}
+    claimed = sorted({claim for test in tests for claim in test.claims})
+    found = [(slot, key) for slot, key in claimed if slot in blocks.get(key, {})]
+    parts, lines = _items([blocks[key][slot] for slot, key in found], criterion)
+    table = Incidence.joined(parts, 0, criterion.item_numbers)
+    ends = np.cumsum(lines)
+    spans = {claim: range(end - n, end) for claim, n, end in zip(found, lines, ends, strict=True)}
+    claims = [[line for claim in test.claims for line in spans.get(claim, ())] for test in tests]
+    return table.united(claims)
 
-    def items_of(slot: str, key: str) -> Indices:
-        if (slot, key) not in known:
-            block = blocks.get(key, {}).get(slot)
-            held = None
-            if block is not None:
-                held = criterion.restored(block.criteria[criterion.name]).held()
-            known[slot, key] = np.zeros(0, dtype=np.int64) if held is None else held
-        return known[slot, key]
 
-    rows = []
-    for test in tests:
-        parts = [items_of(slot, key) for slot, key in test.claims]
-        rows.append(np.unique(np.concatenate(parts)) if parts else np.zeros(0, dtype=np.int64))
-    counts = np.array([len(row) for row in rows], dtype=np.int64)
-    joined = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
-    return Incidence.joined([RowItems(counts, joined)], 0, criterion.item_numbers)
+def _items(states: Sequence[BlockState], criterion: Criterion) -> tuple[list[RowItems], list[int]]:
+    """Return lines of items, block after block, and how many lines each block has.
+
+    A block that kept its rows has one for each of them, any other one for all.
+    """
+    name = criterion.name
+    parts: list[RowItems] = []
+    for part in in_order(states):
+        if isinstance(part, BlockState):
+            if name not in part.waiting:
+                held = criterion.restored(part.criteria[name]).held()
+                assert held is not None
+                parts.append(RowItems(np.array([len(held)]), held))
+        elif name in part.waiting:
+            items = criterion.fresh().items(part.batch)
+            assert items is not None
+            parts.append(items)
+    return parts, [len(state.digests) if name in state.waiting else 1 for state in states]
 
 
 def _joined(tables: Mapping[str, Incidence], tests: int) -> Incidence:

@@ -14,9 +14,10 @@ from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.drift_results import DriftClass, DriftReport, DriftSpace
 from pytest_deepimportance.engine.intake import run_suites
-from pytest_deepimportance.engine.opening import eager, recorder_for
+from pytest_deepimportance.engine.opening import recorder_for
 from pytest_deepimportance.errors import ProfileError, RecordingError
 from pytest_deepimportance.formatting import count, plural
+from pytest_deepimportance.models.wrappers import eager
 from pytest_deepimportance.profile.accumulate import Progress
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block

@@ -16,7 +16,7 @@ from pytest_deepimportance.statistics.expectation import (
     for_other_inputs,
     random_suites,
 )
-from pytest_deepimportance.statistics.rows import first_occurrences, found_in
+from pytest_deepimportance.statistics.rows import found_in, openings
 
 POINTS = 24
 """Points of a curve: enough to draw one, few enough to cost nothing."""
@@ -32,13 +32,10 @@ def growth(profile: Profile, states: Sequence[BlockState]) -> tuple[GrowthPoint,
     if found is None:
         return ()
     digests = np.concatenate([state.digests for state in ordered])
-    rows = np.sort(np.unique(digests, return_index=True)[1])
+    rows, new = openings(digests, found.codes, found.visited)
     if not len(rows):
         return ()
-    codes, visited = found.codes[rows], found.visited[rows]
-    new = np.zeros(len(rows), dtype=bool)
-    new[visited] = first_occurrences(codes[visited])
-    reached = found_in(codes, found.counts.codes)
+    reached = found_in(found.codes[rows], found.counts.codes)
     steps = np.unique(np.linspace(1, len(rows), POINTS).round().astype(np.int64))
     covered, within = np.cumsum(new), np.cumsum(new & reached)
     null = profile.null.counts.get(profile.whole_spaces[0].name)

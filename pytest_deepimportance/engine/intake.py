@@ -9,9 +9,9 @@ from torch import nn
 
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.engine.opening import eager
 from pytest_deepimportance.engine.passes import feed, hand_labels
 from pytest_deepimportance.errors import RecordingError
+from pytest_deepimportance.models.wrappers import eager
 from pytest_deepimportance.profile.accumulate import Progress
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.labelling import label_newest
@@ -118,4 +118,5 @@ class _Intake:
 
 def _bytes(recorded: RecordedPass) -> int:
     layers = recorded.batch.layers.values()
-    return sum(layer.values.numel() * layer.values.element_size() for layer in layers)
+    images = 0 if recorded.thumbnails is None else recorded.thumbnails.pixels.nbytes
+    return images + sum(layer.values.numel() * layer.values.element_size() for layer in layers)

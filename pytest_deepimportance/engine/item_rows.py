@@ -15,9 +15,9 @@ from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.engine.opening import eager
 from pytest_deepimportance.engine.passes import recorded_batches
 from pytest_deepimportance.errors import RecordingError, SettingsError
+from pytest_deepimportance.models.wrappers import eager
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.statistics.incidence import Indices, RowItems

@@ -10,11 +10,13 @@ from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.engine.assemble import assemble
 from pytest_deepimportance.engine.intake import run_suites
-from pytest_deepimportance.engine.opening import eager, recorder_for
+from pytest_deepimportance.engine.opening import recorder_for
+from pytest_deepimportance.engine.reducing import state_of
 from pytest_deepimportance.engine.rows import distinct_inputs
 from pytest_deepimportance.engine.sessions import SessionState, TestState
-from pytest_deepimportance.engine.states import BlockState, new_criteria, state_of
+from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.formatting import count, plural
+from pytest_deepimportance.models.wrappers import eager
 from pytest_deepimportance.profile.accumulate import Progress
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block

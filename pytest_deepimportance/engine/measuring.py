@@ -14,13 +14,15 @@ from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.engine.assemble import assemble
 from pytest_deepimportance.engine.chosen import asked_for
 from pytest_deepimportance.engine.item_matrix import ItemMatrix, matrix_of
-from pytest_deepimportance.engine.opening import eager, recorder_for
+from pytest_deepimportance.engine.opening import recorder_for
 from pytest_deepimportance.engine.passes import feed, hand_labels, opened, recorded_batches
 from pytest_deepimportance.engine.profiles import build_profile, check_model
+from pytest_deepimportance.engine.reducing import state_of
 from pytest_deepimportance.engine.sessions import SessionState, TestState
-from pytest_deepimportance.engine.states import new_criteria, state_of
+from pytest_deepimportance.engine.states import new_criteria
 from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.models.fingerprint import fingerprint
+from pytest_deepimportance.models.wrappers import eager
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.labelling import label_newest
@@ -140,7 +142,8 @@ def measure(
     Args:
         reference: As for `build_profile`.
         inputs: Test data in the same forms, all of it; labels, when there, give the accuracy.
-        null_data, importance: As for `build_profile`.
+        null_data: As for `build_profile`.
+        importance: As for `build_profile`.
         slices: By name one value for each input: `{"weather": ["fog", "sun", ...]}`.
 
     Raises:

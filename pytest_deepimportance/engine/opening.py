@@ -7,33 +7,14 @@ from typing import Any
 
 from torch import nn
 
-from pytest_deepimportance.data.batches import describe
 from pytest_deepimportance.data.importing import import_object
 from pytest_deepimportance.data.reference import Reference, open_reference
 from pytest_deepimportance.data.references_by_spec import load_reference
 from pytest_deepimportance.engine.chosen import measurable, recorded_layers
-from pytest_deepimportance.errors import ModelLoadError
+from pytest_deepimportance.models.wrappers import eager
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.recorder import Recorder
 from pytest_deepimportance.settings import Settings
-
-
-def eager(model: nn.Module) -> nn.Module:
-    """Return the module behind wrappers that only say where and how it runs.
-
-    These are torch.compile (hooks do not fire in compiled code) and the data-parallel ones.
-
-    Raises:
-        ModelLoadError: It is no module.
-    """
-    if not isinstance(model, nn.Module):
-        raise ModelLoadError(
-            f"the model is {describe(model)}, not a torch.nn.Module",
-            fix="Pass the module itself; a file or name is loaded with load_model(SPEC).",
-        )
-    parallel = isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel))
-    inner = getattr(model, "module" if parallel else "_orig_mod", None)
-    return eager(inner) if isinstance(inner, nn.Module) else model
 
 
 def output_adapter(settings: Settings) -> Any:
@@ -64,4 +45,5 @@ def recorder_for(model: nn.Module, profile: Profile, settings: Settings) -> Reco
         output=output_adapter(settings),
         model_fingerprint=profile.model.fingerprint,
         verified=True,
+        images=settings.keeps_images,
     )

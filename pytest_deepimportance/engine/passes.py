@@ -12,12 +12,12 @@ import torch
 from torch import nn, no_grad
 
 from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch
-from pytest_deepimportance.data.batches import ModelCall, describe
+from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.engine.opening import as_reference, recorder_for
 from pytest_deepimportance.errors import RecordingError, ReferenceDataError
+from pytest_deepimportance.models.raised import forward_raised
 from pytest_deepimportance.models.restore import evaluating
-from pytest_deepimportance.models.vocabulary import FIT, misfit
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.labelling import label_newest
@@ -79,23 +79,8 @@ def _run(model: nn.Module, call: ModelCall, device: torch.device, source: str) -
     try:
         model(*moved.args, **moved.kwargs)
     except Exception as error:  # whatever the user's forward raises
-        wrong = misfit(model, call)
-        if wrong:
-            what = f"{source} does not fit the model: {wrong}"
-            raise RecordingError(
-                what, f"Its forward raised {type(error).__name__}: {error}", FIT
-            ) from error
-        raise _forward_raised(source, call, error) from error
-
-
-def _forward_raised(source: str, call: ModelCall, error: Exception) -> RecordingError:
-    shown = [describe(value) for value in call.args]
-    shown += [f"{name}={describe(value)}" for name, value in call.kwargs.items()]
-    return RecordingError(
-        f"the model's forward raised {type(error).__name__}: {error}\n"
-        f"on inputs of {source}: {', '.join(shown)}",
-        fix="Inputs must be prepared as the reference is: the same shape, type and scale.",
-    )
+        fix = "Inputs must be prepared as the reference is: the same shape, type and scale."
+        raise forward_raised(error, model, call, RecordingError, source, fix=fix) from error
 
 
 def recorded_batches(

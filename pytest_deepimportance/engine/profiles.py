@@ -9,18 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from pytest_deepimportance.attribution.importance import Importance
 from pytest_deepimportance.attribution.importance_data import to_plain
-from pytest_deepimportance.attribution.importance_fit import fitted_to
+from pytest_deepimportance.attribution.importance_fit import fitted_to, load_for
 from pytest_deepimportance.criteria.base import names
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.engine.behaviour import answers
 from pytest_deepimportance.engine.null import null_data, options_of, with_random_suites
-from pytest_deepimportance.engine.opening import as_reference, eager, output_adapter
+from pytest_deepimportance.engine.opening import as_reference, output_adapter
 from pytest_deepimportance.errors import ProfileError
 from pytest_deepimportance.models.fingerprint import fingerprint
+from pytest_deepimportance.models.sitemap import SiteMap
+from pytest_deepimportance.models.sites import find_sites
+from pytest_deepimportance.models.wrappers import eager, wrapper_notes
 from pytest_deepimportance.profile.accumulate import Progress
 from pytest_deepimportance.profile.build import build
 from pytest_deepimportance.profile.cache import cache_key, get_or_build
@@ -33,13 +37,14 @@ from pytest_deepimportance.settings import Settings, from_keywords
 
 def describe_model(model: nn.Module, spec: str = "", notes: tuple[str, ...] = ()) -> ModelInfo:
     """Return what the report says about a model, its fingerprint included."""
+    said = (*notes, *wrapper_notes(model))
     model = eager(model)
     return ModelInfo(
         spec=spec or type(model).__name__,
         type=type(model).__name__,
         fingerprint=fingerprint(model),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        notes=notes,
+        notes=said,
     )
 
 
@@ -64,14 +69,13 @@ def obtain_profile(
             that has no fingerprint (an iterable), which later sessions must not reuse.
         importance: Scores to choose neurons by; goes before the setting of that name.
     """
-    model = eager(model)
     info = model_info or describe_model(model)
-
+    model = eager(model)
     output = output_adapter(settings)
     kept, drawn, held_out = null_data(reference, settings, null, _held_out_reader(settings))
 
     if importance is None and settings.importance is not None and settings.asks_for("IDC"):
-        importance = Importance.load(settings.importance)
+        importance = load_for(settings.importance, lambda: _sites(model, reference, output))
     if importance is not None:
         settings = _compared(importance, settings)
 
@@ -101,6 +105,11 @@ def obtain_profile(
     # Equal content may have another name by now: a renamed file, a moved folder.
     renamed = dataclasses.replace(profile.reference, descriptor=kept.descriptor)
     return dataclasses.replace(profile, model=info, reference=renamed)
+
+
+def _sites(model: nn.Module, reference: Reference, output: Any) -> SiteMap:
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    return find_sites(model, next(iter(reference.batches(2))).to(device), output)
 
 
 def _compared(importance: Importance, settings: Settings) -> Settings:
@@ -143,7 +152,7 @@ def _check_scores(profile: Profile, path: str, settings: Settings) -> None:
     """
     if settings.importance is None or not Path(settings.importance).is_file():
         return
-    asked = Importance.load(settings.importance)
+    asked = load_for(settings.importance, lambda: profile.sites)
     own = fitted_to(asked, profile.sites, profile.model.fingerprint).scores
     for name, scores in profile.importance.scores.items():
         if name not in own or not np.array_equal(own[name], scores):

@@ -225,7 +225,7 @@ def states_of(
 def _unknown_criteria(state: SessionState) -> tuple[str, ...]:
     """Say which criteria were measured that this process does not know."""
     blocks = [block for by_slot in state.blocks.values() for block in by_slot.values()]
-    unknown = sorted({name for block in blocks for name in block.criteria} - set(names()))
+    unknown = sorted({name for block in blocks for name in block.measures} - set(names()))
     if not unknown:
         return ()
     return (

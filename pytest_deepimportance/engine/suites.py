@@ -18,10 +18,11 @@ from pytest_deepimportance.engine.beside import beside_random
 from pytest_deepimportance.engine.combinations import Combinations
 from pytest_deepimportance.engine.companions import companions
 from pytest_deepimportance.engine.growth import hits
+from pytest_deepimportance.engine.merging import merged_criteria
 from pytest_deepimportance.engine.rarity import thin_ice
 from pytest_deepimportance.engine.rows import DistinctInputs, distinct_inputs, evenness
 from pytest_deepimportance.engine.slices import Marked, slices
-from pytest_deepimportance.engine.states import BlockState, new_criteria
+from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.results import ClassShare, CriterionRow, Gap, SuiteResult
@@ -124,11 +125,7 @@ def _leaks(
     leaked = among(inputs.digests, profile.digests)
     if not leaked.any():
         return Leaks(0, 0, len(profile.digests))
-    clean = [
-        s if s.without_leaks is None else dataclasses.replace(s, criteria=s.without_leaks)
-        for s in states
-    ]
-    merged = merged_criteria(clean, profile, settings, criteria)
+    merged = merged_criteria(states, profile, settings, criteria, leaks=False)
     return Leaks(
         inputs=int(leaked.sum()),
         rows=sum(int(among(state.digests, profile.digests).sum()) for state in states),
@@ -162,22 +159,6 @@ def _checked(row: CriterionRow, name: str, inputs: int) -> CriterionRow:
             'Return 0 <= covered <= total, or unit "count" or "float" where there is no total.',
         )
     return dataclasses.replace(row, inputs=inputs)
-
-
-def merged_criteria(
-    states: Sequence[BlockState],
-    profile: Profile,
-    settings: Settings,
-    names: Sequence[str] | None = None,
-) -> dict[str, Criterion]:
-    """Return each criterion over all blocks, taken in in the order of their keys."""
-    criteria = new_criteria(profile, settings)
-    chosen = {n: c for n, c in criteria.items() if names is None or n in names}
-    for state in sorted(states, key=lambda state: state.key):
-        for name, criterion in chosen.items():
-            with naming(name):
-                criterion.absorb(state.criteria[name])
-    return chosen
 
 
 def inputs_per_space(profile: Profile, inputs: DistinctInputs) -> dict[str, int]:

@@ -92,6 +92,11 @@ def active_definitions(request: Any) -> dict[str, Any]:
     return dict(getattr(request, "_fixture_defs", {}))
 
 
+def is_parameter(definition: Any) -> bool:
+    """Whether pytest made this fixture of an argument of `parametrize`: it runs nothing."""
+    return getattr(definition.func, "__name__", "") == "get_direct_param_fixture_func"
+
+
 def block_key(definition: Any, request: pytest.FixtureRequest) -> str:
     """Return the key of a fixture instance: scope node, definition, parameter.
 

@@ -18,6 +18,7 @@ from pytest_deepimportance.errors import (
     SettingsError,
     did_you_mean,
 )
+from pytest_deepimportance.glue.places import command_line_folder
 from pytest_deepimportance.reporting.destinations import destinations
 from pytest_deepimportance.setting import Setting
 from pytest_deepimportance.settings import TABLE, Settings, resolve
@@ -93,6 +94,11 @@ def settings_of(config: pytest.Config) -> Settings:
     for name in _PATHS:
         if isinstance(ini.get(name), str) and ini[name].strip():
             ini[name] = anchored(ini[name], base)
+    elsewhere = command_line_folder(config)
+    if elsewhere is not None:
+        for name in _PATHS:
+            if isinstance(cli.get(name), str):
+                cli[name] = anchored(cli[name], elsewhere)
     origin = f"ini {config.inipath.name}" if config.inipath is not None else "ini"
     try:
         return resolve(

@@ -15,9 +15,10 @@ from pytest_deepimportance.store.packing import pack
 if TYPE_CHECKING:
     from pytest_deepimportance.glue.recording import Recording
 
-WIRE = 2
+WIRE = 3
 """Format of the payload. History: 1 = nested states, counters of a process; 2 = packed states,
-counters by test and fixture, node ids without the group that pytest-xdist appends."""
+counters by test and fixture, node ids without the group that pytest-xdist appends; 3 = small blocks
+keep their rows."""
 
 
 class Sender:

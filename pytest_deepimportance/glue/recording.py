@@ -15,7 +15,7 @@ import pytest
 
 from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.errors import IdcError
-from pytest_deepimportance.glue.blocks import FixtureLedger
+from pytest_deepimportance.glue.blocks import FixtureLedger, is_parameter
 from pytest_deepimportance.glue.keys import node_id
 from pytest_deepimportance.glue.markers import SUITE
 from pytest_deepimportance.glue.payload import Sender
@@ -142,7 +142,7 @@ class Recording:
         self, fixturedef: Any, request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
         """Book the passes of a fixture's set-up to that fixture instance."""
-        if fixturedef.argname in _SILENT_FIXTURES:
+        if fixturedef.argname in _SILENT_FIXTURES or is_parameter(fixturedef):
             result = yield
             if fixturedef.argname == "idc_model":
                 self._prepare_early(request)

@@ -13,6 +13,7 @@ from pytest_deepimportance.errors import IdcError
 from pytest_deepimportance.glue.collection import RECORDING, fixture_definition, overrides_model
 from pytest_deepimportance.glue.keys import SETTINGS, SKIPPED
 from pytest_deepimportance.glue.markers import SUITE
+from pytest_deepimportance.glue.places import below_root
 from pytest_deepimportance.settings import Settings
 
 if TYPE_CHECKING:
@@ -75,9 +76,11 @@ def load_idc_reference(config: pytest.Config) -> Any:
         from pytest_deepimportance.data.references_by_spec import load_reference
 
         try:
-            config.stash[_REFERENCE] = load_reference(settings.reference, settings)
+            reference = load_reference(settings.reference, settings)
         except IdcError as error:
             pytest.fail(str(error), pytrace=False)
+        reference.descriptor = below_root(reference.descriptor, config.rootpath)
+        config.stash[_REFERENCE] = reference
     return config.stash[_REFERENCE]
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pytest_deepimportance.criteria.base import Criterion
-from pytest_deepimportance.engine.states import BlockState, new_criteria, state_of
+from pytest_deepimportance.engine.reducing import state_of
+from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.glue.tally import Tally
 from pytest_deepimportance.profile.file import serialise
 from pytest_deepimportance.profile.model import Profile
@@ -92,7 +93,7 @@ class Watch:
 
     def _drop(self, key: str) -> None:
         block = self.blocks.pop(key, None)
-        if block is not None and block.kind == "fixture":
+        if block is not None and block.kind == "fixture" and block.counted_passes:
             self._made[key] += block.counted_passes
         self._states.pop(key, None)
         self._sent.pop(key, None)

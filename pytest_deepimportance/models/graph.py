@@ -106,6 +106,7 @@ class Graph:
         outputs: Values among the tensors that the model returned.
         primary: Value of the main output (class scores), if it was followed.
         rows: Rows of the traced batch.
+        choice: Which of several tensors is the main output, in words; empty where there is one.
     """
 
     rows: int
@@ -114,6 +115,7 @@ class Graph:
     operations: list[Operation] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
     primary: Value | None = None
+    choice: str = ""
 
     def readers(self, value: Value) -> list[Operation]:
         """Return what reads `value`: neither detached copies nor results nobody uses count."""

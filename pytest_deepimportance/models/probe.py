@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from pytest_deepimportance.data.batches import ModelCall, describe
-from pytest_deepimportance.errors import LayerError
+from pytest_deepimportance.data.batches import ModelCall
+from pytest_deepimportance.errors import BatchError, LayerError
 from pytest_deepimportance.models.graph import Graph
+from pytest_deepimportance.models.raised import forward_raised
 from pytest_deepimportance.models.restore import evaluating
 from pytest_deepimportance.models.tracing import trace
-from pytest_deepimportance.models.vocabulary import FIT, misfit
 
 PROBE_ROWS = 2
 _IMAGE_SIZES = (28, 32, 64, 96, 128, 224, 299, 256, 48, 16, 8)
@@ -26,40 +26,30 @@ _VOLUME_SIZES = (8, 16, 32, 64, 112)
 _TOKENS = 16
 
 
-def probe(model: nn.Module, call: ModelCall) -> Graph:
+def probe(model: nn.Module, call: ModelCall, output: Callable[[Any], Any] | None = None) -> Graph:
     """Trace two rows of `call` (a single row is repeated), in eval mode, without gradients.
 
     A model that takes neither two rows nor one is tried on the whole call.
 
     Raises:
-        LayerError: The forward raises on all of them, or parameters are not initialised yet.
+        BatchError: The callable `output` fails.
+        LayerError: The forward raises on all of them, or parameters are not initialised yet,
+            or the model is TorchScript.
     """
     _refuse_lazy(model)
+    _refuse_scripted(model)
     first: Exception | None = None
     for attempt in _attempts(call):
         try:
             with untouched(model):
-                return trace(model, _copied(attempt))
+                return trace(model, _copied(attempt), output)
+        except BatchError:
+            raise  # the callable's, not the forward's
         except Exception as error:  # whatever the user's forward raises
             first = first or error
     assert first is not None
-    shown = ", ".join(
-        [describe(value) for value in call.args]
-        + [f"{name}={describe(value)}" for name, value in call.kwargs.items()]
-    )
-    wrong = misfit(model, call)
-    if wrong:
-        raise LayerError(
-            f"the inputs do not fit the model: {wrong}\non inputs: {shown}",
-            f"Its forward raised {type(first).__name__}: {first}",
-            FIT,
-        ) from first
-    raise LayerError(
-        f"the model's forward raised {type(first).__name__}: {first}\non inputs: {shown}",
-        "Layers are found by running two rows through the model.",
-        "Check that these inputs are what the model takes, for example with model(batch) on one "
-        "batch of the reference.",
-    ) from first
+    why = "Layers are found by running two rows through the model."
+    raise forward_raised(first, model, call, LayerError, why=why) from first
 
 
 @contextmanager
@@ -160,6 +150,16 @@ def _device(model: nn.Module) -> torch.device:
 def _dtype(model: nn.Module) -> torch.dtype:
     floating = (t.dtype for t in model.parameters() if t.is_floating_point())
     return next(floating, torch.get_default_dtype())
+
+
+def _refuse_scripted(model: nn.Module) -> None:
+    if isinstance(model, torch.jit.ScriptModule):
+        kind = getattr(model, "original_name", type(model).__name__)
+        raise LayerError(
+            f"the model is TorchScript ({kind})",
+            "Hooks never fire inside TorchScript, so none of its layers can be read.",
+            "Give the eager module that it was made from, before torch.jit.script or trace.",
+        )
 
 
 def _refuse_lazy(model: nn.Module) -> None:

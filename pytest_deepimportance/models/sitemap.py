@@ -114,6 +114,17 @@ class SiteMap:
         """Return the sites that may hold important neurons: hidden, one row per input."""
         return tuple(s for s in self.sites if not s.is_output and s.rows_are_inputs)
 
+    def hidden(self) -> tuple[Site, ...]:
+        """Return the candidates.
+
+        Raises:
+            LayerError: There is none.
+        """
+        found = self.candidates()
+        if not found:
+            raise self._none_hidden()
+        return found
+
     @property
     def no_default(self) -> str:
         """Why no layer is the default, and which can be named; empty where one is."""
@@ -138,13 +149,7 @@ class SiteMap:
         if layer is None:
             layer = self.default
         if layer is None:
-            raise LayerError(
-                self.no_default or "the model has no hidden layer that can be measured",
-                "Measured are Linear and convolution modules, by default before the output layer; "
-                "functions such as F.linear are not.",
-                ("Name a layer with --idc-layer. " if self.sites else "")
-                + "'deepimportance layers MODEL' lists what was found and what was left out.",
-            )
+            raise self._none_hidden()
         text = str(layer)
         for site in self.sites:
             if text == site.name or text in site.aliases:
@@ -163,6 +168,27 @@ class SiteMap:
         known = [name for site in self.sites for name in (site.name, *site.aliases)]
         hint = did_you_mean(text, known) or f"layers: {', '.join(s.name for s in self.sites[:12])}"
         raise LayerError(f"the model has no layer {text!r}", fix=hint)
+
+    def _none_hidden(self) -> LayerError:
+        lists = "'deepimportance layers MODEL' lists what was found and what was left out."
+        name = "Name a layer with --idc-layer. " if self.sites else ""
+        what = self.no_default or "the model has no hidden layer that can be measured"
+        if self.candidates():
+            return LayerError(
+                what,
+                "The default is the last hidden layer before the output layer.",
+                name + lists,
+            )
+        missed = [f"{item.name}: {item.reason}" for item in self.unmeasured]
+        why = "Measured are Linear and convolution modules; functions such as F.linear are not."
+        if self.sites:
+            why = (
+                "The output layer is never a candidate for importance: its neurons are the scores "
+                f"that importance explains. {why}"
+            )
+        if missed:
+            what += f"\nnot measured: {listed(missed, 3, joint='; ')}"
+        return LayerError(what, why, name + lists)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data that `from_json` reads back."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from itertools import chain
+from typing import Any
 
 from torch import nn
 
@@ -27,7 +29,9 @@ from pytest_deepimportance.models.unmeasured import makes_neurons, unmeasured
 _FINAL = ("softmax", "log_softmax", "sigmoid")
 
 
-def find_sites(model: nn.Module, call: ModelCall) -> SiteMap:
+def find_sites(
+    model: nn.Module, call: ModelCall, output: Callable[[Any], Any] | None = None
+) -> SiteMap:
     """Find the layers of `model` that can be measured and where their neurons are read.
 
     Two rows of `call` go through the model in eval mode without gradients; modes, hooks, buffers
@@ -36,11 +40,14 @@ def find_sites(model: nn.Module, call: ModelCall) -> SiteMap:
     Args:
         model: Any eager module.
         call: Inputs that the model accepts.
+        output: Callable that turns its output into class scores, which decide what the output
+            layer is; where it is None and there is a choice, a note says what is taken.
 
     Raises:
+        BatchError: The callable fails.
         LayerError: The model's forward raises on these inputs.
     """
-    graph = probe(model, call)
+    graph = probe(model, call, output)
     try:
         return _Finder(graph).site_map()
     finally:
@@ -179,6 +186,7 @@ def _unique_names(sites: list[Site]) -> list[Site]:
 
 
 def _notes(graph: Graph) -> tuple[str, ...]:
+    notes = [graph.choice] if graph.choice else []
     if any(op.function == "opaque" for op in graph.operations):
-        return ("part of the model computes out of torch's sight; layers inside are not seen",)
-    return ()
+        notes.append("part of the model computes out of torch's sight; layers inside are not seen")
+    return tuple(notes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -18,27 +18,35 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from pytest_deepimportance.data.batches import ModelCall
+from pytest_deepimportance.data.outputs import choice_note, class_scores, scores_key
 from pytest_deepimportance.models.functions import name_of
 from pytest_deepimportance.models.graph import Call, Graph, Operation, Value, tensors_in
 
 
-def trace(model: nn.Module, call: ModelCall) -> Graph:
+def trace(model: nn.Module, call: ModelCall, output: Callable[[Any], Any] | None = None) -> Graph:
     """Run `model` on `call` once and return what it did.
 
     The caller chooses mode, gradients and random state; an exception of the model passes through.
+
+    Args:
+        output: Callable that turns the model's output into class scores; it is followed too.
     """
     tracer = _Tracer(model, call)
     with tracer.hooked(model), _TracingMode(tracer):
-        output = model(*call.args, **call.kwargs)
-    return tracer.finish(output)
+        returned = model(*call.args, **call.kwargs)
+        scores = None if output is None else class_scores(returned, output)
+    graph = tracer.finish(returned, scores)
+    graph.choice = choice_note(returned) if output is None else ""
+    return graph
 
 
 def main_output(output: Any) -> Tensor | None:
     """Return the tensor among a model's outputs that holds its scores: logits, else the first."""
     if isinstance(output, Tensor):
         return output
-    logits = output.get("logits") if isinstance(output, Mapping) else None
-    if logits is None:
+    if isinstance(output, Mapping):
+        logits = output.get(scores_key(output))
+    else:
         logits = getattr(output, "logits", None)
     if isinstance(logits, Tensor):
         return logits
@@ -95,11 +103,16 @@ class _Tracer:
                     stack.callback(handle.remove)
             yield
 
-    def finish(self, output: Any) -> Graph:
-        """Close the root call and return the graph."""
+    def finish(self, output: Any, scores: Tensor | None = None) -> Graph:
+        """Close the root call and return the graph.
+
+        Args:
+            scores: The class scores, where a callable made them of the output.
+        """
         graph, root = self._graph, self._graph.root
         graph.outputs = root.outputs = [self._value(tensor) for tensor in tensors_in(output)]
-        main = main_output(output)
+        followed = scores is not None and self._value(scores).depends
+        main = scores if followed else main_output(output)
         graph.primary = None if main is None else self._value(main)
         root.output = graph.primary if isinstance(output, Tensor) else None
         graph.calls.append(root)

@@ -15,8 +15,8 @@ from pytest_deepimportance.attribution.base import Attribution, AttributionBatch
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
-from pytest_deepimportance.errors import IdcError, ReferenceDataError
-from pytest_deepimportance.models.vocabulary import FIT, misfit
+from pytest_deepimportance.errors import ReferenceDataError
+from pytest_deepimportance.models.raised import naming_inputs
 from pytest_deepimportance.profile.spool import Spool
 from pytest_deepimportance.statistics.gathering import Gathering, ReferenceStatistics
 from pytest_deepimportance.statistics.prefix_counts import NO_EXAMPLE
@@ -194,37 +194,20 @@ def stream(
     """Run the attribution over every batch of the reference.
 
     Raises:
-        ReferenceDataError: The forward raised because of token ids that the model does not know.
+        ReferenceDataError: The forward raised.
     """
     done = 0
     for call in reference.batches(batch_size):
         for part in _parts(call, micro_batch):
-            try:
+            source = f"the reference {reference.descriptor}"
+            with naming_inputs(source, model, part, ReferenceDataError, row=done):
                 accumulator.add(attribution.attribute(part.to(device)))
-            except Exception as error:
-                found_wrong = _misfit(reference, model, part, error)
-                if found_wrong is None:
-                    raise
-                raise found_wrong from error
             done += part.rows
             if progress is not None:
                 progress(done, reference.rows)
     found = accumulator.finish()
     found.index = _original_rows(reference, found.index)
     return found
-
-
-def _misfit(
-    reference: Reference, model: nn.Module, call: ModelCall, error: Exception
-) -> ReferenceDataError | None:
-    wrong = "" if isinstance(error, IdcError) else misfit(model, call)
-    if not wrong:
-        return None
-    return ReferenceDataError(
-        f"the reference {reference.descriptor} does not fit the model: {wrong}",
-        f"Its forward raised {type(error).__name__}: {error}",
-        FIT,
-    )
 
 
 def _original_rows(reference: Reference, index: NDArray[np.int64]) -> NDArray[np.int64]:

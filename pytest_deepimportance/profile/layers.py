@@ -37,7 +37,4 @@ def importance_layers(sites: SiteMap, settings: Settings) -> tuple[str, ...]:
     if settings.scope == "layer":
         site = sites.find(settings.layer)
         return (site.name,)
-    names = tuple(site.name for site in sites.candidates())
-    if not names:
-        sites.find(None)
-    return names
+    return tuple(site.name for site in sites.hidden())

@@ -108,7 +108,7 @@ class Profile:
         return names[index] if 0 <= index < len(names) else str(index)
 
     def with_m(self, ask: int | Literal["auto", "all"]) -> Profile:
-        """Return the profile with m chosen for every space (`auto`: DESIGN D8).
+        """Return the profile with m chosen for every space (`auto`: see the settings).
 
         Raises:
             SettingsError: The profile holds clusters for fewer neurons than asked for.

@@ -42,15 +42,15 @@ class AdoptingHub(Hub, Protocol):
 class Adoption(InertHook):
     """Global forward pre-hook: meets each module call, and must cost next to nothing.
 
-    A class is looked at once, a module once; verdicts on weights outlive `detach`, so that a
-    service's model is not hashed again in each test.
+    A class is looked at once, a module once; what was found out about a module outlives `detach`,
+    so that a service's model is not hashed again in each test.
     """
 
     def __init__(self, hub: AdoptingHub) -> None:
         self._hub = hub
         self._kinds: dict[type, _Kind] = {}
-        self._weights: weakref.WeakKeyDictionary[nn.Module, WeightsCheck | None]
-        self._weights = weakref.WeakKeyDictionary()
+        self._known: weakref.WeakKeyDictionary[nn.Module, Watch | None]
+        self._known = weakref.WeakKeyDictionary()
         self._compiled: weakref.WeakKeyDictionary[nn.Module, bool] = weakref.WeakKeyDictionary()
         self._watches: weakref.WeakSet[Watch] = weakref.WeakSet()
         self._gates: weakref.WeakSet[_Gate | _Around] = weakref.WeakSet()
@@ -119,15 +119,14 @@ class Adoption(InertHook):
             return known.watch
         if getattr(module, "_is_replica", False):
             return None
-        if module not in self._weights or named:
+        if module not in self._known or (named and self._known[module] is None):
             comparable = named or self._comparable(module)
-            self._weights[module] = WeightsCheck(self._hub.expected) if comparable else None
-        weights = self._weights[module]
-        if weights is None:
-            return None
-        watch = Watch(self._hub, module, weights)
-        watch.attach()
-        self._watches.add(watch)
+            check = WeightsCheck(self._hub.expected)
+            self._known[module] = Watch(self._hub, module, check) if comparable else None
+        watch = self._known[module]
+        if watch is not None:
+            watch.attach()
+            self._watches.add(watch)
         return watch
 
     def _meet(self, module: nn.Module, args: tuple[Any, ...], caller: FrameType) -> None:

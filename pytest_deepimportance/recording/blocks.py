@@ -11,8 +11,10 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pytest_deepimportance.data.activations import ActivationBatch
+from pytest_deepimportance.data.thumbnails import Thumbnail
 from pytest_deepimportance.recording.counters import Counters
 from pytest_deepimportance.recording.recorded import RecordedPass
 
@@ -126,6 +128,17 @@ class Block:
         """Return the counted rows as one batch for each set of layers that passes visited."""
         return list(self._settle().batches)
 
+    def thumbnails(self, digests: NDArray[np.uint64]) -> dict[int, Thumbnail]:
+        """Return the images of the inputs with these hashes, by hash, where images were kept."""
+        wanted, found = set(digests.tolist()), {}
+        for recorded in self.passes:
+            if recorded.thumbnails is None or recorded.is_attack:
+                continue
+            for row, digest in enumerate(recorded.batch.digests.tolist()):
+                if digest in wanted and digest not in found:
+                    found[digest] = recorded.thumbnails.of(row)
+        return found
+
     def _settle(self) -> _Settled:
         with self._lock:
             if self._settled is None or self._settled.version != self.version:
@@ -162,7 +175,7 @@ def _finite_rows(batch: ActivationBatch) -> ActivationBatch:
 def _joined(batches: Sequence[ActivationBatch]) -> ActivationBatch:
     """Join batches row after row; copies of a model may have run on several devices."""
     devices = {layer.values.device for batch in batches for layer in batch.layers.values()}
-    if len(devices) > 1:
+    if len(batches) > 1 and len(devices) > 1:
         batches = [_on_cpu(batch) for batch in batches]
     return ActivationBatch.concatenate(batches)
 

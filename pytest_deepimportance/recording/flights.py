@@ -18,6 +18,7 @@ from pytest_deepimportance.data.batches import ModelCall, as_labels, as_tensor
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.outputs import class_scores
 from pytest_deepimportance.data.padding import padding_mask
+from pytest_deepimportance.data.thumbnails import Thumbnails, thumbnails
 from pytest_deepimportance.errors import BatchError
 from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.blocks import Block
@@ -38,6 +39,7 @@ class Measure:
     Attributes:
         output: Turns the model's output into class scores, or None.
         scores: Takes in the class scores.
+        images: Whether inputs that are images are kept, small.
     """
 
     sites: tuple[Site, ...]
@@ -45,6 +47,7 @@ class Measure:
     tap: str
     output: Callable[[Any], Any] | None
     scores: Scores
+    images: bool = False
 
 
 class Owner(Protocol):
@@ -85,6 +88,7 @@ class Flight:
         self._mask: Tensor | None = None
         self._digests: NDArray[np.uint64] | None = None
         self._labels: NDArray[np.int64] | None = None
+        self._thumbnails: Thumbnails | None = None
         self._scored: ScoredRows | None = None
         self._classes = 0
         self._output_taken = False
@@ -99,13 +103,16 @@ class Flight:
         """Whether an exception is on its way out of the call."""
         return sys.exc_info()[1] is not self._outer_error
 
-    def take_inputs(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    def take_inputs(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], measure: Measure
+    ) -> None:
         """Hash the rows, find the padding mask and the labels; keep no tensor of the user's."""
         call = captured_call(args, kwargs)
         with torch.inference_mode(False), torch.no_grad():
             self._rows = call.rows
             self._digests = row_digests(call)
             self._mask = padding_mask(call)
+            self._thumbnails = thumbnails(call) if measure.images else None
         if call.labels is not None:
             self._labels = call.labels.cpu().numpy().astype(np.int64)
         self.gradient.watch_inputs((args, kwargs))
@@ -165,6 +172,7 @@ class Flight:
             gradient,
             self._classes,
             self.slices.of_rows(self._rows),
+            self._thumbnails,
         )
 
     def _kept_layers(self, slab: Slab) -> dict[str, LayerValues]:

@@ -107,9 +107,10 @@ class SiteReader:
         model = self._model()
         if model is None or self._handles:
             return
-        for name, by_call in self._at_modules.items():
-            hook = _ModuleHook(self, name, by_call)
-            self._handles.append(_submodule(model, name).register_forward_hook(hook))
+        read = [(_submodule(model, name), name) for name in self._at_modules]
+        for module, name in read:
+            hook = _ModuleHook(self, name, self._at_modules[name])
+            self._handles.append(module.register_forward_hook(hook))
         for name, module in self._framed(model).items():
             frame = Frame(self._passes, name)
             self._handles.append(module.register_forward_pre_hook(EnterFrame(frame)))

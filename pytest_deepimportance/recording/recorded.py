@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch, LayerValues
+from pytest_deepimportance.data.thumbnails import Thumbnails
 from pytest_deepimportance.recording.gradients import GradientWatch
 from pytest_deepimportance.recording.scores import ScoredRows
 
@@ -24,6 +25,7 @@ class RecordedPass:
         gradient: What saw whether a gradient flowed back to the input.
         classes: Classes the model scored, 0 when not known.
         tags: For each row the number of its tags, (N,), or None.
+        thumbnails: Its rows as small images, or None.
     """
 
     def __init__(
@@ -35,11 +37,13 @@ class RecordedPass:
         gradient: GradientWatch | None = None,
         classes: int = 0,
         tags: NDArray[np.int32] | None = None,
+        thumbnails: Thumbnails | None = None,
     ) -> None:
         self.order = -1
         self.classes = classes
         self.labelled = labels is not None
         self.gradient = gradient
+        self.thumbnails = thumbnails
         self._layers = layers
         self._digests = digests
         self._scored = scored

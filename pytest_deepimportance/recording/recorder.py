@@ -48,6 +48,7 @@ class Recorder:
         output: Turns the model's output into class scores (setting `output`), or None.
         model_fingerprint: Fingerprint of the profiled weights.
         verified: Whether the model was found to have it just now, so that the first pass need not.
+        images: Whether inputs that are images are kept, small, beside what they did.
 
     Attributes:
         totals: Everything left out since the start, whatever the block.
@@ -69,12 +70,13 @@ class Recorder:
         output: Callable[[Any], Any] | None = None,
         model_fingerprint: str,
         verified: bool = False,
+        images: bool = False,
     ) -> None:
         self.model = model
         self.expected = model_fingerprint
         read = tuple(sites.find(name) for name in layers)
         scores = Scores(scale_of(sites.output_activation, output is not None))
-        self.measure = Measure(read, reduce, tap, output, scores)
+        self.measure = Measure(read, reduce, tap, output, scores, images)
         self.flights = Flights()
         self.totals = Counters()
         self._slab = Slab()

@@ -48,13 +48,12 @@ class Hub(Protocol):
 class Watch:
     """The hooks on one module that may be recorded, from `attach` to `detach`.
 
-    It refers to the module weakly: the hooks on the module keep the watch alive, not the reverse,
-    and without hooks nothing is left behind.
+    It refers to the module weakly, so that whoever keeps it does not keep the module.
 
     Args:
         hub: The recorder.
         module: A module with the structure of the profile's model.
-        weights: What was found out about its weights before.
+        weights: Compares its weights with the profile's.
     """
 
     def __init__(self, hub: Hub, module: nn.Module, weights: WeightsCheck) -> None:
@@ -100,7 +99,6 @@ class Watch:
         self._handles = []
         if self._reader is not None:
             self._reader.detach()
-            self._reader = None
         module = self.module
         compiled, self._compiled = self._compiled, None
         if module is None or compiled is None:
@@ -138,7 +136,8 @@ class Watch:
             flight.exclusion = self.hub.exclusion(self)
             if flight.exclusion is None:
                 forward = getattr(self.module, "forward", None)
-                flight.take_inputs(*named_arguments(forward, args, kwargs))
+                given = named_arguments(forward, args, kwargs)
+                flight.take_inputs(*given, self.hub.measure)
                 self._measure(flight, args, kwargs, compiled)
         except Exception as error:
             flight.fail(error)
@@ -195,7 +194,7 @@ class Watch:
             self._reader = SiteReader(
                 module, measure.sites, self._on_site, tap=measure.tap, on_stray=self._on_stray
             )
-            self._reader.attach()
+        self._reader.attach()
         return self._reader
 
     def _mode_matters(self, module: nn.Module) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 from collections.abc import Iterator
 
@@ -18,14 +19,15 @@ class WeightSample:
     """A few values of every weight: enough to see that a training step changed them."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._rows = dict(_samples(model))
-        self._values = {name: _bytes(row) for name, row in self._rows.items()}
+        # Copies: what a training step changes next is not to change the sample.
+        self._rows = {name: _few(tensor).clone() for name, tensor in _weights(model)}
+        self._values = {name: _bytes(tensor) for name, tensor in _weights(model)}
 
     def differs(self, model: nn.Module) -> bool:
         """Whether `model` certainly has other weights; stops at the first difference."""
         seen = 0
-        for name, row in _samples(model):
-            if self._values.get(name) != _bytes(row):
+        for name, tensor in _weights(model):
+            if self._values.get(name) != _bytes(tensor):
                 return True
             seen += 1
         return seen != len(self._values)
@@ -35,7 +37,7 @@ class WeightSample:
 
         As for a copy made by `.half()`, as far as the sample shows; None otherwise.
         """
-        pairs = [(self._rows.get(name), row) for name, row in _samples(model)]
+        pairs = [(self._rows.get(name), _few(tensor)) for name, tensor in _weights(model)]
         if len(pairs) != len(self._rows) or not all(_same_rounded(*pair) for pair in pairs):
             return None
         changed = [(own, row) for own, row in pairs if own is not None and own.dtype != row.dtype]
@@ -150,7 +152,7 @@ def refuse_other(module: nn.Module, expected: str, sample: WeightSample | None) 
     )
 
 
-def _samples(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+def _weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     for prefix, module in model.named_modules():
         for name, tensor in itertools.chain(module._parameters.items(), module._buffers.items()):
             # Buffers that are not persistent are caches, and no part of the fingerprint.
@@ -158,16 +160,21 @@ def _samples(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
                 continue
             has_data = tensor.layout is torch.strided and not tensor.is_meta and tensor.numel() > 0
             if tensor.is_floating_point() and has_data:
-                yield f"{prefix}.{name}", _few(tensor)
+                yield f"{prefix}.{name}", tensor
 
 
 def _few(tensor: Tensor) -> Tensor:
-    with torch.no_grad():
-        row = tensor.detach()
-        row = row[(0,) * (row.dim() - 1)][:_SAMPLED] if row.dim() else row.reshape(1)
-        # A copy of its own: what the training step changes next is not to change the sample.
-        return row.cpu().clone(memory_format=torch.contiguous_format)
+    """Return the first values of a weight's first row, on the CPU."""
+    row = tensor.detach()
+    row = row[(0,) * (row.dim() - 1)][:_SAMPLED] if row.dim() else row.reshape(1)
+    return row.cpu().contiguous()
 
 
-def _bytes(row: Tensor) -> bytes:
-    return row.view(torch.uint8).numpy().tobytes()
+def _bytes(tensor: Tensor) -> bytes:
+    """Return the bytes of these values."""
+    plain = type(tensor) in (Tensor, nn.Parameter) and tensor.dim() > 0
+    if plain and tensor.device.type == "cpu" and tensor.is_contiguous():
+        # Read where they lie: ten operations of torch for each weight would be most of the check.
+        values = min(tensor.shape[-1], _SAMPLED)
+        return ctypes.string_at(tensor.data_ptr(), values * tensor.element_size())
+    return _few(tensor).view(torch.uint8).numpy().tobytes()

@@ -17,7 +17,7 @@ class Html(str):
 Content = str | None | Sequence["Content"]
 """What an element may hold: text (escaped), HTML, nothing, or several of these."""
 
-_ALONE = frozenset({"meta", "br", "input"})
+_ALONE = frozenset({"meta", "br", "input", "img"})
 
 
 def el(tag: str, *content: Content, **attributes: str) -> Html:

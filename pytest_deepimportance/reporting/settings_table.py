@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import textwrap
 from collections.abc import Mapping
@@ -99,6 +100,6 @@ def _row(setting: Setting) -> str:
         (f"`{option}`" + (", repeatable" if setting.many else "")) if setting.cli else "-",
         (f"`{setting.key}`" + (" (lines)" if setting.many else "")) if setting.ini else "-",
         f"`{show(setting.default, setting)}`" if show(setting.default) != "-" else "-",
-        setting.help.replace("|", "\\|"),
+        re.sub(r"([|\[\]])", r"\\\1", setting.help),  # [A][B] would be a link
     )
     return "| " + " | ".join(cells) + " |"

@@ -114,6 +114,18 @@ class Incidence:
         items = RowItems(np.diff(part.indptr), self.keys[part.indices])
         return Incidence.joined([items], self.total)
 
+    def united(self, groups: Sequence[Sequence[int]]) -> Incidence:
+        """Return a table with one line for each group of inputs: the items any of them covers."""
+        members = np.fromiter((row for group in groups for row in group), dtype=np.int64)
+        starts = np.cumsum([0, *(len(group) for group in groups)])
+        of_groups = csr_array(
+            (np.ones(len(members), dtype=bool), members, starts), shape=(len(groups), len(self))
+        )
+        united = (of_groups @ self.matrix).tocsr()
+        items = RowItems(np.diff(united.indptr), united.indices)
+        table = Incidence.joined([items], self.total, len(self.keys))
+        return Incidence(table.matrix, self.keys[table.keys], self.total)
+
     def growth(self, order: ArrayLike | None = None) -> Indices:
         """Return how many items the first 1, 2, ... inputs cover, (N,).
 

@@ -34,6 +34,26 @@ def first_occurrences(columns: NDArray[Any]) -> NDArray[np.bool_]:
     return first
 
 
+def openings(
+    digests: NDArray[np.uint64], codes: NDArray[Any], visited: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the first row of each distinct input, and which of these shows something new.
+
+    Args:
+        digests: Content hash of each row, (N,).
+        codes: What each row shows, (N, C).
+        visited: Whether it shows anything, (N,).
+
+    Returns:
+        Ascending rows, (n,), and whether the codes of each are those of no earlier one, (n,).
+    """
+    rows = np.sort(np.unique(digests, return_index=True)[1])
+    new = np.zeros(len(rows), dtype=bool)
+    shows = visited[rows]
+    new[shows] = first_occurrences(codes[rows][shows])
+    return rows, new
+
+
 def found_in(rows: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
     """Return for each row of (N, C) whether it occurs among `others`, (N,)."""
     groups = _groups_of(np.concatenate([rows, others]))

@@ -30,7 +30,7 @@ _RANK = {state: place for place, state in enumerate((DESELECTED, WAITING, LOST, 
 OF_THE_MACHINE = frozenset({
     "model", "factory", "weights", "allow_pickle", "reference", "data_root", "download", "profile",
     "device", "batch_size", "memory", "missing", "partial", "fail_under", "report", "suites",
-    "data_file", "append", "shard", "preset", "context", "compare", "compare_fail",
+    "data_file", "append", "shard", "images", "preset", "context", "compare", "compare_fail",
 })  # fmt: skip
 """Settings on which no stored state depends: shards may differ in them."""
 

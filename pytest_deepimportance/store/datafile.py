@@ -22,8 +22,9 @@ hidden files out of what they keep."""
 
 KIND = "deepimportance-data"
 
-FORMAT = 1
-"""Version of the content. History: 1 = first release (runs, tests, blocks, counters, profiles)."""
+FORMAT = 2
+"""Version of the content. History: 1 = runs, tests, blocks, counters, profiles; 2 = small blocks
+keep their rows instead of states of criteria."""
 
 _STALE = 3600.0
 """Seconds after which a partly written file belongs to a process that was killed."""

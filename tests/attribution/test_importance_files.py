@@ -156,3 +156,17 @@ def test_all_neurons_of_a_list() -> None:
     found = made()
     assert len(found.top(-1)) == 5
     assert found.top(-1)[:2] == found.top(2)
+
+
+def test_another_ending_is_refused(tmp_path: Path) -> None:
+    for name in ("scores.txt", "scores.safetensors"):
+        with pytest.raises(AttributionError, match=r"must end in .csv or .json"):
+            made().save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_misspelt_layer_is_guessed_where_no_model_is_at_hand(tmp_path: Path) -> None:
+    (tmp_path / "scores.csv").write_text(HEAD + "fc1,0,1\nfcl,1,2\n")
+    with pytest.raises(AttributionError, match=r"'fcl' has no row for neuron 0") as caught:
+        Importance.load(tmp_path / "scores.csv")
+    assert "did you mean fc1?" in caught.value.fix

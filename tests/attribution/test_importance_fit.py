@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from pytest_deepimportance import Importance
-from pytest_deepimportance.attribution.importance_fit import fitted_to
+from pytest_deepimportance.attribution.importance_fit import fitted_to, load_for
 from pytest_deepimportance.data.batches import as_call
 from pytest_deepimportance.errors import AttributionError, LayerError
 from pytest_deepimportance.models.sitemap import SiteMap
@@ -106,3 +107,23 @@ def test_both_ends_of_a_residual_add_are_summed() -> None:
     found = fitted_to(scores(stem=4, conv2=4, short=4), sites, OWNER)
     assert found.scores[site.name].tolist() == [2.0, 4.0, 6.0, 8.0]
     assert f"importance of {site.name}: the sum of conv2 and short" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (["fc22,3,1"], "no layer 'fc22'"),
+        ([f"fc2,{index},1" for index in range(19)] + ["fcc2,19,1"], "no layer 'fcc2'"),
+        (["fc2,3,1"], None),
+    ],
+)
+def test_an_unknown_layer_is_told_before_a_missing_neuron(
+    lenet: SiteMap, tmp_path: Path, rows: list[str], told: str | None
+) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text("\n".join(["LayerName,NeuronIndex,Score", *rows]))
+    kind, words = (LayerError, told) if told else (AttributionError, "no row for neuron 0")
+    with pytest.raises(kind, match=words) as caught:
+        load_for(str(path), lambda: lenet)
+    if told:
+        assert "did you mean fc2" in caught.value.fix

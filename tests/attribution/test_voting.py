@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -504,3 +505,32 @@ def test_a_callable_target_judges_a_model_without_class_scores() -> None:
     if len(lists) == 2:
         fall = (net(x)[:, 1] - net[4](hidden)[:, 1]).mean()
         assert found.votes.methods[0].gain == pytest.approx(float(fall))
+
+
+@pytest.mark.parametrize("m", ["all", -1, 11])
+def test_lists_of_every_neuron_have_no_winner(m: Any) -> None:
+    with pytest.raises(SettingsError, match=r"(?s)every neuron.*none can win.*Give m below 11"):
+        vote(planted(), batches(), ["plain", "minus"], m, mode="winner", sign="signed")
+    alone = vote(planted(), batches(), ["plain"], m, mode="winner", sign="signed")
+    assert alone.votes is not None
+    weighted = vote(planted(), batches(), ["plain", "minus"], m, sign="signed")
+    assert any("every neuron, so all weigh alike" in note for note in weighted.notes)
+    speaking = vote(planted(), batches(), ["plain", "minus"], m, mode="winner")
+    assert not any("every neuron" in note for note in speaking.notes)
+
+
+def test_a_tie_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    register(monkeypatch, "twin", lambda _, values: 2 * values)
+    said = r"in (\d) of 6 groups the model loses the same .*the first of them by name counts"
+    kept = tmp_path / "kept"
+    own = [x for x, _ in batches()]  # the loss is against the prediction: it can only rise
+    found = vote(planted(), own, ["twin", "plain"], 3, mode="winner", checkpoint=kept)
+    (tied,) = (match for note in found.notes if (match := re.match(said, note)))
+    votes = found.votes
+    assert votes is not None
+    assert int(tied[1]) == votes.groups - votes.abstained > 0
+    assert {one.name: one.wins for one in votes.methods} == {"plain": int(tied[1]), "twin": 0}
+    again = vote(planted(), own, ["twin", "plain"], 3, mode="winner", checkpoint=kept)
+    assert again.notes == found.notes
+    alone = vote(planted(), own, ["plain"], 3, mode="winner")
+    assert not any("loses the same" in note for note in alone.notes)

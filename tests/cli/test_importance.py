@@ -225,8 +225,14 @@ def test_m_larger_than_a_layer_is_said(run: Run) -> None:
 
 
 def test_files_that_cannot_be_written(run: Run, folder: Path) -> None:
-    for option in ("--json", "--csv", "--npz", "--plots"):
-        code, _, err = run(*ASK, option, "app.py/x")
-        assert code == 2
-        assert "app.py" in err
-        assert "written" in err
+    for option, ending in (("--json", ".json"), ("--csv", ".csv"), ("--npz", ".npz")):
+        code, out, err = run(*ASK, option, f"app.py/x{ending}")
+        assert (code, out) == (2, "")
+        assert f"{option} app.py/x{ending} cannot be written" in err
+        code, out, err = run(*ASK, option, "x.txt")
+        assert (code, out) == (2, "")
+        assert f"must end in {ending}" in err
+    code, _, err = run(*ASK, "--plots", "app.py/x")
+    assert code == 2
+    assert "app.py" in err
+    assert "written" in err

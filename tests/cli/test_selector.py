@@ -91,6 +91,10 @@ def test_layer_by_layer(run: Run) -> None:
         ),
         (("show", "nowhere.safetensors"), "no selector"),
         (("show", "app.py"), "no selector"),
+        (
+            ("fit", *NET, "--reference", "app.py:train", "--method", "lrp,la", "-o", "s.idc"),
+            "must end in .safetensors",
+        ),
         (("predict", "s.safetensors", "app.py:other", "--inputs", "app.py:train"), "another model"),
         (("predict", "s.safetensors", *NET, "--inputs", "nowhere.npz"), "nowhere.npz"),
     ],

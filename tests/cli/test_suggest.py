@@ -135,7 +135,7 @@ def test_csv(run: Run, folder: Path) -> None:
         (("pool.npz", *AGAINST, "-n", "0"), "-n 0"),
         (("pool.npz", *AGAINST, "--criterion", "NLC"), "covers nothing of NLC"),
         (("pool.npz", *AGAINST, "--criterion", "IDK"), "IDC"),
-        (("pool.npz", *AGAINST, "--out", "next.xlsx"), "FILE.csv or FILE.json"),
+        (("pool.npz", *AGAINST, "--out", "next.xlsx"), "must end in .csv or .json"),
     ],
 )
 def test_mistakes(run: Run, arguments: tuple[str, ...], said: str) -> None:

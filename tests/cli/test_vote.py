@@ -56,6 +56,13 @@ def test_the_file_is_used_by_a_profile(run: Run, folder: Path) -> None:
     assert "importance other.csv: the model has no layer 'fc9'" in err
 
 
+def test_a_missing_folder_is_made_and_said(run: Run, folder: Path) -> None:
+    code, out, _ = run(*VOTE, "--methods", "random", "--out", "new/er/votes.json")
+    assert code == 0
+    assert out.startswith("made       folder new/er\n")
+    assert (folder / "new" / "er" / "votes.json").is_file()
+
+
 def test_the_next_command_has_what_this_one_was_given(run: Run, folder: Path) -> None:
     _, out, _ = run(*VOTE, *METHODS, "--out", "my votes.csv", "--tap", "pre", "--scope", "layer")
     (line,) = [line for line in out.splitlines() if line.startswith("use it")]
@@ -68,7 +75,7 @@ def test_the_next_command_has_what_this_one_was_given(run: Run, folder: Path) ->
 def test_options_reach_the_vote(run: Run, folder: Path) -> None:
     code, out, _ = run(
         *VOTE, *METHODS, "--out", "votes.json", "--mode", "winner", "--scope", "layer", "--by",
-        "class", "--points", "one", "--normalize", "rank", "--sign", "signed", "--m", "all",
+        "class", "--points", "one", "--normalize", "rank", "--sign", "absolute", "--m", "all",
         "--layers", "fc2", "--target", "label", "--seed", "7", "--lrp-rule", "z",
     )  # fmt: skip
     assert code == 0
@@ -76,7 +83,7 @@ def test_options_reach_the_vote(run: Run, folder: Path) -> None:
     votes = found.votes
     assert votes is not None
     assert (votes.mode, votes.scope, votes.by, votes.points) == ("winner", "layer", "class", "one")
-    assert (votes.normalize, votes.sign, votes.m) == ("rank", "signed", None)
+    assert (votes.normalize, votes.sign, votes.m) == ("rank", "absolute", None)
     assert (list(found.scores), found.target, found.seed) == (["fc2"], "label", 7)
     assert "written    votes.json\n" in out
     assert "all neurons" in out
@@ -142,6 +149,8 @@ def test_abstaining_and_early_layers_are_shown(run: Run, folder: Path) -> None:
         ((*VOTE, "--methods", "lrp,lrp", "--out", "v.csv"), "named twice"),
         ((*VOTE, *METHODS, "--out", "."), "is a folder"),
         ((*VOTE, *METHODS, "--out", "app.py/v.csv"), "cannot be written"),
+        ((*VOTE, *METHODS, "--out", "v.txt"), "must end in .csv or .json"),
+        ((*VOTE, *METHODS, "--out", "v"), "must end in .csv or .json"),
         ((*VOTE, *METHODS, "--out", "v.csv", "--m", "0"), "m = '0'"),
         ((*VOTE, *METHODS, "--out", "v.csv", "--checkpoint-every", "0"), "number of batches"),
         ((*VOTE, *METHODS, "--out", "v.csv", "--checkpoint-every", "-5"), "number of batches"),
@@ -156,4 +165,4 @@ def test_mistakes(run: Run, folder: Path, arguments: tuple[str, ...], hint: str)
     assert code == 2
     assert hint in err
     assert "Traceback" not in err
-    assert not (folder / "v.csv").exists()
+    assert not list(folder.glob("v*"))

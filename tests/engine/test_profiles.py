@@ -11,9 +11,9 @@ from torch import Tensor
 
 from pytest_deepimportance.data.reference import open_reference
 from pytest_deepimportance.engine import opening
-from pytest_deepimportance.engine.opening import eager
 from pytest_deepimportance.engine.profiles import describe_model, load_profile, obtain_profile
 from pytest_deepimportance.errors import ProfileError
+from pytest_deepimportance.models.wrappers import eager
 from pytest_deepimportance.settings import from_keywords
 from tests.profile.builders import Mlp, content, rows
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pytest_deepimportance.engine.states import BlockState, new_criteria, state_of
+from pytest_deepimportance.engine.reducing import state_of
+from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.labelling import label_newest
@@ -92,7 +93,7 @@ def test_rows_that_are_not_finite_are_counted_by_layer(profile: Profile) -> None
 
 
 def test_a_state_does_not_depend_on_batches(profile: Profile) -> None:
-    x, y = rows(30, seed=2)
+    x, y = rows(40, seed=2)
     # The forward pass itself gives other last digits: surprise values would show them.
     bits = {n: c for n, c in empty(profile).items() if n not in ("LSC", "DSC", "MDSC")}
     whole = state_of(recorded(profile, x, labels=y), bits)
@@ -100,6 +101,7 @@ def test_a_state_does_not_depend_on_batches(profile: Profile) -> None:
     for name in ("digests", "labels", "predictions"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))
     assert whole.criteria == parts.criteria
+    assert whole.criteria
 
 
 def test_same_inputs_ignores_order_and_labels_but_not_repeats(profile: Profile) -> None:

@@ -13,6 +13,7 @@ from pytest_deepimportance.settings import TABLE
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = (
+    "tutorial.md",
     "coming-from-the-research-code.md",
     "without-pytest.md",
     "beside-coverage.md",
@@ -20,6 +21,8 @@ PAGES = (
     "text-models.md",
     "attribution.md",
 )
+
+FIXTURES = {"idc_suite", "idc_profile", "idc_model", "idc_reference"}
 
 
 def text_of(page: str) -> str:
@@ -63,6 +66,15 @@ def test_the_recipes_for_ci_use_commands_and_options_that_exist() -> None:
     options = set(re.findall(r"(--idc-[a-z-]+)", page))
     assert {"--idc-shard", "--idc-data-file", "--idc-append", "--idc-profile"} <= options
     assert options <= {setting.option for setting in TABLE.values()}
+
+
+@pytest.mark.parametrize("page", ["tutorial.md", "extending.md", "messages.md"])
+def test_options_and_keys_on_a_page_exist(page: str) -> None:
+    text = text_of(page)
+    for option in set(re.findall(r"--idc-[a-z-]+[a-z]", text)):
+        assert option in {s.option for s in TABLE.values()} | {"--idc-settings"}, option
+    for key in set(re.findall(r"\b(?<!pytest_)(idc_[a-z_]+[a-z])\b", text)) - FIXTURES:
+        assert key in {s.key for s in TABLE.values()}, key
 
 
 @pytest.mark.parametrize("page", [*PAGES, "demo.md", "ci.md", "which-tests.md"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.examples import readme, sessions
+from tests.examples import sessions
 
 
 @pytest.mark.parametrize("page", sessions.SESSIONS)
@@ -15,9 +15,7 @@ def test_sessions_are_real(page: str, tmp_path: Path) -> None:
     text = (sessions.DOCS / page).read_text(encoding="utf-8")
     shown = {name: block for _, name, block, _ in sessions.BLOCK.findall(text)}
     assert set(shown) == set(sessions.SESSIONS[page])
-    folder = readme.checkout(tmp_path)
-    for name, commands in sessions.SESSIONS[page].items():
-        assert shown[name] == sessions.run(commands, folder), name
+    assert sessions.captured(page, tmp_path) == shown
 
 
 @pytest.mark.parametrize("page", sessions.SESSIONS)

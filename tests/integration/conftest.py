@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +54,9 @@ def suite_points():
 class Project:
     """A user's project in a temporary folder."""
 
-    def __init__(self, pytester: pytest.Pytester) -> None:
+    def __init__(self, pytester: pytest.Pytester, python: Path) -> None:
         self.pytester = pytester
+        self.python = str(python)
         self.path = pytester.path
         self.write("net.py", NET)
         self.ini()
@@ -71,11 +75,20 @@ class Project:
 
     def run(self, *arguments: str) -> pytest.RunResult:
         """Run in this process (fast); the report goes to idc.json."""
-        return self.pytester.runpytest_inprocess("--idc-report=json:idc.json", *arguments)
+        with self._warm():
+            return self.pytester.runpytest_inprocess("--idc-report=json:idc.json", *arguments)
 
     def run_apart(self, *arguments: str) -> pytest.RunResult:
         """Run in a process of its own."""
-        return self.pytester.runpytest_subprocess("--idc-report=json:idc.json", *arguments)
+        with self._warm():
+            return self.pytester.runpytest_subprocess("--idc-report=json:idc.json", *arguments)
+
+    @contextmanager
+    def _warm(self) -> Iterator[None]:
+        """Workers and processes that start meanwhile find the libraries imported."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "executable", self.python)
+            yield
 
     def reports(self) -> list[dict[str, Any]]:
         data = json.loads((self.path / "idc.json").read_text())
@@ -88,6 +101,6 @@ class Project:
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm: Path) -> Project:
     monkeypatch.setenv("COLUMNS", "80")
-    return Project(pytester)
+    return Project(pytester, warm / "python")

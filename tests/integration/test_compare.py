@@ -94,6 +94,20 @@ def test_every_criterion_adds_up(runs: tuple[Path, Path]) -> None:
             assert change["after"][0] - change["before"][0] == moved
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_runs_with_different_m_are_compared_at_the_smaller(project: Project, turned: bool) -> None:
+    small = record(project, "small.data", "[0, 1, 2]", 3)
+    large = record(project, "large.data", "[1, 2, 3, 4]", 9, "--idc-m=6")
+    alike = record(project, "alike.data", "[1, 2, 3, 4]", 9)
+    found = compared(large, small) if turned else compared(small, large)
+    wanted = compared(alike, small) if turned else compared(small, alike)
+    assert found["same_profile"]
+    (note,) = found["notes"]
+    assert ("m differs (6 -> 3)" if turned else "m differs (3 -> 6)") in note
+    for name in ("changes", "gained_by", "lost_with", "neurons_before", "neurons_after"):
+        assert found[name] == wanted[name]
+
+
 def test_a_run_against_itself_changes_nothing(
     runs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

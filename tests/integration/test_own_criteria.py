@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import textwrap
 
 import pytest
@@ -108,7 +107,7 @@ def test_the_data_file_shows_it_when_the_conftest_is_named(
     own.run("-p", "no:xdist", "--idc-criteria=POS,NC")
     wanted = rows_of(own.report())
     report = [
-        sys.executable,
+        own.python,
         "-m",
         "pytest_deepimportance.cli.main",
         "report",

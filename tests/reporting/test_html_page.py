@@ -13,8 +13,10 @@ import pytest
 
 from pytest_deepimportance.contributions import Contribution, Contributions
 from pytest_deepimportance.exercise import GrowthPoint
+from pytest_deepimportance.pictures import Picture, Pictures
 from pytest_deepimportance.reporting.html_page import charts
 from pytest_deepimportance.reporting.html_page.page import render
+from pytest_deepimportance.results import Report
 from tests.reporting import samples
 from tests.reporting.criteria_samples import EVERY
 from tests.reporting.test_report_types import nasty
@@ -155,3 +157,46 @@ def test_ticks_are_few_and_round(most: int) -> None:
     steps = {b - a for a, b in itertools.pairwise(ticks)}
     assert len(steps) <= 1
     assert all(str(step).strip("0") in ("1", "2", "5") for step in steps)
+
+
+def pictured(number: int, opened: int, **changes: object) -> Report:
+    picture = Picture(b"PNG", "tests/<b>.py::test_a", 1234, "7", "1", (0, 2, 1), 1, -0.5, 2.25)
+    picture = dataclasses.replace(picture, **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(samples.passing(), pictures=Pictures(opened, (picture,) * number))
+
+
+def test_pictures_stand_with_what_they_are_in_words() -> None:
+    text = render([pictured(14, 60)])
+    page = Page(text)
+    assert page.open == page.wrong == []
+    assert page.links == ["#main", *["data:image/png;base64,UE5H"] * 14]
+    assert "img-src data:" in text
+    said = " ".join(page.text)
+    assert "14 of 60 inputs, the first that showed a combination which no input before" in said
+    assert "smallest and the largest value of that image" in said
+    for words in ("predicted 7", "label 1 (wrong)", "clusters 0 2 1", "row 1,234", "2 more"):
+        assert words in said
+    assert "1 reference input too" in said
+    assert "black -0.500, white 2.25" in said
+    assert 'alt="tests/&lt;b&gt;.py::test_a, row 1,234: predicted 7, label 1 (wrong)"' in text
+
+
+def test_pictures_of_what_is_not_known_say_so() -> None:
+    report = pictured(2, 2, predicted=None, label=None, reference_rows=0, low=0.0, high=1.0)
+    said = " ".join(Page(render([report])).text)
+    assert "2 inputs that showed a combination" in said
+    assert "no class" in said
+    assert "no reference input" in said
+    for words in ("label", "wrong", "brightness", "more", "white"):
+        assert words not in said[said.index("Inputs that opened") : said.index("row 1,234")]
+
+
+def test_pictures_are_no_part_of_the_json_report() -> None:
+    report = pictured(1, 1)
+    plain = dataclasses.replace(report, pictures=None)
+    assert report.to_json() == plain.to_json()
+    assert Report.from_json(report.to_json()) == plain
+
+
+def test_without_pictures_there_is_no_section() -> None:
+    assert 'id="pictures"' not in render([samples.passing()])

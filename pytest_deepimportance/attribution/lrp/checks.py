@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from pytest_deepimportance.attribution.lrp.cuts import HARMLESS_TO_LRP, cuts
 from pytest_deepimportance.attribution.lrp.passing import copied
 from pytest_deepimportance.attribution.lrp.running import run_model
 from pytest_deepimportance.data.activations import LayerValues
 from pytest_deepimportance.data.batches import ModelCall
-from pytest_deepimportance.errors import AttributionError
+from pytest_deepimportance.errors import AttributionError, MethodUnavailable
 from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.neurons import reduce_to_neurons
 from pytest_deepimportance.recording.reader import SiteReader
 
 if TYPE_CHECKING:
     from pytest_deepimportance.attribution.lrp.engine import LrpAttribution
+
+Places = Mapping[tuple[str, str], Mapping[str, None]]
+"""By function and what happened at it, the places in the model."""
 
 FORWARD_TOLERANCE = 1e-4
 """Largest difference to the bare forward pass, relative to the largest value."""
@@ -103,20 +107,33 @@ def copied_call(call: ModelCall) -> ModelCall:
     return dataclasses.replace(call, args=copied(call.args), kwargs=copied(call.kwargs))
 
 
-def no_path(model: nn.Module, notes: Sequence[str], end: str = "") -> AttributionError:
+def refuse_empty(call: ModelCall) -> None:
+    """Refuse a batch without inputs."""
+    if call.rows == 0:
+        raise AttributionError("the batch is empty: there is no input to attribute")
+
+
+def no_path(model: nn.Module, call: ModelCall, notes: Places, end: str = "") -> AttributionError:
     """Return the error for an output that nothing leads back from.
 
     Args:
+        call: The inputs it was asked for.
         notes: What was noted in the forward pass, as possible causes.
         end: Where a path was to lead, if not just anywhere.
     """
-    causes = "; ".join([*notes, *scripted(model)][:3])
-    return AttributionError(
+    found = cuts(model, call.first_rows(2))
+    places = [f"{cause} in {place}" if place else cause for cause, place in found.items()]
+    causes = "; ".join((places or [*sentences(notes), *scripted(model)])[:3])
+    what = " and ".join(found) or "numpy code, .detach(), torch.no_grad() and TorchScript"
+    seen_by_lrp = bool(found) and HARMLESS_TO_LRP.issuperset(found)
+    kind = MethodUnavailable if seen_by_lrp else AttributionError
+    return kind(
         "no path leads back from the model's output"
         + (f" {end}" if end else "")
         + (f": {causes}" if causes else ""),
-        "Relevance follows the operations of the forward pass, so they must run in torch.",
-        "Take numpy code and TorchScript out of the forward pass.",
+        "Relevance follows the gradients of the forward pass, so they must not end on the way.",
+        f"Take {what} out of the forward pass"
+        + (", or use lrp, which looks through that." if seen_by_lrp else "."),
     )
 
 
@@ -134,7 +151,7 @@ def scripted(model: nn.Module) -> list[str]:
     ]
 
 
-def sentences(notes: Mapping[tuple[str, str], Mapping[str, None]]) -> list[str]:
+def sentences(notes: Places) -> list[str]:
     """Return one sentence for each function and what happened at it, with its places."""
     sentences = []
     for (function, what), places in notes.items():

@@ -27,6 +27,7 @@ from pytest_deepimportance.attribution.lrp.passing import Pass
 from pytest_deepimportance.attribution.lrp.running import (
     copies_kept,
     device_of,
+    is_overwritten,
     run_model,
     undisturbed,
 )
@@ -42,7 +43,7 @@ from pytest_deepimportance.data.activations import LayerValues
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.outputs import class_scores
 from pytest_deepimportance.data.padding import padding_mask
-from pytest_deepimportance.errors import AttributionError
+from pytest_deepimportance.errors import AttributionError, ForwardError
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.recording.reader import SiteReader
 
@@ -142,8 +143,7 @@ class LrpAttribution:
                 leads back from it, the forward differs from the bare one, or relevance is not
                 finite although activations are.
         """
-        if call.rows == 0:
-            raise AttributionError("the batch is empty: there is no input to attribute")
+        checks.refuse_empty(call)
         with undisturbed(self._model):
             if self._check and self._batches == 0:
                 checks.check_forward(self, call)
@@ -163,8 +163,7 @@ class LrpAttribution:
         Raises:
             AttributionError: As `attribute`, or no relevance arrives at any input.
         """
-        if call.rows == 0:
-            raise AttributionError("the batch is empty: there is no input to attribute")
+        checks.refuse_empty(call)
         with undisturbed(self._model):
             if self._check and self._batches == 0:
                 checks.check_forward(self, call)
@@ -172,7 +171,7 @@ class LrpAttribution:
                 lambda: self._propagate(call, conserve=True, inputs=Inputs(wanted=True))
             )
         if not forward.run.inputs.reached:
-            raise checks.no_path(self._model, checks.sentences(forward.run.notes), "to an input")
+            raise checks.no_path(self._model, call, forward.run.notes, "to an input")
         relevance = forward.run.inputs.relevance()
         return checks.finite_inputs(f"{self.name} ({self.rule})", relevance, target)
 
@@ -256,8 +255,8 @@ class LrpAttribution:
         if not self._keeps_mutated:
             try:
                 return propagate()
-            except RuntimeError as error:
-                if "modified by an inplace operation" not in str(error):
+            except (RuntimeError, ForwardError) as error:
+                if not is_overwritten(error):
                     raise
                 # Fine in a forward pass, refused by autograd: what it keeps is copied from now on.
                 self._keeps_mutated = True
@@ -282,7 +281,7 @@ class LrpAttribution:
         forward = self.forward(call, conserve=conserve, inputs=inputs)
         target = forward.target
         if not target.requires_grad:
-            raise checks.no_path(self._model, checks.sentences(forward.run.notes))
+            raise checks.no_path(self._model, call, forward.run.notes)
         torch.autograd.grad(target.sum(), forward.run.root, allow_unused=True)
         for key, places in forward.run.notes.items():
             self._places.setdefault(key, {}).update(places)

@@ -12,7 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pytest_deepimportance.attribution.memory_errors import is_out_of_memory
 from pytest_deepimportance.data.batches import ModelCall
+from pytest_deepimportance.errors import ForwardError, IdcError
+from pytest_deepimportance.models.raised import forward_raised
 from pytest_deepimportance.models.restore import evaluating
 
 
@@ -60,11 +63,21 @@ def run_model(model: nn.Module, call: ModelCall) -> Any:
 
     The user's module keeps its own: neither `requires_grad` nor a buffer that the forward writes
     changes.
+
+    Raises:
+        ForwardError: The forward raised; not where memory ran out, which has its own remedy.
     """
     state = {name: _detached(tensor) for name, tensor in model.named_parameters()}
     state |= {name: tensor.detach().clone() for name, tensor in model.named_buffers()}
-    with _flat_weights_kept(model):
-        return torch.func.functional_call(model, state, call.args, call.kwargs)
+    try:
+        with _flat_weights_kept(model):
+            return torch.func.functional_call(model, state, call.args, call.kwargs)
+    except IdcError:
+        raise
+    except Exception as error:  # whatever the user's forward raises
+        if is_out_of_memory(error):
+            raise
+        raise forward_raised(error, model, call, ForwardError) from error
 
 
 def copies_kept(model: nn.Module) -> AbstractContextManager[Any]:
@@ -80,6 +93,11 @@ def copies_kept(model: nn.Module) -> AbstractContextManager[Any]:
         return kept if kept.untyped_storage().data_ptr() in weights else kept.clone()
 
     return torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
+
+
+def is_overwritten(error: BaseException | None) -> bool:
+    """Whether autograd says that the forward wrote into what the backward pass needs."""
+    return error is not None and "modified by an inplace operation" in str(error)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pytest_deepimportance.formatting import amount, clean, count, percent
 from pytest_deepimportance.readings import headline
 from pytest_deepimportance.reporting import base, grids
 from pytest_deepimportance.reporting.html_page import charts, sections
+from pytest_deepimportance.reporting.html_page.pictures import pictures
 from pytest_deepimportance.reporting.markup import Content, Html, bullets, el
 from pytest_deepimportance.results import CriterionRow, Report
 
@@ -27,7 +28,10 @@ def render(reports: Sequence[Report]) -> str:
     """Return the whole page; it loads nothing, so it works as a CI artifact and offline."""
     script = _file("script.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    policy = (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'"
+    )
     name = base.model_name(reports[0], 40) if reports else "nothing measured"
     head = el(
         "head",
@@ -56,7 +60,7 @@ def _report(report: Report) -> Html:
     if report.total.rows:
         parts += [
             sections.suites(report), sections.criteria(report), sections.neurons(report),
-            sections.gaps(report),
+            sections.gaps(report), pictures(report),
         ]  # fmt: skip
     return el("article", *parts, sections.tests(report), sections.notes(report))
 

@@ -1,0 +1,103 @@
+"""A batch's activations as one array, to be kept, sent and joined as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pytest_deepimportance.data.activations import ActivationBatch, LayerValues
+
+_PRECISIONS = (torch.float32, torch.float64)
+
+
+class Columns(NamedTuple):
+    """The columns of one layer.
+
+    Attributes:
+        layer: Its name.
+        neurons: Columns with a value per neuron.
+        reduced: Whether two more follow: the smallest and the largest unreduced value.
+    """
+
+    layer: str
+    neurons: int
+    reduced: bool
+
+    @property
+    def width(self) -> int:
+        """All its columns."""
+        return self.neurons + 2 * self.reduced
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Activations of N rows, layer beside layer.
+
+    Attributes:
+        columns: What stands where; W columns in all.
+        values: (N, W), single or double precision.
+    """
+
+    columns: tuple[Columns, ...]
+    values: NDArray[np.floating]
+
+    @classmethod
+    def of(cls, batch: ActivationBatch) -> Sheet | None:
+        """Return a copy of a batch's activations; None off the CPU or of several precisions."""
+        tensors = [tensor for layer in batch.layers.values() for tensor in layer.tensors()]
+        first = tensors[0]
+        if first.dtype not in _PRECISIONS or any(
+            t.dtype is not first.dtype or t.device.type != "cpu" for t in tensors
+        ):
+            return None
+        columns = tuple(
+            Columns(name, layer.values.shape[1], layer.smallest is not None)
+            for name, layer in batch.layers.items()
+        )
+        flat = [tensor if tensor.dim() == 2 else tensor.unsqueeze(1) for tensor in tensors]
+        return cls(columns, torch.cat(flat, dim=1).numpy())
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def layers(self) -> dict[str, LayerValues]:
+        """Return the activations by layer, each in memory of its own."""
+        result, at = {}, 0
+        for name, neurons, reduced in self.columns:
+            end = at + neurons
+            values = torch.from_numpy(self.values[:, at:end].copy())
+            at = end + 2 * reduced
+            extremes = torch.from_numpy(self.values[:, end:at].T.copy())
+            result[name] = LayerValues(values, *extremes)
+        return result
+
+    @staticmethod
+    def joined(sheets: Sequence[Sheet]) -> Sheet:
+        """Join the rows of sheets with equal columns."""
+        return Sheet(sheets[0].columns, np.concatenate([sheet.values for sheet in sheets]))
+
+    def fits(self, other: Sheet) -> bool:
+        """Whether both can be joined."""
+        return self.columns == other.columns and self.values.dtype == other.values.dtype
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return builtins and bytes only."""
+        kind = self.values.dtype.newbyteorder("<").str
+        return {
+            "columns": [list(columns) for columns in self.columns],
+            "kind": kind,
+            "values": self.values.astype(kind, copy=False).tobytes(),
+        }
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any]) -> Sheet:
+        """Rebuild from `to_wire` data."""
+        columns = tuple(Columns(*columns) for columns in data["columns"])
+        values = np.frombuffer(data["values"], dtype=data["kind"])
+        width = sum(of_layer.width for of_layer in columns)
+        return cls(columns, values.reshape(-1, width))

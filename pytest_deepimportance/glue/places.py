@@ -1,0 +1,45 @@
+"""Where paths lead, and how they are named, on whatever machine a worker of pytest-xdist runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+STARTED = "idc_started"
+"""Key of a worker's input: where the run was started."""
+
+
+def started(config: pytest.Config) -> str:
+    """Return where the run was started, seen from the root folder."""
+    try:
+        return Path(os.path.relpath(config.invocation_params.dir, config.rootpath)).as_posix()
+    except ValueError:  # another drive of Windows
+        return str(config.invocation_params.dir)
+
+
+def command_line_folder(config: pytest.Config) -> Path | None:
+    """Return where paths of the command line begin, None: in the current folder, as always.
+
+    A worker on another machine has the project somewhere below its current folder.
+    """
+    told = getattr(config, "workerinput", {}).get(STARTED)
+    if told is None:
+        return None
+    folder = config.rootpath / told
+    return None if folder.resolve() == Path.cwd().resolve() else folder
+
+
+def below_root(spec: str, root: Path) -> str:
+    """Return a specification as it reads from the root folder, if it is a path below it.
+
+    So it has one name on every machine.
+    """
+    path, colon, attribute = spec.partition(":")
+    if not path or (colon and not path.endswith(".py")):
+        return spec
+    place = Path(os.path.abspath(Path(path).expanduser()))
+    if not place.exists() or not place.is_relative_to(root):
+        return spec
+    return place.relative_to(root).as_posix() + colon + attribute
