@@ -80,6 +80,7 @@ class Selector:
         Raises:
             ReportError: It cannot be written there.
         """
+        from safetensors import SafetensorError
         from safetensors.numpy import save_file
 
         target = Path(path)
@@ -87,9 +88,10 @@ class Selector:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             save_file(arrays, target, {SCHEMA: json.dumps(self.report.to_json(), sort_keys=True)})
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             raise ReportError(
-                f"the selector cannot be written to {target}: {error.strerror or error}",
+                f"the selector cannot be written to {target}: "
+                f"{getattr(error, 'strerror', None) or error}",
                 fix="Give a file in a folder you may write to: -o FILE",
             ) from error
         return target

@@ -393,7 +393,7 @@ def test_what_is_counted_is_not_counted_again(tmp_path: Path, made: dict[str, li
         ({"mode": "winner"}, "mode was weighted, now it is winner"),
         ({"seed": 5}, "seed was 0, now it is 5"),
         ({"target": "label"}, "target was predicted, now it is label"),
-        ({"tap": "pre"}, "settings was"),
+        ({"tap": "pre"}, "another vote: tap was not set, now it is pre"),
         ({"layers": ["2"]}, "layers was"),
         ({"model": planted(1)}, "model was [0-9a-f]{64}, now it is [0-9a-f]{64}"),
         ({"batches": batches(6, 5)}, "the first 6 batches were others"),
