@@ -90,8 +90,13 @@ def names_of(text: str | None, what: str) -> tuple[str, ...] | None:
     return found
 
 
-def m_of(text: str) -> int | None:
+def m_of(
+    text: str, why: str = "The most important neurons of each layer are shown and compared."
+) -> int | None:
     """Return the number of neurons, None for all of them.
+
+    Args:
+        why: What they are for.
 
     Raises:
         SettingsError: It is neither a number from 1 nor all.
@@ -101,7 +106,7 @@ def m_of(text: str) -> int | None:
     if not text.isdigit() or not int(text):
         raise SettingsError(
             f"--m {text} is neither a number from 1 nor all",
-            "The most important neurons of each layer are shown and compared.",
+            why,
             "Write --m 10, or --m all",
         )
     return int(text)

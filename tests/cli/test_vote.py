@@ -66,7 +66,7 @@ def test_a_missing_folder_is_made_and_said(run: Run, folder: Path) -> None:
 def test_a_folder_that_takes_no_file_is_said_before_anything_runs(
     run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(dir: Path) -> None:  # noqa: A002
+    def refused(dir: Path) -> None:
         raise PermissionError(13, "Permission denied", str(dir))
 
     monkeypatch.setattr("tempfile.TemporaryFile", refused)
