@@ -76,7 +76,8 @@ def computed(
     from pytest_deepimportance.data.references_by_spec import load_reference
     from pytest_deepimportance.engine.profiles import describe_model
 
-    methods = tuple(dict.fromkeys(map(method_name, names_of(options.methods, "--method") or ())))
+    named = names_of(options.methods, "--method") or ("lrp",)
+    methods = tuple(dict.fromkeys(map(method_name, named)))
     asked = Asked(methods, names_of(options.only_layers, "--layers"), m_of(options.top))
     data = {REFERENCE: load_reference(check_reference(settings), settings)}
     for name, spec in suites_of(options.inputs or ()).items():

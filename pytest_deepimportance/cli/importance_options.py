@@ -19,7 +19,9 @@ RELEVANCE = (
 """Settings of how importance is computed."""
 DATA = ("reference", "reference_samples", "transform", "data_root", "seed", "batch_size", "memory")
 """Settings of what it is computed on."""
-_SETTINGS = (*LOADING, *DATA, "correct", "classes", "class_names", *RELEVANCE)
+COMPUTING = (*DATA, "correct", "class_names", *RELEVANCE)
+"""Settings that stored results cannot follow any more."""
+_SETTINGS = (*LOADING, *COMPUTING, "classes")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def add_question(parser: argparse.ArgumentParser) -> None:
     """Add methods, layers and the number of samples."""
     parser.add_argument(
-        "--method", "--methods", dest="methods", metavar="A,B,...", default="lrp",
+        "--method", "--methods", dest="methods", metavar="A,B,...",
         help="attribution methods (default lrp); several are compared",
     )  # fmt: skip
     parser.add_argument(
