@@ -62,7 +62,9 @@ def read_stored(path: Path) -> ImportanceReport | StoredRun:
     Raises:
         ReportError: The file cannot be read, or holds nothing that can be shown.
     """
-    if path.suffix.lower() == ".csv":
+    from pytest_deepimportance.attribution.importance_files import is_json
+
+    if not is_json(path):
         return _from_importance(path)
     data = _json(path)
     schema = data.get("schema")

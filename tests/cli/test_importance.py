@@ -131,6 +131,18 @@ def test_stored_results_are_shown_again(run: Run) -> None:
     assert first == again
 
 
+def test_stored_results_are_known_by_what_is_in_them(run: Run, folder: Path) -> None:
+    run(*ASK, "--json", "i.json", "--csv", "i.csv")
+    (folder / "i.csv.json").unlink()
+    wanted = [run("importance", "--from", name)[1] for name in ("i.json", "i.csv")]
+    (folder / "i.json").rename(folder / "j.txt")
+    (folder / "i.csv").rename(folder / "c.txt")
+    shown = [run("importance", "--from", name)[1] for name in ("j.txt", "c.txt")]
+    assert shown == [text.replace("i.csv", "c.txt") for text in wanted]
+    tree = run("layers", *NET, "--tree", "--importance", "c.txt")
+    assert (tree[0], "share of importance: c.txt" in tree[1]) == (0, True)
+
+
 def test_parts_of_stored_results_are_shown(run: Run) -> None:
     run(*ASK, "--classes", "each", "--method", "lrp,random", "--json", "i.json", "--m", "4")
     code, out, err = run("importance", "--from", "i.json", "--layers", "fc2", "--method", "random")
@@ -205,8 +217,8 @@ def test_common_neurons_of_a_stored_report_of_a_run(run: Run, folder: Path) -> N
         ((*NET, "--reference", "app.py:train", "--target", "17"), "3 classes"),
         (("--from", "nowhere.json"), "cannot be read"),
         (("--from", "nowhere.csv"), "not found"),
-        (("--from", "late.npz"), "not a JSON file"),
-        (("--from", "app.py"), "not a JSON file"),
+        (("--from", "late.npz"), "it is no text in columns"),
+        (("--from", "app.py"), "it has no column LayerName"),
         (("--from", "list.json"), "holds no importance"),
         (("--from", "other.json"), "holds no importance"),
         (("--from", "new.json"), "this version reads 1"),
