@@ -42,6 +42,11 @@ def picky():
 
 def train():
     return rows(200, wrong=10)
+
+
+def shifted():
+    x, y = train()
+    return x, y + 7
 """
 
 Run = Callable[..., tuple[int, str, str]]
