@@ -48,6 +48,15 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(str(part).strip() for part in parts if str(part).strip())
 
 
+def distinct_texts(value: Any) -> tuple[str, ...]:
+    """Accept texts of which no two are alike."""
+    found = texts(value)
+    twice = next((text for text in found if found.count(text) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{twice!r} is named twice")
+    return found
+
+
 def names(*known: str) -> Callable[[Any], tuple[str, ...]]:
     """Accept names, at least one, those `known` in any case; others are kept as they are."""
     spelled = {name.lower(): name for name in known}

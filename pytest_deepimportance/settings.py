@@ -21,6 +21,7 @@ from pytest_deepimportance.parsing import (
     boolean,
     byte_size,
     choice,
+    distinct_texts,
     integer,
     integers,
     named,
@@ -30,7 +31,6 @@ from pytest_deepimportance.parsing import (
     positive,
     positive_or_all,
     text,
-    texts,
 )
 from pytest_deepimportance.presets import PRESETS
 from pytest_deepimportance.session_settings import SessionSettings
@@ -137,8 +137,9 @@ class Settings(SessionSettings, ImportanceSettings, CriterionSettings):
         "name or index", metavar="WHICH", native=(str, int), profile=True,
     )  # fmt: skip
     class_names: tuple[str, ...] = setting(
-        (), texts, "Names of the classes, in the order of the model's outputs", metavar="A,B,..."
-    )
+        (), distinct_texts, "Names of the classes, in the order of the model's outputs",
+        metavar="A,B,...",
+    )  # fmt: skip
     zeros: str = setting(
         "keep", choice("keep", "drop"), "Keep or drop exact zeros when clusters are fitted",
         metavar="HOW", profile=True,

@@ -15,11 +15,12 @@ from pytest_deepimportance.analysis.summing import Summed, as_tuples, sum_scores
 from pytest_deepimportance.attribution.base import Attribution, method_name
 from pytest_deepimportance.attribution.lrp.memory import micro_batch
 from pytest_deepimportance.attribution.method_settings import parameters_of
+from pytest_deepimportance.attribution.observing import observe
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.engine.opening import output_adapter
-from pytest_deepimportance.errors import AttributionError, ReferenceDataError
-from pytest_deepimportance.formatting import count, plural
+from pytest_deepimportance.errors import AttributionError, ReferenceDataError, SettingsError
+from pytest_deepimportance.formatting import count, listed, plural
 from pytest_deepimportance.importance_results import (
     REFERENCE,
     DataRow,
@@ -28,6 +29,8 @@ from pytest_deepimportance.importance_results import (
     RankedLayer,
     ScoreSet,
 )
+from pytest_deepimportance.models.probe import untouched
+from pytest_deepimportance.models.raised import naming_inputs
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.models.sites import find_sites
 from pytest_deepimportance.models.wrappers import eager
@@ -53,6 +56,7 @@ class Run:
 
     Attributes:
         data: Data sets by name; the first one leads.
+        classes: Class scores that the model returns; None where it returns none.
     """
 
     model: nn.Module
@@ -64,6 +68,7 @@ class Run:
     micro_batch: int
     device: torch.device
     advance: Callable[[int], None]
+    classes: int | None
     rows: dict[str, DataRow] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
 
@@ -101,6 +106,7 @@ class Run:
                 micro_batch=self.micro_batch,
                 device=self.device,
                 advance=self.advance,
+                classes=self.classes,
             )
             self._say(name, data, found)
             for made in self._sets_of(attribution, name, data, found):
@@ -223,11 +229,33 @@ def _prepare(
     run = Run(
         model, data, settings, asked, sites, names, size, device,
         _counter(progress, data, len(asked.methods)),
+        _classes(model, first.first_rows(size), settings, lead.descriptor),
     )  # fmt: skip
     run.notes |= dict.fromkeys(sites.notes)
     for method in asked.methods:  # an unknown name is refused before the first pass
         method_name(method)
     return run
+
+
+def _classes(model: nn.Module, call: ModelCall, settings: Settings, source: str) -> int | None:
+    """Return how many classes the model tells apart, None where its output is no class score.
+
+    Raises:
+        SettingsError: As many names are not given.
+    """
+    with untouched(model), naming_inputs(source, model, call):
+        scores = observe(model, (), call, output=output_adapter(settings)).scores
+    if scores is None:
+        return None
+    classes, names = scores.shape[1], settings.class_names
+    if names and len(names) != classes:
+        raise SettingsError(
+            f"{plural(len(names), 'class', 'classes')} named ({listed(names)}), but the model has "
+            f"{classes}",
+            "Names stand in the order of the model's outputs.",
+            "Name each class: --class-names A,B,...",
+        )
+    return classes
 
 
 def _notes_of_inputs(name: str, data: Reference) -> list[str]:

@@ -8,6 +8,7 @@ calls this "transfer learning".
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,11 +68,13 @@ class Selector:
             return layers.index(layer)
         if len(layers) < 2 and layer is None:
             return 0
+        fitted = f"the selector was fitted on {', '.join(layers) or 'all layers together'}"
         raise AttributionError(
-            f"the selector was fitted on {', '.join(layers) or 'all layers together'}, not on "
-            f"layer {layer!r}",
+            f"{fitted}, and none of them is named"
+            if layer is None
+            else f"{fitted}, not on layer {layer!r}",
             "Which method wins differs from layer to layer.",
-            did_you_mean(str(layer), layers) or f"Name one of: {', '.join(layers) or 'none'}",
+            (layer and did_you_mean(layer, layers)) or _layer_hint(layers),
         )
 
     def save(self, path: str | Path) -> Path:
@@ -80,6 +83,7 @@ class Selector:
         Raises:
             ReportError: It cannot be written there.
         """
+        from safetensors import SafetensorError
         from safetensors.numpy import save_file
 
         target = Path(path)
@@ -87,9 +91,10 @@ class Selector:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             save_file(arrays, target, {SCHEMA: json.dumps(self.report.to_json(), sort_keys=True)})
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             raise ReportError(
-                f"the selector cannot be written to {target}: {error.strerror or error}",
+                f"the selector cannot be written to {target}: "
+                f"{getattr(error, 'strerror', None) or error}",
                 fix="Give a file in a folder you may write to: -o FILE",
             ) from error
         return target
@@ -105,7 +110,10 @@ class Selector:
 
         try:
             with safe_open(path, framework="numpy") as file:
-                data = json.loads((file.metadata() or {})[SCHEMA])
+                said = (file.metadata() or {}).get(SCHEMA)
+                if said is None:
+                    raise ValueError("it was written by something else than selector fit")
+                data = json.loads(said)
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if data["format"] != FORMAT:
                 raise ValueError(f"format {data['format']!r}, this version reads {FORMAT}")
@@ -115,3 +123,7 @@ class Selector:
                 f"{path} is no selector that can be read: {error}",
                 fix="Fit one: deepimportance selector fit MODEL --reference R -o FILE",
             ) from error
+
+
+def _layer_hint(layers: Sequence[str]) -> str:
+    return f"Name one: --layer {' or --layer '.join(layers)}" if layers else "Leave the layer out."

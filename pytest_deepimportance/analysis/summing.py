@@ -12,7 +12,9 @@ from torch import nn
 
 from pytest_deepimportance.attribution.base import Attribution, AttributionBatch, Conservation
 from pytest_deepimportance.data.activations import UNKNOWN
+from pytest_deepimportance.data.outputs import check_labels
 from pytest_deepimportance.data.reference import Reference
+from pytest_deepimportance.errors import ReferenceDataError
 from pytest_deepimportance.models.raised import naming_inputs
 
 LayerSums = dict[str, NDArray[np.float64]]
@@ -94,13 +96,21 @@ def sum_scores(
     micro_batch: int,
     device: torch.device,
     advance: Advance,
+    classes: int | None = None,
 ) -> Summed:
     """Run the attribution over every batch of the data and add it all up.
 
+    Args:
+        classes: Of the model, as far as known.
+
     Raises:
         ForwardError: The model's forward raised.
+        ReferenceDataError: A label is no class of the model.
     """
+    why = "Rows count, and belong to a class, by their true label."
     for call in data.batches(batch_size):
+        if classes is not None:
+            check_labels(call.labels, classes, ReferenceDataError, why, data.descriptor)
         for part in [call] if call.rows <= micro_batch else call.split(micro_batch):
             with naming_inputs(data.descriptor, model, part):
                 found.add(attribution.attribute(part.to(device)))

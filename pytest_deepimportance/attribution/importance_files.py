@@ -58,7 +58,7 @@ def load(path: Path) -> Importance:
         AttributionError: The file is absent, malformed, or was changed after its side file.
     """
     _check_there(path)
-    if path.suffix.lower() != ".json":
+    if not is_json(path):
         return read_csv(path)
     data = _parsed(path)
     if _CSV_DIGEST in data:
@@ -70,6 +70,14 @@ def load(path: Path) -> Importance:
         return replace(from_plain(data), source=str(path))
     except AttributionError as error:
         raise AttributionError(f"{path}: {error.what}", error.why, error.fix) from error
+
+
+def is_json(path: Path) -> bool:
+    """Return whether a file is JSON, by its name or, since files are renamed, by what is in it."""
+    if path.suffix.lower() == ".json" or not path.is_file():
+        return path.suffix.lower() != ".csv"
+    with open(path, "rb") as file:
+        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"["))
 
 
 def side_file(path: Path) -> Path:

@@ -16,7 +16,7 @@ from pytest_deepimportance.attribution.pruning import Loss, Pruner, cross_entrop
 from pytest_deepimportance.attribution.target import refuse_output, target_values
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.batches import ModelCall, describe
-from pytest_deepimportance.data.outputs import class_scores
+from pytest_deepimportance.data.outputs import check_labels, class_scores
 from pytest_deepimportance.errors import AttributionError
 from pytest_deepimportance.models.sitemap import SiteMap
 
@@ -148,14 +148,9 @@ def _classes(predicted: Tensor, call: ModelCall, count: int) -> Tensor:
     if call.labels is None:
         return predicted
     labels = call.labels.to(predicted.device)
-    known = labels[labels != UNKNOWN]
-    if len(known) and (int(known.min()) < 0 or int(known.max()) >= count):
-        raise AttributionError(
-            f"labels go from {int(known.min())} to {int(known.max())} and the model has "
-            f"{count} classes",
-            "The loss compares each input's scores with its label.",
-            "Map the labels to class indices.",
-        )
+    check_labels(
+        labels, count, AttributionError, "The loss compares each input's scores with its label."
+    )
     return torch.where(labels == UNKNOWN, predicted, labels)
 
 

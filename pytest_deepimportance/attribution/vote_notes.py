@@ -35,6 +35,11 @@ def doubts(votes: Votes) -> list[str]:
         said.append(f"{plural(votes.non_finite, 'row')} with NaN or infinity left out")
     if votes.abstained == votes.groups:
         said.append("nobody voted: removing the neurons of any method never raised the loss")
+    if tied := sum(map(bool, votes.tied)):
+        said.append(
+            f"in {tied:,} of {plural(votes.groups, 'group')} the model loses the same without the "
+            "neurons of several methods: the first of them by name counts as the winner"
+        )
     shares = votes.shares or {}
     early = list(shares)[: len(shares) // 2]
     first = max(early, key=lambda name: shares[name], default="")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,8 @@ def computed(
     from pytest_deepimportance.data.references_by_spec import load_reference
     from pytest_deepimportance.engine.profiles import describe_model
 
-    methods = tuple(dict.fromkeys(map(method_name, names_of(options.methods, "--method") or ())))
+    named = names_of(options.methods, "--method") or ("lrp",)
+    methods = tuple(dict.fromkeys(map(method_name, named)))
     asked = Asked(methods, names_of(options.only_layers, "--layers"), m_of(options.top))
     data = {REFERENCE: load_reference(check_reference(settings), settings)}
     for name, spec in suites_of(options.inputs or ()).items():
@@ -112,7 +114,8 @@ def _check(options: argparse.Namespace) -> None:
 def _print(report: ImportanceReport, options: argparse.Namespace) -> None:
     from pytest_deepimportance.reporting.importance_table import render
 
-    lines = render(report, _following(report, options), fold=not options.verbose)
+    width = shutil.get_terminal_size().columns
+    lines = render(report, _following(report, options), fold=not options.verbose, width=width)
     print("\n".join(lines))
 
 

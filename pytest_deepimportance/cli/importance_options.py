@@ -19,7 +19,9 @@ RELEVANCE = (
 """Settings of how importance is computed."""
 DATA = ("reference", "reference_samples", "transform", "data_root", "seed", "batch_size", "memory")
 """Settings of what it is computed on."""
-_SETTINGS = (*LOADING, *DATA, "correct", "classes", "class_names", *RELEVANCE)
+COMPUTING = (*DATA, "correct", "class_names", *RELEVANCE)
+"""Settings that stored results cannot follow any more."""
+_SETTINGS = (*LOADING, *COMPUTING, "classes")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def add_question(parser: argparse.ArgumentParser) -> None:
     """Add methods, layers and the number of samples."""
     parser.add_argument(
-        "--method", "--methods", dest="methods", metavar="A,B,...", default="lrp",
+        "--method", "--methods", dest="methods", metavar="A,B,...",
         help="attribution methods (default lrp); several are compared",
     )  # fmt: skip
     parser.add_argument(
@@ -90,8 +92,13 @@ def names_of(text: str | None, what: str) -> tuple[str, ...] | None:
     return found
 
 
-def m_of(text: str) -> int | None:
+def m_of(
+    text: str, why: str = "The most important neurons of each layer are shown and compared."
+) -> int | None:
     """Return the number of neurons, None for all of them.
+
+    Args:
+        why: What they are for.
 
     Raises:
         SettingsError: It is neither a number from 1 nor all.
@@ -101,7 +108,7 @@ def m_of(text: str) -> int | None:
     if not text.isdigit() or not int(text):
         raise SettingsError(
             f"--m {text} is neither a number from 1 nor all",
-            "The most important neurons of each layer are shown and compared.",
+            why,
             "Write --m 10, or --m all",
         )
     return int(text)

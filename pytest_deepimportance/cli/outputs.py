@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,16 +13,16 @@ def file_for(option: str, text: str, *endings: str) -> Path:
     """Return the file that an option names; its folder is made where it is missing, and that said.
 
     Args:
-        endings: What the name may end in, `.csv`; the kind of the file goes by it.
+        endings: What the name may end in, `.csv`; the kind of the file goes by it. None: anything.
 
     Raises:
-        ReportError: Another ending, a folder of that name, or no folder can be made.
+        ReportError: Another ending, a folder of that name, or no file can be written there.
     """
     path = Path(text)
-    example = f"For example: {option} {path.stem or 'found'}{endings[0]}"
+    example = f"For example: {option} {path.stem or 'found'}{endings[0] if endings else ''}"
     if path.is_dir():
         raise ReportError(f"{option} {text} is a folder, not a file", fix=example)
-    if path.suffix.lower() not in endings:
+    if endings and path.suffix.lower() not in endings:
         accepted = " or ".join(endings)
         raise ReportError(
             f"{option} {text}: the name of the file must end in {accepted}",
@@ -31,6 +32,8 @@ def file_for(option: str, text: str, *endings: str) -> Path:
     missing = not path.parent.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass  # the folder takes files: nobody learns after hours that it does not
     except OSError as error:
         raise ReportError(
             f"{option} {text} cannot be written: {error.strerror or error}",

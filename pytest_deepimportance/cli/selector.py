@@ -94,7 +94,8 @@ def run_fit(options: argparse.Namespace) -> int:
     from pytest_deepimportance.reporting.json_report import write_text
     from pytest_deepimportance.reporting.selector_table import render
 
-    settings, m = settings_from(options), m_of(options.top)
+    settings = settings_from(options)
+    m = m_of(options.top, "So many neurons each method may prune for an input.")
     methods = list(dict.fromkeys(map(method_name, names_of(options.methods, "--method") or ())))
     if len(methods) < 2:
         raise SettingsError(

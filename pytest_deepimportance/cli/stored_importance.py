@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_deepimportance.cli.stored_choice import StoredRun, chosen
 from pytest_deepimportance.errors import ReportError
 from pytest_deepimportance.formatting import listed, plural
 from pytest_deepimportance.importance_results import (
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_deepimportance.attribution.importance import Importance
-    from pytest_deepimportance.results import Report
 
 _FORMS = (
     "Files are written by: deepimportance importance ... --json FILE (or --csv FILE), and by "
@@ -36,27 +36,19 @@ _FORMS = (
 )
 
 
-@dataclass(frozen=True)
-class StoredRun:
-    """A report of a test run, and the important neurons it names.
-
-    Attributes:
-        others: Reports of further models in the same file.
-    """
-
-    report: Report
-    tops: tuple[TopSets, ...]
-    others: int = 0
-
-
 def show_stored(options: argparse.Namespace) -> int:
     """Print and draw what a file holds."""
-    from pytest_deepimportance.cli.importance_options import refuse_without_effect
+    from pytest_deepimportance.cli.importance_options import COMPUTING, refuse_without_effect
 
     idle = {"--npz": options.npz, "--inputs": options.inputs, "--csv": options.csv}
+    idle |= {
+        f"--{name.replace('_', '-')}": getattr(options, name) is not None for name in COMPUTING
+    }
+    idle["--input-samples"] = options.input_samples != "all"
     refuse_without_effect(idle, "needs a model and data, but --from only reads a file")
-    found = read_stored(Path(options.stored))
-    _check_model(found, options)
+    stored = read_stored(Path(options.stored))
+    _check_model(stored, options)
+    found = chosen(stored, options)
     if isinstance(found, ImportanceReport):
         _show_report(found, options)
     else:
@@ -70,7 +62,9 @@ def read_stored(path: Path) -> ImportanceReport | StoredRun:
     Raises:
         ReportError: The file cannot be read, or holds nothing that can be shown.
     """
-    if path.suffix.lower() == ".csv":
+    from pytest_deepimportance.attribution.importance_files import is_json
+
+    if not is_json(path):
         return _from_importance(path)
     data = _json(path)
     schema = data.get("schema")
@@ -209,7 +203,8 @@ def _show_report(report: ImportanceReport, options: argparse.Namespace) -> None:
     from pytest_deepimportance.reporting.importance_table import render
 
     report = compared(dataclasses.replace(report, m=m_of(options.top)))
-    print("\n".join(render(report, fold=not options.verbose)))
+    width = shutil.get_terminal_size().columns
+    print("\n".join(render(report, fold=not options.verbose, width=width)))
     if options.json:
         text = json.dumps(report.to_json(), indent=1, sort_keys=True, allow_nan=False)
         print(f"written    {json_report.write_text(text + chr(10), options.json)}")

@@ -97,6 +97,8 @@ def run(options: argparse.Namespace) -> int:
     settings = settings_from(options)
     check_reference(settings)
     out = file_for("--out", options.out, ".csv", ".json")
+    if options.checkpoint is not None:
+        file_for("--checkpoint", options.checkpoint)
     loaded = load(options)
     reference = load_reference(check_reference(settings), settings)
     done = _done(options.checkpoint)

@@ -7,8 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
+from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.batches import describe
-from pytest_deepimportance.errors import BatchError
+from pytest_deepimportance.errors import BatchError, IdcError
 
 _ANOTHER = (
     "; another one is chosen by idc_output = pkg.mod:callable, in Python also "
@@ -117,3 +118,27 @@ def _as_scores(value: Any) -> Tensor | None:
     if value.shape[1] < 2 or any(size != 1 for size in value.shape[2:]):
         return None
     return value.flatten(1)
+
+
+def check_labels(
+    labels: Tensor | None, classes: int, kind: type[IdcError], why: str, source: str = ""
+) -> None:
+    """Refuse labels that are no classes of the model.
+
+    Args:
+        labels: (N,), UNKNOWN where not given; None where none are given.
+        kind, why: Of the error; source: what the labels belong to.
+
+    Raises:
+        IdcError: A label is below 0 or no class.
+    """
+    if labels is None:
+        return
+    known = labels[labels != UNKNOWN]
+    if len(known) and (int(known.min()) < 0 or int(known.max()) >= classes):
+        raise kind(
+            f"{source}{': ' if source else ''}labels go from {int(known.min())} to "
+            f"{int(known.max())} and the model has {classes} classes",
+            why,
+            "Map the labels to class indices.",
+        )

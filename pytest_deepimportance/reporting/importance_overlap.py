@@ -14,6 +14,7 @@ from pytest_deepimportance.importance_results import (
     ScoreSet,
 )
 from pytest_deepimportance.reporting.layers_table import columns
+from pytest_deepimportance.reporting.names import WHOLE, distinct
 from pytest_deepimportance.reporting.text import shorten
 
 _NAME, _LONG_NAME = 14, 24
@@ -34,17 +35,18 @@ def overlap_lines(report: ImportanceReport, fold: bool) -> list[str]:
             lines += ["", *_matrix([item for item in found if item.layer == layer])]
             lines += [f"... and {plural(hidden, 'other layer')} (-v)"] if hidden else []
         elif found:
-            lines += ["", *_table(head, found)]
+            lines += ["", *_table(head, found, fold)]
     return lines
 
 
-def _table(head: str, found: Sequence[Overlap]) -> list[str]:
+def _table(head: str, found: Sequence[Overlap], fold: bool) -> list[str]:
+    layers = distinct({item.layer for item in found}, _NAME if fold else WHOLE)
     rows = [(head, "layer", "m", "overlap", "by chance", "rank corr.")]
     for item in found:
         rows.append(
             (
                 f"{shorten(clean(item.first), _NAME)} / {shorten(clean(item.second), _NAME)}",
-                shorten(clean(item.layer), _NAME),
+                layers[item.layer],
                 count(item.m),
                 percent(item.jaccard, 0, " %"),
                 percent(item.chance, 0, " %"),

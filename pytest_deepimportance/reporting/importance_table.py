@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pytest_deepimportance.formatting import clean, count, listed, percent, plural
 from pytest_deepimportance.importance_results import (
@@ -13,29 +14,39 @@ from pytest_deepimportance.importance_results import (
 )
 from pytest_deepimportance.reporting.importance_overlap import class_lines, overlap_lines
 from pytest_deepimportance.reporting.layers_table import columns
+from pytest_deepimportance.reporting.names import WHOLE, distinct
 from pytest_deepimportance.reporting.text import shorten
 
-WIDTH = 80
+WIDTH, WIDEST = 80, 120
+"""Columns of the tables: those of the terminal, within these bounds."""
 _NAME, _LAYER = 18, 26
 _LAYERS = 12
+_LEAST_SPACE = 40
 _CLASSES = 12
 _LARGEST_IMBALANCE = 1e-3
 """Relevance unaccounted for above this share of the target is said."""
 
 
-def render(report: ImportanceReport, following: Sequence[str] = (), *, fold: bool = True
-) -> list[str]:  # fmt: skip
+def render(
+    report: ImportanceReport,
+    following: Sequence[str] = (),
+    *,
+    fold: bool = True,
+    width: int = WIDTH,
+) -> list[str]:
     """Return the lines: what was computed, layers, classes, overlaps, notes, what to do next.
 
     Args:
         following: Commands to type next, each with what it is for.
         fold: Leave out what does not fit on a screen, and say so.
+        width: Columns of the terminal.
     """
+    page = Page(fold, min(max(width, WIDTH), WIDEST))
     lines = _head(report)
     shown = report.leading_layers(_LAYERS if fold else len(report.layers))
     for found in report.whole()[:1]:
-        lines += ["", *_layers(report, found, shown)]
-    lines += _classes(report, fold)
+        lines += ["", *_layers(report, found, shown, page)]
+    lines += _classes(report, page)
     lines += overlap_lines(report, fold)
     loaded = report.model.notes if report.model is not None else ()
     notes = [*loaded, *report.notes, *_of_methods(report), *_small_layers(report)]
@@ -133,11 +144,14 @@ def _method(found: ScoreSet) -> str:
 _TARGETS = {"predicted": "predicted class's score", "label": "true class's score"}
 
 
-def _layers(report: ImportanceReport, found: ScoreSet, shown: Sequence[RankedLayer]) -> list[str]:
+def _layers(
+    report: ImportanceReport, found: ScoreSet, shown: Sequence[RankedLayer], page: Page
+) -> list[str]:
     shares = found.shares()
+    names = page.names(shown, _LAYER + (page.width - WIDTH) // 2)
     rows = [
         (
-            shorten(clean(layer.name), _LAYER) + (" *" if layer.default else ""),
+            names[layer.name] + (" *" if layer.default else ""),
             count(layer.neurons),
             percent(shares[layer.name], 0, " %"),
             "-" if found.silent(layer.name) else count(found.half(layer.name)),
@@ -146,29 +160,36 @@ def _layers(report: ImportanceReport, found: ScoreSet, shown: Sequence[RankedLay
     ]
     head = ("layer", "neurons", "share", "half in")
     table = columns([head, *rows], right={1, 2, 3})
-    space = WIDTH - max(map(len, table)) - 2
+    space = page.width - max(map(len, table)) - 2
     title = "most important (part of layer)"
-    last = [title if len(title) <= space else "most important"]
-    last += [fitting(found, layer.name, report.m_of(layer), space) for layer in shown]
-    width = max(map(len, table))
-    lines = [f"{row:<{width}}  {text}".rstrip() for row, text in zip(table, last, strict=True)]
+    last = [[title if len(title) <= space else "most important"]]
+    last += [page.cells(found, layer.name, report.m_of(layer), space) for layer in shown]
+    lines = beside(table, last)
     hidden = len(report.layers) - len(shown)
     more = [f"... and {plural(hidden, 'layer')} with a smaller share (-v)"] if hidden else []
-    legend = "* the layer that IDC measures by default" if any(y.default for y in shown) else ""
-    return [*lines, *more, *([legend] if legend else [])]
+    cut = any(names[layer.name] != clean(layer.name) for layer in shown)
+    default = any(layer.default for layer in shown)
+    return [
+        *lines,
+        *more,
+        *(["... in front of a name: cut there (-v shows it whole)"] if cut else []),
+        *(["* the layer that IDC measures by default"] if default else []),
+    ]
+
+
+def beside(table: Sequence[str], texts: Sequence[Sequence[str]]) -> list[str]:
+    """Put lines beside each row of a table."""
+    width = max(map(len, table))
+    return [
+        f"{row if not number else '':<{width}}  {text}".rstrip()
+        for row, lines in zip(table, texts, strict=True)
+        for number, text in enumerate(lines)
+    ]
 
 
 def fitting(found: ScoreSet, layer: str, m: int, space: int) -> str:
-    """Return the m most important neurons with their parts, as many as fit in `space` columns.
-
-    Neurons whose score is 0 are not among them.
-    """
-    if found.silent(layer):
-        return "all 0"
-    whole = found.absolute(layer)
-    scores = found.scores[layer]
-    top = [n for n in found.top(layer, m) if scores[n]]
-    cells = [f"{n} ({percent(scores[n] / whole, 0)})" for n in top]
+    """Return the m most important neurons with their parts, as many as fit in `space` columns."""
+    cells = _cells(found, layer, m)
     text = ""
     for number, cell in enumerate(cells):
         rest = len(cells) - number - 1
@@ -180,12 +201,46 @@ def fitting(found: ScoreSet, layer: str, m: int, space: int) -> str:
     return text
 
 
-def _classes(report: ImportanceReport, fold: bool) -> list[str]:
+def _cells(found: ScoreSet, layer: str, m: int) -> list[str]:
+    """Return the m most important neurons with their parts; a score of 0 is none."""
+    if found.silent(layer):
+        return ["all 0"]
+    whole, scores = found.absolute(layer), found.scores[layer]
+    top = [n for n in found.top(layer, m) if scores[n]]
+    return [f"{n} ({percent(scores[n] / whole, 0)})" for n in top]
+
+
+@dataclass(frozen=True)
+class Page:
+    """How the screen is laid out: folded or not, and how wide."""
+
+    fold: bool
+    width: int
+
+    def names(self, layers: Sequence[RankedLayer], width: int) -> dict[str, str]:
+        """Return the names of layers, in about `width` columns or in full."""
+        return distinct([layer.name for layer in layers], width if self.fold else WHOLE)
+
+    def cells(self, found: ScoreSet, layer: str, m: int, space: int) -> list[str]:
+        """Return the most important neurons in one line, or all of them in as many as it takes."""
+        if self.fold:
+            return [fitting(found, layer, m, space)]
+        lines = [""]
+        for cell in _cells(found, layer, m):
+            longer = f"{lines[-1]}  {cell}" if lines[-1] else cell
+            if lines[-1] and len(longer) > max(space, _LEAST_SPACE):
+                lines.append(cell)
+            else:
+                lines[-1] = longer
+        return lines
+
+
+def _classes(report: ImportanceReport, page: Page) -> list[str]:
     lines: list[str] = []
     for found in report.whole()[:1]:
         classes = report.by_class(found.method, found.data)
-        for layer in _class_layers(report, fold) if classes else ():
-            lines += ["", *_class_table(report, classes, layer, fold)]
+        for layer in _class_layers(report, page.fold) if classes else ():
+            lines += ["", *_class_table(report, classes, layer, page)]
             lines += class_lines(report, found, layer)
     return lines
 
@@ -198,19 +253,19 @@ def _class_layers(report: ImportanceReport, fold: bool) -> Sequence[RankedLayer]
 
 
 def _class_table(
-    report: ImportanceReport, classes: Sequence[ScoreSet], layer: RankedLayer, fold: bool
+    report: ImportanceReport, classes: Sequence[ScoreSet], layer: RankedLayer, page: Page
 ) -> list[str]:
-    shown = classes[:_CLASSES] if fold else classes
+    shown = classes[:_CLASSES] if page.fold else classes
     rows = [
         (shorten(clean(c.class_name), _NAME), "-" if c.rows is None else count(c.rows))
         for c in shown
     ]
     table = columns([("class", "inputs"), *rows], right={1})
-    width = max(map(len, table))
+    space = page.width - max(map(len, table)) - 2
     m = report.m_of(layer)
-    name = shorten(clean(layer.name), _NAME)
-    texts = [f"{name}: the top {m} of {plural(layer.neurons, 'neuron')}"]
-    texts += [fitting(c, layer.name, m, WIDTH - width - 2) for c in shown]
-    lines = [f"{row:<{width}}  {text}".rstrip() for row, text in zip(table, texts, strict=True)]
+    name = page.names([layer], _LAYER)[layer.name]
+    texts = [[f"{name}: the top {m} of {plural(layer.neurons, 'neuron')}"]]
+    texts += [page.cells(c, layer.name, m, space) for c in shown]
+    lines = beside(table, texts)
     hidden = len(classes) - len(shown)
     return [*lines, f"... and {plural(hidden, 'class', 'classes')} more (-v)"] if hidden else lines

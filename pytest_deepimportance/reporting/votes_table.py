@@ -42,7 +42,6 @@ def render(
         *_labelled("vote", f"{lists}, mode {votes.mode}, scope {votes.scope}, {votes.normalize}, "
                    f"{votes.sign} scores; judged by {clean(votes.judged_by)}"),
         *_labelled("", voted),
-        *_ties(votes),
         "",
         *_methods(votes, raised),
         "",
@@ -63,18 +62,6 @@ def _noun(by: str, *, many: bool = False) -> str:
         "class": ("class of a batch", "classes of batches"),
     }[by]
     return several if many else one
-
-
-def _ties(votes: Votes) -> list[str]:
-    tied = sum(map(bool, votes.tied))
-    if not tied:
-        return []
-    groups = plural(votes.groups, _noun(votes.by), _noun(votes.by, many=True))
-    return _labelled(
-        "",
-        f"tied: {count(tied)} of {groups}, several methods raised the loss alike; the first by "
-        "name counts as winner",
-    )
 
 
 def _methods(votes: Votes, raised: int) -> list[str]:

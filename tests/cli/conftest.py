@@ -42,6 +42,11 @@ def picky():
 
 def train():
     return rows(200, wrong=10)
+
+
+def shifted():
+    x, y = train()
+    return x, y + 7
 """
 
 Run = Callable[..., tuple[int, str, str]]
@@ -50,6 +55,7 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
     (tmp_path / "app.py").write_text(MODULE)
     torch.save(Mlp().state_dict(), tmp_path / "net.pth")
     return tmp_path

@@ -131,6 +131,33 @@ def test_stored_results_are_shown_again(run: Run) -> None:
     assert first == again
 
 
+def test_stored_results_are_known_by_what_is_in_them(run: Run, folder: Path) -> None:
+    run(*ASK, "--json", "i.json", "--csv", "i.csv")
+    (folder / "i.csv.json").unlink()
+    wanted = [run("importance", "--from", name)[1] for name in ("i.json", "i.csv")]
+    (folder / "i.json").rename(folder / "j.txt")
+    (folder / "i.csv").rename(folder / "c.txt")
+    shown = [run("importance", "--from", name)[1] for name in ("j.txt", "c.txt")]
+    assert shown == [text.replace("i.csv", "c.txt") for text in wanted]
+    tree = run("layers", *NET, "--tree", "--importance", "c.txt")
+    assert (tree[0], "share of importance: c.txt" in tree[1]) == (0, True)
+
+
+def test_parts_of_stored_results_are_shown(run: Run) -> None:
+    run(*ASK, "--classes", "each", "--method", "lrp,random", "--json", "i.json", "--m", "4")
+    code, out, err = run("importance", "--from", "i.json", "--layers", "fc2", "--method", "random")
+    assert (code, err) == (0, "")
+    assert "fc2 *" in out
+    assert ("fc1" in out, "lrp" in out, "method     random" in out) == (False, False, True)
+    out = run("importance", "--from", "i.json", "--classes", "1")[1]
+    assert ("\n1 " in out, "\n2 " in out, "common:" in out) == (True, False, False)
+    assert "class  inputs" not in run("importance", "--from", "i.json", "--classes", "all")[1]
+    refused = ("--reference", "app.py:train", "--correct", "all", "--lrp-rule", "z")
+    code, out, err = run("importance", "--from", "i.json", *refused)
+    assert (code, out) == (2, "")
+    assert "--reference, --correct, --lrp-rule needs a model and data" in err
+
+
 def test_a_csv_without_a_side_file_names_no_model(run: Run, folder: Path) -> None:
     (folder / "s.csv").write_text("LayerName,NeuronIndex,Score\nfc2,0,1\nfc2,1,3\n")
     code, out, _ = run("importance", "--from", "s.csv")
@@ -164,6 +191,10 @@ def test_common_neurons_of_a_stored_report_of_a_run(run: Run, folder: Path) -> N
     assert code == 2
     assert "--idc-classes each" in err
     assert "another model" in run("importance", "--from", "each.json", "app.py:other")[2]
+    out = run("importance", "--from", "each.json", "--classes", "1")[1]
+    assert ("\n1 " in out, "\n2 " in out) == (True, False)
+    assert "There are: 0, 1, 2" in run("importance", "--from", "each.json", "--classes", "x")[2]
+    assert "by one method" in run("importance", "--from", "each.json", "--method", "lrp")[2]
 
 
 @pytest.mark.parametrize(
@@ -184,10 +215,14 @@ def test_common_neurons_of_a_stored_report_of_a_run(run: Run, folder: Path) -> N
         ((*NET, "--reference", "app.py:train", "--inputs", "none.npz"), "none.npz"),
         ((*NET, "--reference", "app.py:train", "--inputs", "reference=late.npz"), "another name"),
         ((*NET, "--reference", "app.py:train", "--target", "17"), "3 classes"),
+        ((*ASK[1:], "--class-names", "x,x,z"), "'x' is named twice"),
+        ((*ASK[1:], "--class-names", "x,y"), "2 classes named (x, y), but the model has 3"),
+        ((*NET, "--reference", "app.py:shifted", "--correct", "all"),
+         "app.py:shifted: labels go from 7 to 9 and the model has 3 classes"),
         (("--from", "nowhere.json"), "cannot be read"),
         (("--from", "nowhere.csv"), "not found"),
-        (("--from", "late.npz"), "not a JSON file"),
-        (("--from", "app.py"), "not a JSON file"),
+        (("--from", "late.npz"), "it is no text in columns"),
+        (("--from", "app.py"), "it has no column LayerName"),
         (("--from", "list.json"), "holds no importance"),
         (("--from", "other.json"), "holds no importance"),
         (("--from", "new.json"), "this version reads 1"),
@@ -196,6 +231,10 @@ def test_common_neurons_of_a_stored_report_of_a_run(run: Run, folder: Path) -> N
         (("--from", "i.json", "app.py:other"), "another model"),
         (("--from", "i.json", "--npz", "x.npz"), "--npz"),
         (("--from", "i.json", "--m", "none"), "number from 1"),
+        (("--from", "i.json", "--layers", "fc22"), "did you mean fc2"),
+        (("--from", "i.json", "--method", "random"), "There are: lrp"),
+        (("--from", "i.json", "--classes", "each"), "--classes each: i.json holds nothing of it"),
+        (("--from", "i.json", "--input-samples", "5"), "--input-samples needs a model"),
     ],
 )  # fmt: skip
 def test_mistakes(run: Run, folder: Path, arguments: tuple[str, ...], hint: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from pytest_deepimportance.analysis.selector import Selector
 from tests.cli.conftest import Run
@@ -67,7 +68,10 @@ def test_layer_by_layer(run: Run) -> None:
     assert "(by layer: in the JSON file)" in out
     predict = ("selector", "predict", "s.safetensors", *NET, "--inputs", "app.py:train")
     assert run(*predict, "--layer", "fc1")[0] == 0
-    assert "fc1, fc2" in run(*predict)[2]
+    err = run(*predict)[2]
+    assert "fitted on fc1, fc2, and none of them is named" in err
+    assert "--layer fc1 or --layer fc2" in err
+    assert "did you mean fc1" in run(*predict, "--layer", "fc11")[2]
 
 
 @pytest.mark.parametrize(
@@ -82,6 +86,10 @@ def test_layer_by_layer(run: Run) -> None:
             "number from 1",
         ),
         (
+            ("fit", *NET, "--reference", "app.py:train", "--method", "lrp,la", "--m", "0"),
+            "each method may prune for an input",
+        ),
+        (
             ("fit", *NET, "--reference", "app.py:train", "--method", "lrp,la", "--layers", "fc7"),
             "fc7",
         ),
@@ -91,6 +99,7 @@ def test_layer_by_layer(run: Run) -> None:
         ),
         (("show", "nowhere.safetensors"), "no selector"),
         (("show", "app.py"), "no selector"),
+        (("show", "other.safetensors"), "written by something else than selector fit"),
         (
             ("fit", *NET, "--reference", "app.py:train", "--method", "lrp,la", "-o", "s.idc"),
             "must end in .safetensors",
@@ -102,6 +111,7 @@ def test_layer_by_layer(run: Run) -> None:
 def test_mistakes(run: Run, arguments: tuple[str, ...], hint: str) -> None:
     if "s.safetensors" in arguments:
         run(*FIT, "-o", "s.safetensors")
+    save_file({"x": np.zeros(3)}, "other.safetensors")
     code, out, err = run("selector", *arguments)
     assert (code, out) == (2, "")
     assert hint in err

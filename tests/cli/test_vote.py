@@ -63,6 +63,23 @@ def test_a_missing_folder_is_made_and_said(run: Run, folder: Path) -> None:
     assert (folder / "new" / "er" / "votes.json").is_file()
 
 
+def test_a_folder_that_takes_no_file_is_said_before_anything_runs(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(dir: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(dir))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refused)
+    monkeypatch.setattr("pytest_deepimportance.models.loading.load", None)
+    code, out, err = run(*VOTE, *METHODS, "--out", "v.csv")
+    assert (code, out) == (2, "")
+    assert "--out v.csv cannot be written: Permission denied" in err
+    ask = ("importance", *VOTE[1:6], "--json", "i.json")
+    assert "--json i.json cannot be written: Permission denied" in run(*ask)[2]
+    fit = ("selector", "fit", *VOTE[1:6], "-o", "s.safetensors")
+    assert "--out s.safetensors cannot be written: Permission denied" in run(*fit)[2]
+
+
 def test_the_next_command_has_what_this_one_was_given(run: Run, folder: Path) -> None:
     _, out, _ = run(*VOTE, *METHODS, "--out", "my votes.csv", "--tap", "pre", "--scope", "layer")
     (line,) = [line for line in out.splitlines() if line.startswith("use it")]

@@ -73,6 +73,47 @@ def test_it_is_one_screen(layers: int, classes: int) -> None:
     assert not any("(-v)" in line for line in everything)
 
 
+def named(*names: str, neurons: int = 30) -> ImportanceReport:
+    scores = {name: tuple(float(n + 1) for n in range(neurons)) for name in names}
+    found = report(1, 0)
+    both = tuple(dataclasses.replace(one, scores=scores) for one in found.sets)
+    layers = tuple(RankedLayer(name, "Linear", neurons) for name in names)
+    return compared(dataclasses.replace(found, layers=layers, sets=both, m=None))
+
+
+def test_layers_are_told_apart_by_their_names() -> None:
+    names = [
+        f"bert.encoder.layer.{n}.{end}"
+        for n in range(2)
+        for end in ("attention.output.dense", "intermediate.dense", "output.dense")
+    ]
+    lines = render(named(*names))
+    at = next(n for n, line in enumerate(lines) if line.startswith("layer "))
+    shown = [line.split()[0] for line in lines[at + 1 : at + 7]]
+    assert shown[:3] == [
+        "...0.attention.output.dense",
+        "...0.intermediate.dense",
+        "...layer.0.output.dense",
+    ]
+    assert len(set(shown)) == 6
+    assert all(cut.startswith("...") and name.endswith(cut[3:])
+               for cut, name in zip(shown, names, strict=True))  # fmt: skip
+    assert "... in front of a name: cut there (-v shows it whole)" in lines
+    whole = render(named(*names), fold=False)
+    assert all(sum(line.startswith(f"{name} ") for line in whole) == 1 for name in names)
+    wide = render(named(*names), width=200)
+    assert all(any(line.startswith(f"{name} ") for line in wide) for name in names)
+    assert max(map(len, wide)) <= 120
+
+
+def test_verbose_names_every_neuron() -> None:
+    found = named("fc1", neurons=70)
+    assert "  +" in "\n".join(render(found))
+    text = "\n".join(render(found, fold=False))
+    assert "  +" not in text
+    assert all(f" {n} (" in text for n in range(70))
+
+
 def test_layers_are_folded_by_their_share() -> None:
     found = report(40, 0)
     shown = [layer.name for layer in found.leading_layers(5)]

@@ -52,8 +52,6 @@ def test_ties_are_said() -> None:
     both = tuple(dataclasses.replace(found, tied=n) for n, found in enumerate(METHODS))
     tied = (("activation", "deeplift"),) * 3 + ((),) * 7
     lines = page(methods=both, tied=tied, failed={"grad-cam": "it needs convolutions"})
-    text = " ".join(" ".join(lines).split())
-    assert "tied: 3 of 10 batches, several methods raised the loss alike; the first by name" in text
     start = next(i for i, line in enumerate(lines) if line.startswith("method"))
     assert lines[start].split()[:3] == ["method", "wins", "tied"]
     assert lines[start + 1].split()[:6] == ["deeplift", "6", "75", "%", "1", "-0.250"]
