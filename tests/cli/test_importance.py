@@ -203,6 +203,7 @@ def test_common_neurons_of_a_stored_report_of_a_run(run: Run, folder: Path) -> N
         ((), "--from FILE"),
         (NET, "--reference pkg.mod:callable"),
         ((*NET, "--reference", "app.py:train", "--method", "lpr"), "did you mean lrp"),
+        ((*NET, "--reference", "app.py:train", "--method", "bogus"), "The methods are lrp, "),
         ((*NET, "--reference", "app.py:train", "--method", ","), "names nothing"),
         ((*NET, "--reference", "app.py:train", "--layers", "fc5"), "fc"),
         ((*NET, "--reference", "app.py:train", "--layers", ","), "names nothing"),
