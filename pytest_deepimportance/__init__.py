@@ -6,6 +6,7 @@ Importing this package imports no torch: public names are resolved when they are
 from __future__ import annotations
 
 import importlib
+import inspect
 from typing import Any
 
 __version__ = "0.1.0"
@@ -40,7 +41,13 @@ __all__ = ["__version__", *sorted(_HOME)]
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    found = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    if inspect.isfunction(found):
+        from pytest_deepimportance.keywords import called_in_python
+
+        found = called_in_python(found)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

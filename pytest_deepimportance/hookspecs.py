@@ -11,7 +11,7 @@ import pytest
 def pytest_idc_batch(batch: Any) -> Any:
     """Turn a batch of a form of your own into (inputs, labels) or a mapping of model arguments.
 
-    Return None to leave the batch to the built-in forms. Example:
+    Return None to leave the batch to the built-in forms. For example:
 
         def pytest_idc_batch(batch):
             if isinstance(batch, MySample):
@@ -23,7 +23,7 @@ def pytest_idc_criteria() -> Any:
     """Return criteria of your own: a subclass of `pytest_deepimportance.Criterion`, or a list.
 
     They are measured, shown, gated and chosen by name as the built-in ones are. A conftest.py must
-    lie in the root folder for its criteria to be known to --idc-fail-under. Example:
+    lie in the root folder for its criteria to be known to --idc-fail-under. For example:
 
         def pytest_idc_criteria():
             from my_criteria import DeadNeurons
@@ -34,7 +34,7 @@ def pytest_idc_criteria() -> Any:
 def pytest_idc_report(report: Any) -> None:
     """See the finished report (`pytest_deepimportance.Report`) of each measured model.
 
-    Example:
+    For example:
 
         def pytest_idc_report(report):
             print(report.criteria["IDC"].value)

@@ -253,7 +253,9 @@ def _apply(settings: Settings, origin: str, values: Mapping[str, Any]) -> Settin
         try:
             changed[name] = TABLE[name].parse(value)
         except (ValueError, TypeError) as error:
-            spelled = TABLE[name].option if origin == "command line" else TABLE[name].key
+            setting = TABLE[name]
+            ways = {"command line": setting.option, "keyword": setting.name}
+            spelled = ways.get(origin, setting.key)
             raise SettingsError(
                 f"{spelled} ({origin}): {error}", fix=f"{TABLE[name].help}."
             ) from error

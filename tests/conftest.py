@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,11 @@ import pytest
 from _pytest.pytester import SysModulesSnapshot
 
 from tests.warm import warm_commands
+
+# Where Python may not write bytecode (many containers say so), every process that a test starts compiles
+# this project anew, with pytest's rewriting of asserts: seconds each.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # pytester forgets what a run imported. The next one would import it anew: slowly, with a second copy
 # of every class, and torch's compiler, which registers its parts with torch, refuses to be loaded twice.

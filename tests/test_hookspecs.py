@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ NAMES = [name for name in vars(hookspecs) if name.startswith("pytest_")]
 @pytest.mark.parametrize("name", NAMES)
 def test_every_hook_is_explained_with_an_example(name: str) -> None:
     text = inspect.getdoc(getattr(hookspecs, name)) or ""
-    assert "Example:" in text
+    assert "For example:" in text
     assert f"def {name}(" in text
 
 
@@ -24,9 +25,9 @@ def test_hooks_are_known_to_pytest_and_misspelled_ones_are_not(pytester: pytest.
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm: Path) -> Project:
     monkeypatch.setenv("COLUMNS", "80")
-    return Project(pytester)
+    return Project(pytester, warm / "python")
 
 
 def test_batches_of_ones_own_form_and_the_finished_report(project: Project) -> None:

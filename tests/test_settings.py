@@ -58,8 +58,8 @@ def test_a_keyword_wins_over_the_preset() -> None:
     [
         ({"layr": "fc2"}, "unknown setting 'layr' (keyword)", "layer"),
         ({"preset": "papr"}, "unknown preset 'papr'", "paper"),
-        ({"m": "many"}, "idc_m (keyword): 'many'", "Number of important neurons"),
-        ({"k_range": "0"}, "idc_k_range (keyword)", "clusters"),
+        ({"m": "many"}, "m (keyword): 'many'", "Number of important neurons"),
+        ({"k_range": "0"}, "k_range (keyword)", "clusters"),
         ({"scope": "layers"}, "not one of: layer, all, global", "Where"),
     ],
 )

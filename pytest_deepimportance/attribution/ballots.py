@@ -105,9 +105,12 @@ class Candidate:
 
 
 def winners_of(candidates: Mapping[str, Candidate]) -> list[str]:
-    """Return the methods whose neurons raise the loss most, by name; none when none raises it."""
+    """Return the methods whose neurons raise the loss most, by name.
+
+    Several where gains are equal; none where no gain is above 0.
+    """
     most = max((candidate.gain for candidate in candidates.values()), default=0.0)
-    return sorted(name for name, c in candidates.items() if c.gain == most) if most > 0 else []
+    return sorted(n for n, candidate in candidates.items() if candidate.gain == most > 0)
 
 
 def alike(electorate: Electorate, options: VoteOptions) -> str:

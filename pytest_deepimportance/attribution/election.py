@@ -47,6 +47,7 @@ class Election:
     Attributes:
         names: The methods by their own names.
         judge: Says what the model loses.
+        notes: What must be said of how the methods were made.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Election:
         self.judge.part = rows_at_once
         self._voters: dict[str, Attribution] = {}
         self._refused: dict[str, str] = {}
+        self.notes: list[str] = []
         common = {"model": model, "sites": sites, "layers": layers, "target": target}
         # Samples come from the first batch also where a vote goes on from a checkpoint.
         drawn = {"seed": seed, "background": background, "rows_at_once": rows_at_once}
@@ -92,9 +94,15 @@ class Election:
             own = {key: value for key, value in settings.items() if key not in foreign}
             own |= {key: value for key, value in drawn.items() if key in known}
             try:
-                self._voters[name] = Shrinking(create(name, **common, **own))
+                voter = create(name, **common, **own)
             except MethodUnavailable as error:
                 self._refused[name] = error.what
+                continue
+            self._voters[name] = Shrinking(voter)
+            if getattr(voter, "draws", False):
+                self.notes.append(
+                    f"{voter.name}: the sample of inputs is drawn from the first batch alone"
+                )
         self.names = names
 
     def resume(self, tally: Tally) -> None:

@@ -79,17 +79,17 @@ class Tally:
             gains_of: Methods whose gains are kept by group.
         """
         self.groups += 1
+        # Of equal gains the method that comes first by name wins; the others are kept too.
         best = winners_of(candidates)
-        alike = best if len(best) > 1 else []
         self.winners.append(best[0] if best else "")
-        self.tied.append(alike)
+        self.tied.append(best if len(best) > 1 else [])
         self.group_classes.append(label)
         for name, candidate in candidates.items():
             found = self.methods[name]
             found.lists += 1
             found.gains += candidate.gain
             found.wins += name == self.winners[-1]
-            found.tied += name in alike
+            found.tied += name in self.tied[-1]
         if gains_of:
             named = (candidates.get(name) for name in gains_of)
             self.gains.append([None if c is None else c.gain for c in named])

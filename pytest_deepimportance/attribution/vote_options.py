@@ -55,7 +55,7 @@ def vote_options(
         raise SettingsError(
             "no attribution method is named",
             "A vote needs somebody to vote.",
-            "For example: --methods lrp,deeplift,integrated-gradients",
+            "For example: lrp,deeplift,integrated-gradients",
         )
     _chosen("mode", mode, MODES)
     # The research code compares raw scores, whatever their sign; ranks of layers are comparable.

@@ -141,7 +141,7 @@ def vote(
         background=first,
         rows_at_once=micro_batch(model, first, memory // 4),
     )
-    notes = (*filter(None, [alike(electorate, options)]), *wrapped, *sites.notes)
+    notes = (*filter(None, [alike(electorate, options)]), *election.notes, *wrapped, *sites.notes)
     owner = fingerprint(model)
     held = _held(owner, electorate, options, election, target, seed, settings)
     keeper = None if checkpoint is None else Checkpoint(Path(checkpoint), held)

@@ -21,6 +21,7 @@ from pytest_deepimportance.engine.reducing import state_of
 from pytest_deepimportance.engine.sessions import SessionState, TestState
 from pytest_deepimportance.engine.states import new_criteria
 from pytest_deepimportance.errors import RecordingError
+from pytest_deepimportance.keywords import in_keywords
 from pytest_deepimportance.models.fingerprint import fingerprint
 from pytest_deepimportance.models.wrappers import eager
 from pytest_deepimportance.profile.model import Profile
@@ -107,9 +108,10 @@ def record(
         ProfileError: The profile belongs to other weights, or was built with other settings.
         SettingsError: There is no such criterion or setting, or m is beyond the profile's.
     """
-    chosen = from_keywords(criteria=criteria, **settings)
-    model, profile = _checked(model, profile, chosen)
-    recorder = recorder_for(model, profile, chosen)
+    with in_keywords():  # entered after `record` has returned
+        chosen = from_keywords(criteria=criteria, **settings)
+        model, profile = _checked(model, profile, chosen)
+        recorder = recorder_for(model, profile, chosen)
     recording = Recording(recorder, profile, chosen)
     recorder.attach()
     try:

@@ -84,3 +84,16 @@ def test_hidden_layers_inside_torchscript_are_named() -> None:
 
     with pytest.raises(LayerError, match="not measured: body: TorchScript"):
         importance(Half().double(), noise(4, 4))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"method": "deeplift-shap"}, {"method": "lc", "baseline": "mean"}]
+)
+def test_baselines_drawn_from_the_first_batch_are_said(settings: dict[str, str]) -> None:
+    x, method = noise(24, 4), settings["method"]
+    others = {name: value for name, value in settings.items() if name != "method"}
+    said = "the sample of inputs is drawn from the first batch alone"
+    assert any(said in note for note in importance(net(), [x, x], **settings).notes)
+    assert any(said in note for note in vote(net(), [x, x], [method], 2, **others).notes)
+    plain = vote(net(), [x, x], ["lc", "deeplift"], 2)
+    assert not any(said in note for note in plain.notes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -393,7 +392,7 @@ def test_what_is_counted_is_not_counted_again(tmp_path: Path, made: dict[str, li
         ({"mode": "winner"}, "mode was weighted, now it is winner"),
         ({"seed": 5}, "seed was 0, now it is 5"),
         ({"target": "label"}, "target was predicted, now it is label"),
-        ({"tap": "pre"}, "another vote: tap was not set, now it is pre"),
+        ({"tap": "pre"}, "tap was not set, now it is pre"),
         ({"layers": ["2"]}, "layers was"),
         ({"model": planted(1)}, "model was [0-9a-f]{64}, now it is [0-9a-f]{64}"),
         ({"batches": batches(6, 5)}, "the first 6 batches were others"),
@@ -517,20 +516,3 @@ def test_lists_of_every_neuron_have_no_winner(m: Any) -> None:
     assert any("every neuron, so all weigh alike" in note for note in weighted.notes)
     speaking = vote(planted(), batches(), ["plain", "minus"], m, mode="winner")
     assert not any("every neuron" in note for note in speaking.notes)
-
-
-def test_a_tie_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    register(monkeypatch, "twin", lambda _, values: 2 * values)
-    said = r"in (\d) of 6 groups the model loses the same .*the first of them by name counts"
-    kept = tmp_path / "kept"
-    own = [x for x, _ in batches()]  # the loss is against the prediction: it can only rise
-    found = vote(planted(), own, ["twin", "plain"], 3, mode="winner", checkpoint=kept)
-    (tied,) = (match for note in found.notes if (match := re.match(said, note)))
-    votes = found.votes
-    assert votes is not None
-    assert int(tied[1]) == votes.groups - votes.abstained > 0
-    assert {one.name: one.wins for one in votes.methods} == {"plain": int(tied[1]), "twin": 0}
-    again = vote(planted(), own, ["twin", "plain"], 3, mode="winner", checkpoint=kept)
-    assert again.notes == found.notes
-    alone = vote(planted(), own, ["plain"], 3, mode="winner")
-    assert not any("loses the same" in note for note in alone.notes)

@@ -20,7 +20,8 @@ PARTS = ("what", "why", "fix")
 HEAD = f"""# Every error
 
 Made from the source by `python -m tests.examples.errors_page`; do not edit by hand. `{GAP}` stands for what
-varies. What the kinds are about, and where an error shows: [messages](messages.md).
+varies; by itself it is advice that hangs on what was found. What the kinds are about, and where an error shows:
+[messages](messages.md).
 """
 
 
@@ -39,13 +40,12 @@ def markdown() -> str:
         rows[name][row] = None
     parts = [HEAD]
     for name, found in rows.items():
-        if not found:
-            continue
         doc = (kinds()[name].__doc__ or "") if name in kinds() else _USAGE
         parts += [f"## {name}", "", doc.splitlines()[0], ""]
-        parts += ["| what it says | why it matters | what to do |", "|---|---|---|"]
-        parts += ["| " + " | ".join(map(_cell, row)) + " |" for row in found]
-        parts.append("")
+        if found:
+            parts += ["| what it says | why it matters | what to do |", "|---|---|---|"]
+            parts += ["| " + " | ".join(map(_cell, row)) + " |" for row in found]
+            parts.append("")
     return "\n".join(parts)
 
 

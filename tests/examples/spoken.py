@@ -22,11 +22,16 @@ _SINK = re.compile(
     r"_*(notes?|remarks?|sentences?|causes?|left_out|doubts|unscored|apart|incomplete_because|"
     r"complaints?|said|SKIPPED)$"
 )
-_SPEAKER = re.compile(r"_*(\w*notes?|\w*remarks?|left_out|excluded_by|run_labels|silence)$")
+_SPEAKER = re.compile(
+    r"_*(\w*notes?|\w*remarks?|left_out|excluded_by|run_labels|silence|no_default)$"
+)
 _PASSES = "passes "
 """How sentences of the recorder begin: their number stands before them."""
 
-_SPEAKING = ("recording.causes", "reporting.remarks", "reporting.verdicts", "reporting.leaks")
+_SPEAKING = (
+    "recording.causes", "reporting.remarks", "reporting.verdicts", "reporting.leaks",
+    "models.unmeasured",
+)  # fmt: skip
 """Modules that do nothing else: all of their sentences count."""
 
 _TABLES = (
@@ -35,7 +40,10 @@ _TABLES = (
 )  # fmt: skip
 """Modules that lay out what was said elsewhere: their own words are headings."""
 
-_SILENT = ("formatting", "errors", "data.importing", "data.hf_folders")
+_SILENT = (
+    "formatting", "errors", "data.importing", "data.hf_folders", "models.raised",
+    "models.vocabulary",
+)  # fmt: skip
 """Modules that word numbers and errors for others."""
 
 _FEWEST_WORDS = 3

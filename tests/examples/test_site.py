@@ -44,7 +44,7 @@ def test_the_environment_of_the_docs_is_the_extra() -> None:
     pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     extra = re.findall(r'"([^"]+)"', re.findall(r"^docs = \[(.*)\]$", pyproject, re.MULTILINE)[0])
     tox = (ROOT / "tox.ini").read_text(encoding="utf-8")
-    section = tox.partition("[testenv:docs]")[2].partition("commands")[0]
+    section = tox.partition("[testenv:docs]")[2].partition("set_env")[0]
     assert [name.partition(">")[0] for name in section.partition("deps =")[2].split()] == [
         name.partition(">")[0] for name in extra
     ]

@@ -35,9 +35,9 @@ class Malice:
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm: Path) -> Project:
     monkeypatch.setenv("COLUMNS", "80")
-    made = Project(pytester)
+    made = Project(pytester, warm / "python")
     made.write("test_it.py", TEST)
     (made.path / "net.py").write_text((made.path / "net.py").read_text() + ALIAS)
     return made

@@ -31,7 +31,7 @@ def test_load_model_is_public(project: Project, tmp_path: Path, monkeypatch: pyt
     torch.save(network.state_dict(), "w.pth")
     made = pytest_deepimportance.load_model("w.pth", project.spec("Classifier"))
     assert same_weights(made, network)
-    assert load_model is pytest_deepimportance.load_model
+    assert pytest_deepimportance.load_model.__wrapped__ is load_model
 
 
 def test_models_are_in_eval_mode(project: Project, tmp_path: Path):

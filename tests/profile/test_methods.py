@@ -117,7 +117,8 @@ def test_importance_from_some_rows_and_clusters_from_all(batch_size: int) -> Non
     ours = dict(zip(profile.spaces[0].neurons, profile.spaces[0].clusterings, strict=True))
     theirs = dict(zip(whole.spaces[0].neurons, whole.spaces[0].clusterings, strict=True))
     for neuron in set(ours) & set(theirs):
-        np.testing.assert_array_equal(ours[neuron].centroids, theirs[neuron].centroids)
+        # The last digits of a pass may depend on the batch size.
+        np.testing.assert_allclose(ours[neuron].centroids, theirs[neuron].centroids, rtol=1e-6)
     assert any("computed from 60 reference inputs (seeded)" in note for note in profile.notes)
     assert content(profile_of((x, y), importance_samples=200)) == content(whole)
 

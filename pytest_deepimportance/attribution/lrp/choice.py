@@ -131,7 +131,7 @@ class RuleChoice:
     def _made(self, name: str) -> LinearRule:
         if name == "z-box" and not (self._numbers.low and self._numbers.high):
             raise AttributionError(
-                "the z-box rule needs lrp_low and lrp_high, the bounds of the model's input",
+                "the z-box rule needs idc_lrp_low and idc_lrp_high, the bounds of the input",
                 "Taken from the batch, they would make relevance depend on the other inputs.",
                 "Give the smallest and largest value an input can have after the transform, such "
                 "as --idc-lrp-low 0 --idc-lrp-high 1; one number, or one for each channel.",
@@ -196,14 +196,14 @@ def _check_numbers(numbers: Numbers) -> None:
         value = getattr(numbers, name)
         if not least <= value < float("inf"):
             raise AttributionError(
-                f"lrp_{name} is {value!r}", fix=f"{name} is a number from {least:g} upwards."
+                f"idc_lrp_{name} is {value!r}", fix=f"It is a number from {least:g} upwards."
             )
     several = max(len(numbers.low), len(numbers.high))
     bounds = [b * several if len(b) == 1 else b for b in (numbers.low, numbers.high)]
     for low, high in zip(*bounds, strict=False):
         if not low < high:
             raise AttributionError(
-                f"lrp_low {low:g} is not below lrp_high {high:g}",
+                f"idc_lrp_low {low:g} is not below idc_lrp_high {high:g}",
                 "They are the smallest and the largest value that an input can have.",
                 "For example: --idc-lrp-low 0 --idc-lrp-high 1",
             )

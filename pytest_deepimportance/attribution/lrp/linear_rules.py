@@ -234,8 +234,8 @@ def _check_within(op: WeightedSum, low: Tensor, high: Tensor) -> None:
     if bool(outside.any()):
         values = op.signal[torch.isfinite(op.signal)]
         raise AttributionError(
-            f"{int(outside.sum())} values that {op.operation} reads lie outside lrp_low and "
-            f"lrp_high; this batch goes from {float(values.min()):.6g} to "
+            f"{int(outside.sum())} values that {op.operation} reads lie outside idc_lrp_low "
+            f"and idc_lrp_high; this batch goes from {float(values.min()):.6g} to "
             f"{float(values.max()):.6g}",
             "The z-box rule divides by the distance from bounds that no value passes.",
             "Give the smallest and largest value an input can have after the transform: "

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pytest_deepimportance.attribution.lrp.engine import LrpAttribution
 from pytest_deepimportance.data.batches import as_call
+from pytest_deepimportance.errors import ForwardError
 from pytest_deepimportance.models.sites import find_sites
 from tests.attribution.nets import (
     noise,
@@ -81,8 +82,9 @@ def test_known_architectures_are_left_as_they_were(name: str, fails: bool) -> No
     handle = last.register_forward_hook(_raise) if fails else None
     before = _snapshot(net)
     if fails:
-        with pytest.raises(KeyError):
+        with pytest.raises(ForwardError) as raised:
             engine.attribute(as_call(x))
+        assert isinstance(raised.value.__cause__, KeyError)
     else:
         engine.attribute(as_call(x))
     _same(before, _snapshot(net))
@@ -117,6 +119,7 @@ def test_the_model_is_left_as_it_was(fails: str | None, outside: Callable) -> No
         if fails is None:
             assert engine.attribute(as_call(x)).conservation.balance < 1e-6
         else:
-            with pytest.raises(KeyError, match="user code"):
+            error = ForwardError if fails == "forward" else KeyError
+            with pytest.raises(error, match="user code"):
                 engine.attribute(as_call(x))
         _same(before, _snapshot(net))
