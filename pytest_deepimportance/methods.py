@@ -35,6 +35,7 @@ def canonical(name: Any) -> str:
     word = ALIASES.get(word, word)
     if word not in METHOD_NAMES:
         close = nearest(word, [*METHOD_NAMES, *ALIASES])
-        hint = f"did you mean {' or '.join(close)}?" if close else ", ".join(METHOD_NAMES)
-        raise ValueError(f"{name!r} is no attribution method: {hint}")
+        hint = f"did you mean {' or '.join(close)}? " if close else ""
+        known = ", ".join(METHOD_NAMES)
+        raise ValueError(f"{name!r} is no attribution method: {hint}The methods are {known}")
     return word

@@ -10,8 +10,8 @@ from torch import nn
 from pytest_deepimportance.models.sitemap import Site, SiteMap
 from pytest_deepimportance.tree_results import TreeRow
 
-MOST_ROWS = 40
-"""Rows of a tree whose depth is not given."""
+MOST_ROWS = 32
+"""Rows of a tree whose depth is not given: with its head and notes it fits on a screen."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ def tree_rows(
 
     Args:
         shares: By layer, each one's part of all importance.
-        depth: How deep to show; None: as deep as fits in 40 rows, at least 1.
+        depth: How deep to show; None: as deep as fits in `MOST_ROWS`, at least 1.
     """
     root = _blocks(model, sites)
     if depth is None:

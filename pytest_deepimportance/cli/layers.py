@@ -72,30 +72,27 @@ def _read_where(site: Any) -> str:
 
 def _example(options: argparse.Namespace, model: Any) -> tuple[Any, str]:
     """Return a model call to probe with, and where it came from."""
-    import torch
-
-    from pytest_deepimportance.data.batches import as_call
-    from pytest_deepimportance.models.probe import guess_call
+    from pytest_deepimportance.models.probe import call_of_shape, guess_call, takes_tokens
 
     settings = settings_from(options)
-    floating = (weights for weights in model.parameters() if weights.is_floating_point())
-    first = next(floating, torch.empty(0))
     if options.input_shape is not None:
         shape = _shape(options.input_shape)
-        x = torch.zeros(2, *shape, dtype=first.dtype, device=first.device)
-        return as_call(x), f"input shape given: {shape}"
+        said = " of tokens" if takes_tokens(model) else ""
+        return call_of_shape(model, shape), f"input shape given: {shape}{said}"
     if settings.reference is not None:
         from pytest_deepimportance.data.references_by_spec import load_reference
 
         reference = load_reference(settings.reference, settings)
-        given = next(iter(reference.batches(2))).to(first.device)
-        return given, f"input from {reference.descriptor}"
+        device = next((weights.device for weights in model.parameters()), None)
+        first = next(iter(reference.batches(2)))
+        return first if device is None else first.to(device), f"input from {reference.descriptor}"
     call = guess_call(model)
     if call is None:
+        example = "8" if takes_tokens(model) else "1,28,28"
         raise LayerError(
             "no input shape fits this model",
             "The layers are found by running the model once.",
-            "Give one: --input-shape 1,28,28, or --reference for real data.",
+            f"Give one: --input-shape {example}, or --reference for real data.",
         )
     return call, f"input shape guessed: {tuple(call.args[0].shape[1:])} (or give --input-shape)"
 

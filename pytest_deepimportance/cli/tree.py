@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,8 @@ def render_tree(
             said.append(f"share of importance: {found.method}, {found.rows:,} reference inputs")
         except AttributionError as error:
             said.append(f"no share of importance: {error.what}")
-    return render(tree_rows(model, sites, shares, depth), said)
+    width = shutil.get_terminal_size().columns
+    return render(tree_rows(model, sites, shares, depth), said, width)
 
 
 def _computed(options: argparse.Namespace, model: Any) -> ScoreSet:

@@ -11,7 +11,13 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from pytest_deepimportance.data.hf_folders import SCHEME, class_names, folder_of, read_config
+from pytest_deepimportance.data.hf_folders import (
+    CONFIG,
+    SCHEME,
+    class_names,
+    folder_of,
+    read_config,
+)
 from pytest_deepimportance.data.reference import Reference, open_reference
 from pytest_deepimportance.data.text_rows import TextRows, read_texts
 from pytest_deepimportance.data.tokenising import Tokeniser, tokeniser_for
@@ -31,7 +37,8 @@ def load_texts(path: Path, settings: Settings, descriptor: str) -> Reference:
     Raises:
         ReferenceDataError: A line cannot be used, or there is no tokenizer.
     """
-    names = settings.class_names or _names_of_model(settings)
+    known = _names_of_model(settings)
+    names = settings.class_names or known
     rows = read_texts(path, names)
     tokeniser = tokeniser_for(settings, str(path))
     return open_texts(rows, names, tokeniser, settings, descriptor)
@@ -57,7 +64,8 @@ def _names_of_model(settings: Settings) -> tuple[str, ...]:
     for source in (settings.model, settings.transform):
         if source is not None and source.startswith(SCHEME):
             folder = folder_of(source, ReferenceDataError, download=settings.download)
-            if (folder / "config.json").is_file():
+            # A folder of a tokenizer alone is fine; one that is given as the model is not.
+            if source is settings.model or (folder / CONFIG).is_file():
                 return class_names(read_config(folder, ReferenceDataError))
     return ()
 

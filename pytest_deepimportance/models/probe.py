@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,7 +23,8 @@ PROBE_ROWS = 2
 _IMAGE_SIZES = (28, 32, 64, 96, 128, 224, 299, 256, 48, 16, 8)
 _SIGNAL_LENGTHS = (16, 32, 64, 128, 256, 512, 1024, 4096, 16000)
 _VOLUME_SIZES = (8, 16, 32, 64, 112)
-_TOKENS = 16
+_TOKENS = (16, 8, 4, 2, 1)
+"""Lengths of a text that are tried: a model may know few positions."""
 
 
 def probe(model: nn.Module, call: ModelCall, output: Callable[[Any], Any] | None = None) -> Graph:
@@ -84,11 +85,7 @@ def guess_call(model: nn.Module) -> ModelCall | None:
     for module in model.modules():
         shapes = list(_shapes(module))
         for shape in shapes:
-            if isinstance(module, nn.Embedding):
-                x = torch.randint(module.num_embeddings, shape, generator=noise)
-            else:
-                x = torch.rand(shape, generator=noise).to(_dtype(model))
-            call = ModelCall((x.to(_device(model)),), {}, None, len(x))
+            call = _noise(model, module, shape, noise)
             if _accepts(model, call):
                 return call
         if shapes:
@@ -96,11 +93,36 @@ def guess_call(model: nn.Module) -> ModelCall | None:
     return None
 
 
+def takes_tokens(model: nn.Module) -> bool:
+    """Return whether the first layer looks up token numbers."""
+    return isinstance(_leading(model), nn.Embedding)
+
+
+def call_of_shape(model: nn.Module, shape: Sequence[int]) -> ModelCall:
+    """Return two rows of noise of a given shape, of token numbers where the model takes them."""
+    noise = torch.Generator().manual_seed(0)
+    return _noise(model, _leading(model), (PROBE_ROWS, *shape), noise)
+
+
+def _leading(model: nn.Module) -> nn.Module | None:
+    return next((module for module in model.modules() if next(_shapes(module), None)), None)
+
+
+def _noise(
+    model: nn.Module, first: nn.Module | None, shape: Sequence[int], noise: torch.Generator
+) -> ModelCall:
+    if isinstance(first, nn.Embedding):
+        x = torch.randint(first.num_embeddings, tuple(shape), generator=noise)
+    else:
+        x = torch.rand(tuple(shape), generator=noise).to(_dtype(model))
+    return ModelCall((x.to(_device(model)),), {}, None, len(x))
+
+
 def _shapes(module: nn.Module) -> Iterator[tuple[int, ...]]:
     if isinstance(module, (nn.Linear, nn.RNNBase)):
         width = module.in_features if isinstance(module, nn.Linear) else module.input_size
         side = round(width**0.5)
-        yield from ((PROBE_ROWS, width), (PROBE_ROWS, _TOKENS, width))
+        yield from ((PROBE_ROWS, width), (PROBE_ROWS, _TOKENS[0], width))
         yield from ((PROBE_ROWS, 1, side, side),) if side * side == width else ()
     elif isinstance(module, (nn.Conv1d, nn.ConvTranspose1d)):
         yield from ((PROBE_ROWS, module.in_channels, n) for n in _SIGNAL_LENGTHS)
@@ -109,7 +131,7 @@ def _shapes(module: nn.Module) -> Iterator[tuple[int, ...]]:
     elif isinstance(module, (nn.Conv3d, nn.ConvTranspose3d)):
         yield from ((PROBE_ROWS, module.in_channels, n, n, n) for n in _VOLUME_SIZES)
     elif isinstance(module, nn.Embedding):
-        yield (PROBE_ROWS, _TOKENS)
+        yield from ((PROBE_ROWS, n) for n in _TOKENS)
 
 
 def _accepts(model: nn.Module, call: ModelCall) -> bool:

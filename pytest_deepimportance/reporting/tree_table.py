@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from pytest_deepimportance.formatting import clean, count, percent, plural
@@ -9,11 +10,18 @@ from pytest_deepimportance.reporting.layers_table import columns
 from pytest_deepimportance.reporting.text import shorten
 from pytest_deepimportance.tree_results import TreeRow
 
-_NAME, _TYPE = 34, 20
+WIDTH, WIDEST = 80, 120
+"""Columns of the table: those of the terminal, within these bounds."""
+_NAME, _TYPE, _LEAST = 34, 20, 8
 
 
-def render(rows: Sequence[TreeRow], notes: Sequence[str]) -> str:
-    """Return the table, one row a block, children indented; the last part of a name is shown."""
+def render(rows: Sequence[TreeRow], notes: Sequence[str], width: int = WIDTH) -> str:
+    """Return the table, one row a block, children indented; the last part of a name is shown.
+
+    Args:
+        width: Columns of the terminal.
+    """
+    width = min(max(width, WIDTH), WIDEST)
     scored = any(row.share is not None for row in rows)
     head = ("block", "type", "layers", "neurons", "parameters", *(("share",) if scored else ()))
     parents: list[str] = []
@@ -26,18 +34,25 @@ def render(rows: Sequence[TreeRow], notes: Sequence[str]) -> str:
         parents.append(row.name)
         cells = (
             shorten("  " * row.depth + (clean(name) or "(model)"), _NAME),
-            shorten(clean(row.type), _TYPE),
+            clean(row.type),
             count(row.layers),
             count(row.neurons),
             count(row.parameters),
         )
         table.append((*cells, *((_share(row.share),) if scored else ())))
+    space = width - max(map(len, columns([_without_type(row) for row in table], right=set()))) - 2
+    table = [(row[0], shorten(row[1], min(max(space, _LEAST), _TYPE)), *row[2:]) for row in table]
     lines = columns(table, right={2, 3, 4, 5})
     hidden = sum(row.folded for row in rows)
     if hidden:
         lines.append(f"... {plural(hidden, 'block')} below are folded in (--depth N)")
-    lines += [""] + [note for note in notes if note] if notes else []
+    wrapped = [line for note in notes for line in textwrap.wrap(note, width)]
+    lines += ["", *wrapped] if wrapped else []
     return "\n".join(lines)
+
+
+def _without_type(row: Sequence[str]) -> Sequence[str]:
+    return (row[0], *row[2:])
 
 
 def _share(share: float | None) -> str:

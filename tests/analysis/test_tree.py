@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
@@ -10,6 +12,7 @@ from pytest_deepimportance.analysis.tree import MOST_ROWS, tree_rows
 from pytest_deepimportance.data.batches import as_call
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.models.sites import find_sites
+from pytest_deepimportance.reporting.tree_table import render
 from tests.oracles.reference_tree import block_sums
 from tests.profile.builders import Mlp
 
@@ -77,6 +80,10 @@ def test_a_deep_model_is_folded_and_says_how_much() -> None:
     everything = tree_rows(model, sites_of(model), depth=99)
     assert len(rows) + sum(row.folded for row in rows) == len(everything)
     assert not any(row.folded for row in everything)
+    wide = [dataclasses.replace(row, type="AVeryLongNameOfAType" * 2, share=0.5) for row in rows]
+    lines = render(wide, ["a note " * 30]).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 40
 
 
 def test_even_one_level_of_many_blocks_is_shown() -> None:

@@ -21,6 +21,7 @@ def files(folder: Path) -> None:
     x, y = rows(60, seed=2)
     np.savez(folder / "late.npz", x=x.numpy(), y=y.numpy())
     np.savez(folder / "unlabelled.npz", x=x.numpy())
+    np.savez(folder / "narrow.npz", x=x[:, :3].numpy(), y=y.numpy())
     np.savez(folder / "none.npz", x=x[:0].numpy(), y=y[:0].numpy())
 
 
@@ -203,6 +204,7 @@ def test_common_neurons_of_a_stored_report_of_a_run(run: Run, folder: Path) -> N
         ((), "--from FILE"),
         (NET, "--reference pkg.mod:callable"),
         ((*NET, "--reference", "app.py:train", "--method", "lpr"), "did you mean lrp"),
+        ((*NET, "--reference", "app.py:train", "--method", "bogus"), "The methods are lrp, "),
         ((*NET, "--reference", "app.py:train", "--method", ","), "names nothing"),
         ((*NET, "--reference", "app.py:train", "--layers", "fc5"), "fc"),
         ((*NET, "--reference", "app.py:train", "--layers", ","), "names nothing"),
@@ -213,6 +215,7 @@ def test_common_neurons_of_a_stored_report_of_a_run(run: Run, folder: Path) -> N
         ((*NET, "--reference", "unlabelled.npz", "--classes", "each"), "needs data with labels"),
         ((*NET, "--reference", "none.npz"), "none.npz"),
         ((*NET, "--reference", "app.py:train", "--inputs", "none.npz"), "none.npz"),
+        ((*NET, "--reference", "app.py:train", "--inputs", "narrow.npz"), "inputs of narrow.npz: "),
         ((*NET, "--reference", "app.py:train", "--inputs", "reference=late.npz"), "another name"),
         ((*NET, "--reference", "app.py:train", "--target", "17"), "3 classes"),
         ((*ASK[1:], "--class-names", "x,x,z"), "'x' is named twice"),

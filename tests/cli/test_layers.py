@@ -36,6 +36,16 @@ def test_what_would_be_measured(run: Run, arguments: tuple[str, ...], origin: st
     assert origin in out
 
 
+def test_models_that_read_tokens(run: Run) -> None:
+    code, out, _ = run("layers", "app.py:reader")
+    assert (code, "input shape guessed: (8,)" in out) == (0, True)
+    code, out, _ = run("layers", "app.py:reader", "--input-shape", "5")
+    assert (code, "input shape given: (5,) of tokens" in out) == (0, True)
+    code, _, err = run("layers", "app.py:reader", "--input-shape", "40")
+    assert code == 2
+    assert "torch.FloatTensor" not in err
+
+
 def test_before_the_activation(run: Run) -> None:
     _, out, _ = run("layers", "app.py:net", "--tap", "pre")
     assert table(out)[1][:4] == ["1", "fc2", "Linear", "14"]

@@ -173,5 +173,9 @@ def test_tokenizers_that_cannot_be_used(router, monkeypatch):
         (router / name).unlink()
     assert "hf:DIR" in refused("holds no tokenizer", model="hf:router").fix
     assert "no folder" in str(refused("there is no folder", model="hf:absent"))
+    (router / "config.json").unlink()
+    assert "save_pretrained" in refused("has no config.json", model="hf:router").fix
+    assert "hf:DIR" in refused("holds no tokenizer", transform="hf:router").fix
+    (router / "config.json").write_text("{}")
     monkeypatch.setitem(sys.modules, "transformers", None)
     assert "[hf]" in refused("needs transformers", model="hf:router").fix
