@@ -70,6 +70,6 @@ def test_the_chosen_head_is_the_output_layer() -> None:
 
 def test_a_callable_that_fails_is_told_from_the_forward() -> None:
     with pytest.raises(
-        BatchError, match=r"callable of idc_output raised IndexError.*\n.*\n.*tuple of 2"
+        BatchError, match=r"callable of output raised IndexError.*\n.*\n.*tuple of 2"
     ):
         importance(realistic(TwoHeads()), noise(4, 4), output=lambda out: out[2])

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from pytest_deepimportance.cli.main import main
 from pytest_deepimportance.engine.comparing import Opened, opened
+from pytest_deepimportance.engine.merging import codes_of
 from pytest_deepimportance.store.datafile import read
 from tests.integration.conftest import Project
 from tests.oracles import reference_compare
@@ -60,8 +60,9 @@ def rows(part: Opened, suite: str | None) -> dict[str, set[tuple[int, ...]]]:
     found: dict[str, set[tuple[int, ...]]] = {}
     for test in part.state.tests:
         if suite is None or test.suite == suite:
-            codes = [part.state.blocks[key][slot].codes[space.name] for slot, key in test.claims]
-            found[test.nodeid] = {tuple(r) for r in np.concatenate(codes)[:, : space.m].tolist()}
+            codes = codes_of([part.state.blocks[key][slot] for slot, key in test.claims], space)
+            assert codes is not None
+            found[test.nodeid] = {tuple(row) for row in codes[:, : space.m].tolist()}
     return found
 
 
