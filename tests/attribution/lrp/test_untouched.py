@@ -15,6 +15,7 @@ from pytest_deepimportance.attribution.lrp.engine import LrpAttribution
 from pytest_deepimportance.attribution.lrp.passing import Kept, Pass
 from pytest_deepimportance.attribution.lrp.weighted import WeightedSum
 from pytest_deepimportance.data.batches import as_call
+from pytest_deepimportance.errors import ForwardError
 from pytest_deepimportance.models.sites import find_sites
 from pytest_deepimportance.relevance_rules import CHOICES
 from tests.attribution.nets import noise, realistic
@@ -111,7 +112,7 @@ def test_a_model_is_left_as_it_was(net: Net, options: dict, of: str, when: str) 
         if when == "never":
             run(as_call(x))
         else:
-            with pytest.raises(Injected):
+            with pytest.raises(ForwardError if when == "forward" else Injected):
                 run(as_call(x))
     finally:
         net.when = "never"
