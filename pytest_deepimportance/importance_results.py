@@ -63,9 +63,10 @@ class ScoreSet:
     def top(self, layer: str, m: int) -> list[int]:
         """Return the m most important neurons of a layer, all of them if it has fewer.
 
-        None where all scores are 0: their order would be that of the indices.
+        Those whose score is 0 are not among them: their order would be that of the indices.
         """
-        return [] if self.silent(layer) else self.ranking(layer)[:m]
+        scores = self.scores[layer]
+        return [index for index in self.ranking(layer)[:m] if scores[index]]
 
     def silent(self, layer: str) -> bool:
         """Return whether all scores of a layer are 0."""
@@ -123,7 +124,7 @@ class ClassOverlap:
 
     Attributes:
         m: Neurons of each class that are compared.
-        classes: Names, in the order of the class indices, of those with a score other than 0.
+        classes: Names, in the order of the class indices, of those that have important neurons.
         common: For each neuron, in how many classes' top m it stands, (U,).
         jaccard: Mean over all pairs of classes.
         chance: Expected value of that for random sets.
@@ -226,15 +227,15 @@ class ImportanceReport:
     def top_sets(self) -> list[TopSets]:
         """Return the important neurons of the classes, layer by layer; none for fewer than two.
 
-        Classes whose scores in a layer are all 0 have none there.
+        Classes whose scores in a layer are 0 have none there.
         """
         lead = self.whole()[0]
         classes = self.by_class(lead.method, lead.data)
         tops = {
             layer: {
-                c.class_name: tuple(c.top(layer.name, self.m_of(layer)))
+                c.class_name: tuple(top)
                 for c in classes
-                if not c.silent(layer.name)
+                if (top := c.top(layer.name, self.m_of(layer)))
             }
             for layer in self.layers
         }

@@ -64,14 +64,18 @@ def overlap(kind: str, first: ScoreSet, second: ScoreSet, layer: str, m: int) ->
 
 
 def class_overlap(sets: Sequence[ScoreSet], layer: str, m: int) -> ClassOverlap:
-    """Compare the m most important neurons of two or more classes, class against class."""
+    """Compare the m most important neurons of two or more classes, class against class.
+
+    Each class has such neurons.
+    """
     neurons = len(sets[0].scores[layer])
     member = np.zeros((len(sets), neurons), dtype=np.int64)
     for row, found in enumerate(sets):
         member[row, found.top(layer, m)] = 1
     both = member @ member.T
     rows, columns = np.triu_indices(len(sets), 1)
-    values = (both / (2 * m - both))[rows, columns]
+    sizes = both.diagonal()
+    values = (both / (sizes[:, None] + sizes - both))[rows, columns]
     names = tuple(found.class_name for found in sets)
 
     def named(at: int) -> tuple[str, str, float]:

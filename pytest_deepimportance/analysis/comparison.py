@@ -33,6 +33,7 @@ def _class_overlaps(report: ImportanceReport) -> Iterator[ClassOverlap]:
     for found in report.whole():
         classes = report.by_class(found.method, found.data)
         for layer in report.layers:
-            ranked = [own for own in classes if not own.silent(layer.name)]
+            m = report.m_of(layer)
+            ranked = [own for own in classes if own.top(layer.name, m)]
             if len(ranked) > 1:
-                yield class_overlap(ranked, layer.name, report.m_of(layer))
+                yield class_overlap(ranked, layer.name, m)

@@ -202,12 +202,11 @@ def fitting(found: ScoreSet, layer: str, m: int, space: int) -> str:
 
 
 def _cells(found: ScoreSet, layer: str, m: int) -> list[str]:
-    """Return the m most important neurons with their parts; a score of 0 is none."""
+    """Return the m most important neurons with their parts."""
     if found.silent(layer):
         return ["all 0"]
     whole, scores = found.absolute(layer), found.scores[layer]
-    top = [n for n in found.top(layer, m) if scores[n]]
-    return [f"{n} ({percent(scores[n] / whole, 0)})" for n in top]
+    return [f"{n} ({percent(scores[n] / whole, 0)})" for n in found.top(layer, m)] or ["-"]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from itertools import combinations
 
 
 def top(scores: Sequence[float], m: int) -> set[int]:
-    """The m largest scores, of equal ones those of the smaller index, found one by one."""
+    """The m largest scores, of equal ones those of the smaller index, one by one, without zeros."""
     left, chosen = list(range(len(scores))), set()
     while left and len(chosen) < m:
         best = left[0]
@@ -18,7 +18,7 @@ def top(scores: Sequence[float], m: int) -> set[int]:
                 best = index
         chosen.add(best)
         left.remove(best)
-    return chosen
+    return {index for index in chosen if scores[index] != 0}
 
 
 def jaccard(one: set[int], other: set[int]) -> Fraction:

@@ -136,6 +136,8 @@ def test_as_many_neurons_as_fit() -> None:
     assert fitting(zeros, "fc", 2, 80) == "all 0"
     some = dataclasses.replace(found, scores={"fc": (0.0, 0.0, 2.0)})
     assert fitting(some, "fc", 2, 80) == "2 (100%)"
+    against = dataclasses.replace(found, scores={"fc": (0.0, -2.0)})
+    assert (fitting(against, "fc", 1, 80), fitting(against, "fc", 2, 80)) == ("-", "1 (-100%)")
 
 
 def test_layers_whose_scores_are_all_0_have_no_ranking() -> None:
