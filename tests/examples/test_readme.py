@@ -21,7 +21,21 @@ def test_block_is_the_real_output(name: str, tmp_path: Path) -> None:
         pytest.importorskip("transformers", reason="needs pip install transformers")
     status, output = readme.run(name, readme.checkout(tmp_path))
     assert status == EXIT.get(name, 0), output
-    assert readme.blocks()[name] == output
+    if name.startswith("mnist"):
+        # Inputs at the edge of a cluster fall to one side or the other with the processor.
+        words, numbers = parts(output)
+        wanted = parts(readme.blocks()[name])
+        assert words == wanted[0]
+        assert numbers == pytest.approx(wanted[1], rel=0.02)
+    else:
+        assert readme.blocks()[name] == output
+
+
+def parts(text: str) -> tuple[list[str], list[float]]:
+    """Split a text into its words and its numbers."""
+    number = r"\d[\d,]*(?:\.\d+)?"
+    found = [float(one.replace(",", "")) for one in re.findall(number, text)]
+    return re.sub(number, "0", text).split(), found
 
 
 def test_every_block_has_a_command() -> None:

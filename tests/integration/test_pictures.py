@@ -67,7 +67,7 @@ def test_measure_shows_them_too(pictured: Project, capsys: pytest.CaptureFixture
 def test_a_test_keeps_a_limited_number(pictured: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     pictured.run("--idc-report=html:a.html", "-k", "attack")
     whole = re.findall(r'alt="([^"]*)"', section(pictured, "a.html"))
-    monkeypatch.setattr("pytest_deepimportance.engine.states.SHOWN", 2)
+    monkeypatch.setattr("pytest_deepimportance.engine.reducing.SHOWN", 2)
     pictured.run("--idc-report=html:b.html", "-k", "attack")
     shown = section(pictured, "b.html")
     assert len(whole) > 2
