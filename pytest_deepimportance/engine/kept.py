@@ -15,8 +15,8 @@ _CHUNK_VALUES = 1 << 22
 _KEPT_ROWS = 32
 """Rows of a block up to which they are kept; more are worth measuring by themselves."""
 
-_KEPT_BYTES = 1 << 20
-"""Bytes of a block up to which its rows are kept."""
+_KEPT_BYTES = 1 << 17
+"""Bytes of a block up to which its rows are kept: a session may hold ten thousand blocks."""
 
 
 def to_be_kept(batches: Sequence[ActivationBatch]) -> tuple[Sheet, ...]:
