@@ -17,6 +17,12 @@ from tests.warm import warm_commands
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# Workers with as many threads each as there are cores wait for one another: each has its share. Set
+# before torch is imported, and handed on to every process that a test starts.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    share = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, share)))
+
 # pytester forgets what a run imported. The next one would import it anew: slowly, with a second copy
 # of every class, and torch's compiler, which registers its parts with torch, refuses to be loaded twice.
 KEPT = {"hypothesis", "numpy", "pytest_deepimportance", "rich", "sklearn", "torch", "torchvision"}
