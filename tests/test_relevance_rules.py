@@ -75,5 +75,5 @@ def test_the_profile_says_which_rules_were_used() -> None:
 
 def test_a_profile_without_bounds_says_what_to_type() -> None:
     model, images = trained()
-    with pytest.raises(AttributionError, match="--idc-lrp-low 0 --idc-lrp-high 1"):
+    with pytest.raises(AttributionError, match="lrp_low=0 lrp_high=1"):
         build_profile(model, images, lrp_rule="epsilon-gamma-box")

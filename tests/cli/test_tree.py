@@ -76,7 +76,7 @@ def test_mistakes(run: Run, folder: Path, arguments: tuple[str, ...], hint: str)
 
 
 def test_a_model_that_cannot_be_attributed_still_has_a_tree(run: Run, folder: Path) -> None:
-    (folder / "odd.py").write_text(
+    (folder / "crooked.py").write_text(
         "import torch\nfrom torch import nn\n"
         "class Odd(nn.Module):\n"
         "    def __init__(self):\n"
@@ -85,7 +85,7 @@ def test_a_model_that_cannot_be_attributed_still_has_a_tree(run: Run, folder: Pa
         "    def forward(self, x):\n"
         "        return self.two(torch.from_numpy(torch.relu(self.one(x)).detach().numpy()).clone()).detach()\n"
     )  # fmt: skip
-    code, out, _ = run("layers", "odd.py:Odd", "--tree", "--reference", "app.py:train")
+    code, out, _ = run("layers", "crooked.py:Odd", "--tree", "--reference", "app.py:train")
     assert code == 0
     assert "no share of importance: " in out
     assert "one" in out
