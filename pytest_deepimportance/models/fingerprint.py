@@ -64,9 +64,10 @@ def weights_version(model: nn.Module) -> object:
     queue, seen = [model], {id(model)}
     while queue:
         module = queue.pop()
-        for tensor in (*module._parameters.values(), *module._buffers.values()):
-            if tensor is not None:
-                token.append(_version(tensor))
+        for tensors in (module._parameters, module._buffers):
+            for tensor in tensors.values() if tensors else ():
+                if tensor is not None:
+                    token.append(_version(tensor))
         for child in module._modules.values():
             if child is not None and id(child) not in seen:
                 seen.add(id(child))

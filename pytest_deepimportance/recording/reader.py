@@ -156,6 +156,8 @@ class SiteReader:
         Those are the modules in whose forward a site's function is called, and what they may call
         in turn. The root is left out: its frame is the pass itself.
         """
+        if not self._at_functions:
+            return {}
         norms = any(key[2] in functions.NORMS for key in self._at_functions)
         found: dict[str, nn.Module] = {}
         names = {id(module): name for name, module in model.named_modules()}

@@ -23,6 +23,16 @@ class WeightSample:
         self._rows = {name: _few(tensor).clone() for name, tensor in _weights(model)}
         self._values = {name: _bytes(tensor) for name, tensor in _weights(model)}
 
+    def places(self, model: nn.Module) -> list[tuple[int, int, bytes]] | None:
+        """Return where `model`, whose weights do not differ, holds the sample: address, length, bytes.
+
+        None where a weight cannot be read in place. Good as long as `weights_version` is the same.
+        """
+        found = [(name, tensor, _size_in_place(tensor)) for name, tensor in _weights(model)]
+        if any(size is None for _, _, size in found):
+            return None
+        return [(tensor.data_ptr(), size or 0, self._values[name]) for name, tensor, size in found]
+
     def differs(self, model: nn.Module) -> bool:
         """Whether `model` certainly has other weights; stops at the first difference."""
         seen = 0
@@ -74,10 +84,11 @@ class WeightsCheck:
         self._token: object = None
         self._matches = False
         self._looked_again = True
+        self._places: list[tuple[int, int, bytes]] | None = None
 
     def trust(self, model: nn.Module) -> None:
         """Take the weights as they are now for the profile's: they were compared just before."""
-        self._token, self._matches = weights_version(model), True
+        self._token, self._matches, self._places = weights_version(model), True, None
 
     def look_again(self) -> None:
         """Compare a sample before the next pass: writes through `.data` leave no trace."""
@@ -92,14 +103,25 @@ class WeightsCheck:
         """
         token = weights_version(model)
         if token != self._token:
-            self._token = token
+            self._token, self._places = token, None
             self._looked_again = True
             self._compare(model, sample)
         elif not self._looked_again:
             self._looked_again = True
-            if sample is None or self._matches == sample.differs(model):
+            if sample is None or self._matches == self._differs(model, sample):
                 self._compare(model, sample)
         return self._matches
+
+    def _differs(self, model: nn.Module, sample: WeightSample) -> bool:
+        if self._places is not None:
+            read = ctypes.string_at
+            if all(read(address, size) == known for address, size, known in self._places):
+                return False
+        self._places = None
+        differs = sample.differs(model)
+        if not differs:
+            self._places = sample.places(model)
+        return differs
 
     def cause(self, which: str) -> str:
         """Say that passes of a module (`which`) are not recorded for want of equal weights."""
@@ -172,9 +194,16 @@ def _few(tensor: Tensor) -> Tensor:
 
 def _bytes(tensor: Tensor) -> bytes:
     """Return the bytes of these values."""
+    size = _size_in_place(tensor)
+    if size is not None:
+        # Read where they lie: ten operations of torch for each weight would be most of the check.
+        return ctypes.string_at(tensor.data_ptr(), size)
+    return _few(tensor).view(torch.uint8).numpy().tobytes()
+
+
+def _size_in_place(tensor: Tensor) -> int | None:
+    """Return how many bytes of a weight are looked at, None where they do not lie in a row here."""
     plain = type(tensor) in (Tensor, nn.Parameter) and tensor.dim() > 0
     if plain and tensor.device.type == "cpu" and tensor.is_contiguous():
-        # Read where they lie: ten operations of torch for each weight would be most of the check.
-        values = min(tensor.shape[-1], _SAMPLED)
-        return ctypes.string_at(tensor.data_ptr(), values * tensor.element_size())
-    return _few(tensor).view(torch.uint8).numpy().tobytes()
+        return min(tensor.shape[-1], _SAMPLED) * tensor.element_size()
+    return None
