@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,61 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pytest_deepimportance.data.layer_values import LayerValues
+from pytest_deepimportance.data.sheets import SheetLayers
 from pytest_deepimportance.data.tags import joined_tags
 
 UNKNOWN = -1
 """Label or prediction of a row that has none."""
-
-
-@dataclass(frozen=True)
-class LayerValues:
-    """Activations of one layer for N rows.
-
-    Attributes:
-        values: One value per neuron, (N, U), copied from the forward pass and detached.
-        smallest, largest: Smallest and largest unreduced value of each row, (N,); None where
-            nothing was reduced, so that `values` holds them.
-    """
-
-    values: Tensor
-    smallest: Tensor | None = None
-    largest: Tensor | None = None
-
-    @property
-    def raw_min(self) -> Tensor:
-        """Smallest unreduced value of each row, (N,)."""
-        return self.values.amin(dim=1) if self.smallest is None else self.smallest
-
-    @property
-    def raw_max(self) -> Tensor:
-        """Largest unreduced value of each row, (N,)."""
-        return self.values.amax(dim=1) if self.largest is None else self.largest
-
-    @property
-    def all_finite(self) -> bool:
-        """Whether every value is finite, told by one number; a sum that overflows says no too."""
-        return math.isfinite(sum(tensor.sum() for tensor in self.tensors()))
-
-    def finite(self) -> Tensor:
-        """Return for each row whether every value is finite, reduced or not, (N,) bool."""
-        if self.all_finite:
-            return torch.ones(len(self.values), dtype=torch.bool, device=self.values.device)
-        result = torch.isfinite(self.values).all(dim=1)
-        if self.smallest is not None and self.largest is not None:
-            result &= torch.isfinite(self.smallest) & torch.isfinite(self.largest)
-        return result
-
-    def tensors(self) -> list[Tensor]:
-        """Return what is held, in the order in which `map` asks."""
-        return [t for t in (self.values, self.smallest, self.largest) if t is not None]
-
-    def map(self, change: Callable[[Tensor], Tensor]) -> LayerValues:
-        """Return the values with `change` applied to each tensor."""
-        return LayerValues(
-            change(self.values),
-            None if self.smallest is None else change(self.smallest),
-            None if self.largest is None else change(self.largest),
-        )
 
 
 @dataclass(frozen=True)
@@ -84,7 +34,7 @@ class ActivationBatch:
         memo: What was derived from these rows and is asked for again (by another criterion).
     """
 
-    layers: dict[str, LayerValues]
+    layers: Mapping[str, LayerValues]
     digests: NDArray[np.uint64]
     predictions: NDArray[np.int64]
     labels: NDArray[np.int64]
@@ -94,6 +44,20 @@ class ActivationBatch:
 
     def __len__(self) -> int:
         return len(self.digests)
+
+    @property
+    def devices(self) -> set[str]:
+        """Where the activations are, such as "cpu"."""
+        if isinstance(self.layers, SheetLayers):
+            return {"cpu"}
+        return {str(layer.values.device) for layer in self.layers.values()}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the activations."""
+        if isinstance(self.layers, SheetLayers):
+            return self.layers.sheet.values.nbytes
+        return sum(t.nbytes for layer in self.layers.values() for t in layer.tensors())
 
     def array(self, layer: str) -> NDArray[np.floating]:
         """Return a layer's values as an array, (N, U), in single or double precision."""
@@ -123,6 +87,8 @@ class ActivationBatch:
 
     def finite(self) -> NDArray[np.bool_]:
         """Return for each row whether every value of every layer is finite, (N,)."""
+        if isinstance(self.layers, SheetLayers):
+            return self.layers.finite()
         result = np.ones(len(self), dtype=bool)
         for layer in self.layers.values():
             if not layer.all_finite:
@@ -150,8 +116,10 @@ class ActivationBatch:
         """Join batches that carry the same layers, row after row; a single one is itself."""
         if len(batches) == 1:
             return batches[0]
-        names = batches[0].layers
-        layers = {name: _joined([batch.layers[name] for batch in batches]) for name in names}
+        parts = [batch.layers for batch in batches]
+        layers: Mapping[str, LayerValues] | None = SheetLayers.joined(parts)
+        if layers is None:
+            layers = {name: _joined([part[name] for part in parts]) for name in parts[0]}
         rows = [len(batch) for batch in batches]
         return ActivationBatch(
             layers,

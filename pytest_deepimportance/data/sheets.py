@@ -1,8 +1,8 @@
-"""A batch's activations as one array, to be kept, sent and joined as one."""
+"""Activations as one array, layer beside layer: kept, sent, cut and joined as one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pytest_deepimportance.data.activations import ActivationBatch, LayerValues
+from pytest_deepimportance.data.layer_values import LayerValues
 
 _PRECISIONS = (torch.float32, torch.float64)
 
@@ -47,9 +47,11 @@ class Sheet:
     values: NDArray[np.floating]
 
     @classmethod
-    def of(cls, batch: ActivationBatch) -> Sheet | None:
-        """Return a copy of a batch's activations; None off the CPU or of several precisions."""
-        tensors = [tensor for layer in batch.layers.values() for tensor in layer.tensors()]
+    def of(cls, layers: Mapping[str, LayerValues]) -> Sheet | None:
+        """Return a batch's activations as a sheet; None off the CPU or of several precisions."""
+        if isinstance(layers, SheetLayers):
+            return layers.sheet
+        tensors = [tensor for layer in layers.values() for tensor in layer.tensors()]
         first = tensors[0]
         if first.dtype not in _PRECISIONS or any(
             t.dtype is not first.dtype or t.device.type != "cpu" for t in tensors
@@ -57,7 +59,7 @@ class Sheet:
             return None
         columns = tuple(
             Columns(name, layer.values.shape[1], layer.smallest is not None)
-            for name, layer in batch.layers.items()
+            for name, layer in layers.items()
         )
         flat = [tensor if tensor.dim() == 2 else tensor.unsqueeze(1) for tensor in tensors]
         return cls(columns, torch.cat(flat, dim=1).numpy())
@@ -101,3 +103,39 @@ class Sheet:
         values = np.frombuffer(data["values"], dtype=data["kind"])
         width = sum(of_layer.width for of_layer in columns)
         return cls(columns, values.reshape(-1, width))
+
+
+class SheetLayers(Mapping[str, LayerValues]):
+    """The layers of a sheet, cut out when one is first asked for.
+
+    Args:
+        sheet: Whose; its values may be a view of a larger array.
+    """
+
+    def __init__(self, sheet: Sheet) -> None:
+        self.sheet = sheet
+        self._layers: dict[str, LayerValues] | None = None
+
+    def __getitem__(self, name: str) -> LayerValues:
+        if self._layers is None:
+            self._layers = self.sheet.layers()
+        return self._layers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (columns.layer for columns in self.sheet.columns)
+
+    def __len__(self) -> int:
+        return len(self.sheet.columns)
+
+    def finite(self) -> NDArray[np.bool_]:
+        """Return for each row whether every value is finite, (N,)."""
+        finite: NDArray[np.bool_] = np.isfinite(self.sheet.values).all(axis=1)
+        return finite
+
+    @staticmethod
+    def joined(parts: Sequence[Mapping[str, LayerValues]]) -> SheetLayers | None:
+        """Join the rows of several; None where they are no sheets, or of other columns."""
+        sheets = [part.sheet for part in parts if isinstance(part, SheetLayers)]
+        if len(sheets) < len(parts) or not all(sheet.fits(sheets[0]) for sheet in sheets):
+            return None
+        return SheetLayers(Sheet.joined(sheets))

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch, LayerValues
+from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch
 from pytest_deepimportance.data.batches import ModelCall, describe
 from pytest_deepimportance.data.digests import row_digests
+from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.errors import BatchError, LayerError
 from pytest_deepimportance.formatting import listed, plural
 

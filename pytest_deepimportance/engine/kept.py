@@ -25,11 +25,12 @@ def to_be_kept(batches: Sequence[ActivationBatch]) -> tuple[Sheet, ...]:
     A state measured of a few rows is no smaller than they are (CC and NLC keep them anyway), and
     making and merging it costs as much as that of a thousand.
     """
-    layers = [layer for batch in batches for layer in batch.layers.values()]
-    size = sum(tensor.nbytes for layer in layers for tensor in layer.tensors())
-    if not 0 < sum(len(batch) for batch in batches) <= _KEPT_ROWS or size > _KEPT_BYTES:
+    if not 0 < sum(len(batch) for batch in batches) <= _KEPT_ROWS:
         return ()
-    kept = tuple(sheet for sheet in map(Sheet.of, batches) if sheet is not None)
+    if sum(batch.nbytes for batch in batches) > _KEPT_BYTES:
+        return ()
+    sheets = [Sheet.of(batch.layers) for batch in batches]
+    kept = tuple(sheet for sheet in sheets if sheet is not None)
     return kept if len(kept) == len(batches) else ()
 
 

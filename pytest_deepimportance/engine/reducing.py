@@ -94,13 +94,8 @@ def measured(
         codes=_codes(batches, criteria.get("IDC")),
         tags=joined_tags([b.tags for b in batches], [len(b) for b in batches]),
         without_leaks=None if reference is None else _without_leaks(batches, criteria, reference),
-        devices=_devices(batches),
+        devices=tuple(sorted(set().union(*(batch.devices for batch in batches)))),
     )
-
-
-def _devices(batches: Sequence[ActivationBatch]) -> tuple[str, ...]:
-    layers = [layer for batch in batches for layer in batch.layers.values()]
-    return tuple(sorted({str(layer.values.device) for layer in layers}))
 
 
 def _without_leaks(

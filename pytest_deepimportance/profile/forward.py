@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from pytest_deepimportance.attribution.base import AttributionBatch, Conservation
 from pytest_deepimportance.attribution.lrp.checks import check_visited
 from pytest_deepimportance.attribution.lrp.running import run_model, undisturbed
-from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch, LayerValues
+from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.digests import row_digests
+from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.data.outputs import class_scores
 from pytest_deepimportance.data.padding import padding_mask
 from pytest_deepimportance.models.sitemap import Site, SiteMap

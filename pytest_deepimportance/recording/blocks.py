@@ -174,8 +174,7 @@ def _finite_rows(batch: ActivationBatch) -> ActivationBatch:
 
 def _joined(batches: Sequence[ActivationBatch]) -> ActivationBatch:
     """Join batches row after row; copies of a model may have run on several devices."""
-    devices = {layer.values.device for batch in batches for layer in batch.layers.values()}
-    if len(batches) > 1 and len(devices) > 1:
+    if len(batches) > 1 and len(set().union(*(batch.devices for batch in batches))) > 1:
         batches = [_on_cpu(batch) for batch in batches]
     return ActivationBatch.concatenate(batches)
 

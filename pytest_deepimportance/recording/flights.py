@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pytest_deepimportance.data.activations import LayerValues
 from pytest_deepimportance.data.batches import ModelCall, as_labels, as_tensor
 from pytest_deepimportance.data.digests import row_digests
+from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.data.outputs import class_scores
 from pytest_deepimportance.data.padding import padding_mask
 from pytest_deepimportance.data.thumbnails import Thumbnails, thumbnails

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pytest_deepimportance.data.activations import LayerValues
+from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.packing import unpacked
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch, LayerValues
+from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch
+from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.data.thumbnails import Thumbnails
 from pytest_deepimportance.recording.gradients import GradientWatch
 from pytest_deepimportance.recording.scores import ScoredRows

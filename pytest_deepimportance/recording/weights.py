@@ -24,7 +24,7 @@ class WeightSample:
         self._values = {name: _bytes(tensor) for name, tensor in _weights(model)}
 
     def places(self, model: nn.Module) -> list[tuple[int, int, bytes]] | None:
-        """Return where `model`, whose weights do not differ, holds the sample: address, length, bytes.
+        """Return address, length and content of the sample in a model that does not differ.
 
         None where a weight cannot be read in place. Good as long as `weights_version` is the same.
         """

@@ -17,7 +17,8 @@ from pytest_deepimportance.clustering.combinations import (
     unique_combinations,
 )
 from pytest_deepimportance.clustering.kmeans import Clustering, cluster_activations
-from pytest_deepimportance.data.activations import ActivationBatch, LayerValues
+from pytest_deepimportance.data.activations import ActivationBatch
+from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.errors import IdcError, LayerError, SettingsError
 from tests.oracles.reference_idc import combination
 

@@ -9,7 +9,8 @@ import torch
 
 from pytest_deepimportance.clustering.combinations import CombinationSpace
 from pytest_deepimportance.clustering.kmeans import cluster_activations
-from pytest_deepimportance.data.activations import ActivationBatch, LayerValues
+from pytest_deepimportance.data.activations import ActivationBatch
+from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.statistics.bounds import Bounds
 from pytest_deepimportance.statistics.combination_counts import CombinationCounts
 from pytest_deepimportance.statistics.moments import Moments

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pytest_deepimportance.criteria import base
-from pytest_deepimportance.data.activations import ActivationBatch, LayerValues
+from pytest_deepimportance.data.activations import ActivationBatch
+from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.settings import from_keywords
 from pytest_deepimportance.statistics.bounds import Bounds
 from pytest_deepimportance.statistics.moments import Moments

@@ -8,7 +8,8 @@ import torch
 from pytest_deepimportance.clustering.combinations import CombinationSpace
 from pytest_deepimportance.clustering.kmeans import Clustering
 from pytest_deepimportance.criteria.idc import ImportanceDrivenCoverage
-from pytest_deepimportance.data.activations import ActivationBatch, LayerValues
+from pytest_deepimportance.data.activations import ActivationBatch
+from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.statistics.combination_counts import CombinationCounts
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from pytest_deepimportance.criteria import base
-from pytest_deepimportance.data.activations import ActivationBatch, LayerValues
+from pytest_deepimportance.data.activations import ActivationBatch
+from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.statistics.mahalanobis import MahalanobisDistances, calibrated_upper
 from tests.statistics.surprise_cases import moments_of, rows_of, traces_of

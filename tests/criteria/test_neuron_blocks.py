@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_deepimportance.criteria.neuron_blocks import WIDTH, block_values, neuron_blocks
-from pytest_deepimportance.data.activations import ActivationBatch, LayerValues
+from pytest_deepimportance.data.activations import ActivationBatch
+from pytest_deepimportance.data.layer_values import LayerValues
 
 widths = st.lists(st.sampled_from([1, 2, 6, 100, 128, 255, 256, 257, 700]), max_size=8)
 

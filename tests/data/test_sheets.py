@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from pytest_deepimportance.data.activations import ActivationBatch, LayerValues
+from pytest_deepimportance.data.activations import ActivationBatch
+from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.data.sheets import Sheet
 
 
@@ -31,7 +32,7 @@ def same(layers: dict[str, LayerValues], expected: dict[str, LayerValues]) -> No
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_sheet_gives_back_the_very_values_also_after_travelling(dtype: torch.dtype) -> None:
     one, two = batch(3, dtype), batch(2, dtype)
-    sheets = [Sheet.of(one), Sheet.of(two)]
+    sheets = [Sheet.of(one.layers), Sheet.of(two.layers)]
     travelled = [Sheet.from_wire(sheet.to_wire()) for sheet in sheets if sheet is not None]
     assert [len(sheet) for sheet in travelled] == [3, 2]
     assert travelled[0].fits(travelled[1])
@@ -40,10 +41,10 @@ def test_a_sheet_gives_back_the_very_values_also_after_travelling(dtype: torch.d
 
 
 def test_what_differs_in_kind_is_not_joined() -> None:
-    single, double = Sheet.of(batch(2)), Sheet.of(batch(2, torch.float64))
+    single, double = Sheet.of(batch(2).layers), Sheet.of(batch(2, torch.float64).layers)
     assert single is not None
     assert double is not None
     assert not single.fits(double)
     mixed = batch(2)
     mixed.layers["fc"] = batch(2, torch.float64).layers["fc"]
-    assert Sheet.of(mixed) is None
+    assert Sheet.of(mixed.layers) is None

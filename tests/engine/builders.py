@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from pytest_deepimportance.data.activations import ActivationBatch, LayerValues
+from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.data.batches import as_call
 from pytest_deepimportance.data.digests import row_digests
+from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.engine.sessions import SessionState, TestState
 from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.profile.model import Profile

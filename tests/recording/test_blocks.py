@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_deepimportance.data.activations import LayerValues
+from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.gradients import GradientWatch

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_deepimportance.data.activations import ActivationBatch, LayerValues
+from pytest_deepimportance.data.activations import ActivationBatch
+from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.settings import from_keywords
 from pytest_deepimportance.statistics import gathering
 from pytest_deepimportance.statistics.gathering import Gathering, ReferenceStatistics

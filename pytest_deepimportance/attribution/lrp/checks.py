@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from pytest_deepimportance.attribution.lrp.cuts import HARMLESS_TO_LRP, cuts
 from pytest_deepimportance.attribution.lrp.passing import copied
 from pytest_deepimportance.attribution.lrp.running import run_model
-from pytest_deepimportance.data.activations import LayerValues
 from pytest_deepimportance.data.batches import ModelCall
+from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.errors import AttributionError, MethodUnavailable
 from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.neurons import reduce_to_neurons

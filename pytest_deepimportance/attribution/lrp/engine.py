@@ -39,8 +39,8 @@ from pytest_deepimportance.attribution.target import (
     refuse_output,
     target_values,
 )
-from pytest_deepimportance.data.activations import LayerValues
 from pytest_deepimportance.data.batches import ModelCall
+from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.data.outputs import class_scores
 from pytest_deepimportance.data.padding import padding_mask
 from pytest_deepimportance.errors import AttributionError, ForwardError

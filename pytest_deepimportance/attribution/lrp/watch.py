@@ -8,7 +8,7 @@ from torch import Tensor
 from pytest_deepimportance.attribution.lrp.autograd import start
 from pytest_deepimportance.attribution.lrp.mode import RelevanceMode
 from pytest_deepimportance.attribution.lrp.passing import Pass, is_signal
-from pytest_deepimportance.data.activations import LayerValues
+from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.neurons import reduce_to_neurons, sum_to_neurons
 from pytest_deepimportance.recording.packing import packed_as, packing_of
