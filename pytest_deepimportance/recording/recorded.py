@@ -2,26 +2,117 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_deepimportance.data.activations import UNKNOWN, ActivationBatch
 from pytest_deepimportance.data.layer_values import LayerValues
+from pytest_deepimportance.data.sheets import Sheet, SheetLayers
 from pytest_deepimportance.data.thumbnails import Thumbnails
 from pytest_deepimportance.recording.gradients import GradientWatch
+from pytest_deepimportance.recording.leaves import Leaf
 from pytest_deepimportance.recording.scores import ScoredRows
+
+
+class Found(NamedTuple):
+    """What is known of N rows, as an `ActivationBatch` holds it."""
+
+    layers: Mapping[str, LayerValues]
+    digests: NDArray[np.uint64]
+    predictions: NDArray[np.int64]
+    confidence: NDArray[np.float32] | None
+
+
+class Content(Protocol):
+    """What a pass held; found out when asked for."""
+
+    @property
+    def rows(self) -> int:
+        """Number of rows, N."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Layers the pass visited."""
+
+    def found(self) -> Found:
+        """Return what is known of its rows."""
+
+
+@dataclass
+class Measured:
+    """A pass that was measured when it was made.
+
+    Attributes:
+        layers: Values by layer name, for N rows.
+        digests: Content hash of each input row, (N,).
+        scored: Its class scores, or None; read when asked for, so that a pass on an accelerator
+            need not be waited for.
+    """
+
+    layers: Mapping[str, LayerValues]
+    digests: NDArray[np.uint64]
+    scored: ScoredRows | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number of rows, N."""
+        return len(self.digests)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Layers the pass visited."""
+        return frozenset(self.layers)
+
+    def found(self) -> Found:
+        """Return what is known of its rows."""
+        predictions, sure = np.full(self.rows, UNKNOWN, np.int64), None
+        if self.scored is not None:
+            predictions, sure = self.scored.classes(), self.scored.confidence()
+        return Found(self.layers, self.digests, predictions, sure)
+
+
+@dataclass
+class Written:
+    """A pass that was written down, to be measured with others.
+
+    Attributes:
+        leaf: Where it stands.
+        lines: Which of its rows it has.
+    """
+
+    leaf: Leaf
+    lines: slice
+
+    @property
+    def rows(self) -> int:
+        """Number of rows, N."""
+        return int(self.lines.stop - self.lines.start)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Layers the pass visited."""
+        return self.leaf.form.layers
+
+    def found(self) -> Found:
+        """Return what is known of its rows; those of the passes beside it are measured too."""
+        rows, lines = self.leaf.rows(), self.lines
+        return Found(
+            SheetLayers(Sheet(rows.sheet.columns, rows.sheet.values[lines])),
+            rows.digests[lines],
+            rows.predictions[lines],
+            None if rows.confidence is None else rows.confidence[lines],
+        )
 
 
 class RecordedPass:
     """One forward pass of the watched model, reduced to neurons.
 
     Args:
-        layers: Values by layer name, for N rows.
-        digests: Content hash of each input row, (N,).
-        scored: Its class scores, or None; read when asked for, so that a pass on an accelerator
-            need not be waited for.
+        content: What it held, for N rows.
         labels: True classes that came with the call, (N,), or None.
         gradient: What saw whether a gradient flowed back to the input.
         classes: Classes the model scored, 0 when not known.
@@ -31,9 +122,7 @@ class RecordedPass:
 
     def __init__(
         self,
-        layers: dict[str, LayerValues],
-        digests: NDArray[np.uint64],
-        scored: ScoredRows | None = None,
+        content: Content,
         labels: NDArray[np.int64] | None = None,
         gradient: GradientWatch | None = None,
         classes: int = 0,
@@ -45,26 +134,21 @@ class RecordedPass:
         self.labelled = labels is not None
         self.gradient = gradient
         self.thumbnails = thumbnails
-        self._layers = layers
-        self._digests = digests
-        self._scored = scored
+        self._content = content
         self._tags = tags
         self._labels = labels
         self._batch: ActivationBatch | None = None
 
     def __len__(self) -> int:
-        return len(self._digests)
+        return self._content.rows
 
     @property
     def batch(self) -> ActivationBatch:
         """All rows, those with NaN or infinity included (see `finite`)."""
         if self._batch is None:
-            predictions, sure = np.full(len(self), UNKNOWN, np.int64), None
-            if self._scored is not None:
-                predictions, sure = self._scored.classes(), self._scored.confidence()
-            self._scored = None
+            layers, digests, predictions, sure = self._content.found()
             self._batch = ActivationBatch(
-                self._layers, self._digests, predictions, self.labels, sure, self._tags
+                layers, digests, predictions, self.labels, sure, self._tags
             )
         return self._batch
 
@@ -76,7 +160,7 @@ class RecordedPass:
     @property
     def layer_names(self) -> frozenset[str]:
         """Layers the pass visited."""
-        return frozenset(self._layers)
+        return self._content.names
 
     @property
     def is_attack(self) -> bool:

@@ -18,8 +18,11 @@ from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.callcounter import CallCounter
 from pytest_deepimportance.recording.causes import IN_COMPILED, cause_of_nothing
 from pytest_deepimportance.recording.counters import Counters
-from pytest_deepimportance.recording.flights import Flight, Flights, Measure
+from pytest_deepimportance.recording.flight import Flight, Measure
+from pytest_deepimportance.recording.flights import Flights
 from pytest_deepimportance.recording.gradients import GradientWatch
+from pytest_deepimportance.recording.leaves import Reading
+from pytest_deepimportance.recording.pages import Pages
 from pytest_deepimportance.recording.scores import Scores
 from pytest_deepimportance.recording.slab import Slab
 from pytest_deepimportance.recording.slices import NO_SLICES, Slices
@@ -75,8 +78,9 @@ class Recorder:
         self.model = model
         self.expected = model_fingerprint
         read = tuple(sites.find(name) for name in layers)
-        scores = Scores(scale_of(sites.output_activation, output is not None))
-        self.measure = Measure(read, reduce, tap, output, scores, images)
+        scale = scale_of(sites.output_activation, output is not None)
+        reading = Reading({site.name: site for site in read}, reduce, tap, scale)
+        self.measure = Measure(read, reduce, tap, output, Scores(scale), Pages(reading), images)
         self.flights = Flights()
         self.totals = Counters()
         self._slab = Slab()
@@ -226,6 +230,12 @@ class Recorder:
 
     def finish(self, flight: Flight) -> None:
         """Book a flight whose call has returned, or raised."""
+        try:
+            self._book(flight)
+        finally:
+            flight.release()
+
+    def _book(self, flight: Flight) -> None:
         if flight.raised:
             flight.gradient.close()
             self._count(flight.block, "raised_passes", "passes raised an exception")
@@ -233,7 +243,7 @@ class Recorder:
             self._count(flight.block, *flight.exclusion)
         elif flight.failure is not None:
             self._drop(flight, f"passes could not be measured: {flight.failure}")
-        elif not flight.layers:
+        elif not flight.visited:
             self._drop(flight, "passes visited no measured layer" + _other_rows(flight))
         else:
             self._commit(flight)
@@ -254,7 +264,7 @@ class Recorder:
     def _commit(self, flight: Flight) -> None:
         block = flight.block
         assert block is not None
-        recorded = flight.recorded(self._slab)
+        recorded = flight.recorded(self.measure, self._slab)
         if not block.commit(recorded):
             self._drop(flight, "passes ended after their test")
             return

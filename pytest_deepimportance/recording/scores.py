@@ -92,9 +92,17 @@ class _Sheet:
         with self._lock:
             if self._found is None:
                 with torch.inference_mode(False), torch.no_grad():
-                    scores = self._scores[: self._used]
-                    unknown = scores.isnan().any(dim=1)
-                    classes = torch.where(unknown, UNKNOWN, scores.argmax(dim=1))
-                    self._found = classes, confidence(scores, self._scale)
-                self._scores = scores.new_empty(0, 0)  # what was found is far smaller
+                    self._found = classified(self._scores[: self._used], self._scale)
+                    self._scores = self._scores.new_empty(0, 0)  # what was found is far smaller
             return self._found
+
+
+def classified(scores: Tensor, scale: str) -> tuple[Tensor, Tensor | None]:
+    """Return classes (N,), UNKNOWN for rows with NaN, and confidence (N, 3) of scores (N, C).
+
+    Args:
+        scale: What the scores are, see `data.confidence`.
+    """
+    unknown = scores.isnan().any(dim=1)
+    classes = torch.where(unknown, UNKNOWN, scores.argmax(dim=1))
+    return classes, confidence(scores, scale)

@@ -16,7 +16,8 @@ from pytest_deepimportance.models.restore import depends_on_mode, evaluating
 from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.calls import CompiledCall, without_idle
-from pytest_deepimportance.recording.flights import Flight, Flights, Measure
+from pytest_deepimportance.recording.flight import Flight, Measure
+from pytest_deepimportance.recording.flights import Flights
 from pytest_deepimportance.recording.gradients import detached, tensors_in
 from pytest_deepimportance.recording.inert import InertHook
 from pytest_deepimportance.recording.reader import SiteReader
@@ -207,7 +208,7 @@ class Watch:
     def _on_site(self, site: Site, tensor: Tensor) -> None:
         flight = self.hub.flights.here
         if flight is not None and flight.collecting and flight.owner is self:
-            if not flight.layers:
+            if not flight.visited:
                 flight.gradient.watch_inside(tensor)
             flight.take_site(site, tensor, self.hub.measure)
 

@@ -18,7 +18,7 @@ from pytest_deepimportance.engine.sessions import SessionState
 from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
-from pytest_deepimportance.recording.recorded import RecordedPass
+from pytest_deepimportance.recording.recorded import Measured, RecordedPass
 from pytest_deepimportance.results import CriterionRow
 from tests.engine.builders import SETTINGS, batch_of, session
 from tests.profile.builders import profile_of, rows
@@ -37,7 +37,7 @@ def profile(request: pytest.FixtureRequest) -> Profile:
 
 def block_of(key: str, batch: ActivationBatch) -> Block:
     block = Block(key, "test")
-    recorded = RecordedPass(batch.layers, batch.digests, labels=batch.labels)
+    recorded = RecordedPass(Measured(batch.layers, batch.digests), labels=batch.labels)
     recorded.batch  # noqa: B018 (made here, so that the predictions can be set)
     recorded._batch = batch
     block.commit(recorded)

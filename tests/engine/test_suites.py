@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -64,7 +65,14 @@ def test_order_repeats_and_splits_do_not_matter(profile: Profile, order: int) ->
     parts = [state_of_rows(profile, str(n), x[n : n + 9], y[n : n + 9]) for n in range(0, 40, 9)]
     split = evaluate("s", [*parts, parts[0]][::order], profile, SETTINGS, outcomes=["passed"])
     assert (split.inputs, split.correct, split.rows) == (40, whole.correct, 49)
-    assert split.criteria == whole.criteria
+    for name, row in split.criteria.items():
+        known = whole.criteria[name]
+        # The last digits of a distance may depend on the number of rows that are measured at once.
+        for detail, value in row.details.items():
+            wanted = known.details[detail]
+            close = pytest.approx(wanted, rel=1e-5) if isinstance(wanted, float) else wanted
+            assert value == close, (name, detail)
+        assert replace(row, details=known.details) == known
     assert split.ladder == whole.ladder
     assert split.classes == whole.classes
 

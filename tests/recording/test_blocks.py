@@ -13,7 +13,7 @@ from pytest_deepimportance.errors import RecordingError
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.gradients import GradientWatch
 from pytest_deepimportance.recording.labelling import label_newest
-from pytest_deepimportance.recording.recorded import RecordedPass
+from pytest_deepimportance.recording.recorded import Measured, RecordedPass
 from pytest_deepimportance.recording.scores import Scores
 
 
@@ -28,7 +28,7 @@ def a_pass(rows: int, start: float = 0, attack: bool = False, **layers: torch.Te
     digests = np.arange(rows, dtype=np.uint64) + np.uint64(start)
     named = {name: layer(tensor) for name, tensor in layers.items()} or {"a": layer(values)}
     scored = Scores("logits").add(torch.eye(2)[[0] * rows])
-    return RecordedPass(named, digests, scored, gradient=gradient)
+    return RecordedPass(Measured(named, digests, scored), gradient=gradient)
 
 
 def filled(*passes: RecordedPass, key: str = "t") -> Block:
@@ -130,9 +130,10 @@ def test_threads_append_without_loss():
 def test_predictions_are_read_when_asked_for():
     scored = Scores("logits").add(torch.tensor([[0.0, 1.0], [0.0, float("nan")]]))
     values = {"a": layer(torch.ones(2, 2))}
-    recorded = RecordedPass(values, np.zeros(2, np.uint64), scored)
+    digests = np.zeros(2, np.uint64)
+    recorded = RecordedPass(Measured(values, digests, scored))
     assert recorded.batch.predictions.tolist() == [1, -1]
-    assert RecordedPass(values, np.zeros(2, np.uint64)).batch.predictions.tolist() == [-1, -1]
+    assert RecordedPass(Measured(values, digests)).batch.predictions.tolist() == [-1, -1]
 
 
 # --- labels -----------------------------------------------------------------------------------
@@ -155,9 +156,8 @@ def test_fixture_blocks_are_older_passes():
 
 
 def test_labels_given_with_the_call_and_attack_steps_are_stepped_over():
-    given_labels = RecordedPass(
-        {"a": layer(torch.ones(2, 2))}, np.zeros(2, np.uint64), labels=np.array([3, 3])
-    )
+    content = Measured({"a": layer(torch.ones(2, 2))}, np.zeros(2, np.uint64))
+    given_labels = RecordedPass(content, labels=np.array([3, 3]))
     block = filled(a_pass(2), given_labels, a_pass(5, attack=True))
     label_newest([block], [1, 2])
     assert labels_of(block) == [[1, 2], [3, 3], [-1] * 5]

@@ -1,0 +1,194 @@
+"""Small passes are written down as they are, and measured together.
+
+Operations on a few numbers cost by their count, not by their size: to hash one image and to average
+one map costs as much as to do so for a hundred. So what a small pass holds is only copied; it is
+hashed, reduced and classified with that of the passes around it, when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from pytest_deepimportance.data.batches import ModelCall, is_row_list
+from pytest_deepimportance.data.padding import padding_mask
+from pytest_deepimportance.recording.leaves import Columns, Form, Leaf, Part, Reading
+
+_PASS_ROWS = 32
+"""Rows of a pass up to which it is written down; more are worth measuring by themselves."""
+
+_PASS_BYTES = 1 << 18
+"""Bytes of a pass up to which it is written down."""
+
+_PAGE_BYTES = 1 << 23
+_PAGE_ROWS = 256
+
+_FORMS = 8
+"""Forms that pages are kept for: sentences of every length would each have one."""
+
+Inputs = tuple[tuple[str | int, Part], ...]
+"""What a call holds for each row, by place or name of the argument."""
+
+
+class Pages:
+    """The pages of a recorder, one for each form of its passes.
+
+    Args:
+        reading: How rows are measured.
+    """
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._pages: dict[Inputs, Page] = {}
+        self._lock = threading.Lock()
+
+    def open(self, call: ModelCall, inputs: Inputs) -> Spot | None:
+        """Return where a pass is written, its inputs are already; None: measure it by itself."""
+        page = self._pages.get(inputs)
+        return None if page is None else page.open(call)
+
+    def learn(
+        self, inputs: Inputs, sites: Mapping[str, Part | None], scores: Part | None, rows: int
+    ) -> None:
+        """Make a page for passes like this one of so many rows, if such can be written down.
+
+        Args:
+            inputs: Of the pass, as all further arguments.
+            sites: What each site held; None where that cannot be written down.
+            scores: The class scores, or None.
+        """
+        known = {name: part for name, part in sites.items() if part is not None}
+        # One precision, since one sheet will hold the values of all layers.
+        if len(known) < len(sites) or len({part.dtype for part in known.values()}) != 1:
+            return
+        if any(self._reading.sites[name].row_axis != 0 for name in sites):
+            return
+        form = Form(dict(inputs), known, scores)
+        with self._lock:
+            if rows * form.row_bytes <= _PASS_BYTES and len(self._pages) < _FORMS:
+                self._pages.setdefault(inputs, Page(form, self._reading))
+
+
+class Page:
+    """Room for the rows of passes of one form, one after another, then anew from the top.
+
+    One pass at a time is written, so that the rows of each follow those of the pass before.
+
+    Args:
+        form: What a row consists of.
+        reading: How it is measured.
+    """
+
+    def __init__(self, form: Form, reading: Reading) -> None:
+        self.form = form
+        self.reading = reading
+        self._size = max(_PASS_ROWS, min(_PAGE_ROWS, _PAGE_BYTES // max(1, form.row_bytes)))
+        self._columns: Columns = {}
+        self._next = 0
+        self._open = False
+        self._leaf: Leaf | None = None
+        self._lock = threading.RLock()
+
+    def open(self, call: ModelCall) -> Spot | None:
+        """Return where a pass is written; None where it is too large or another one is written."""
+        if call.rows > _PASS_ROWS or call.rows * self.form.row_bytes > _PASS_BYTES:
+            return None
+        with self._lock:
+            if self._open:
+                return None
+            if not self._columns:
+                self._columns = self.form.columns(self._size)
+            if self._next + call.rows > self._size:
+                if self._leaf is not None:
+                    self._leaf.rows()
+                self._next = 0
+            rows = slice(self._next, self._next + call.rows)
+            spot = Spot(self, self._columns, rows)
+            for name in self.form.inputs:
+                given = call.args[name] if isinstance(name, int) else call.kwargs[name]
+                self._columns["input", name][rows] = given.detach().numpy()
+            self._open, self._next = True, rows.stop
+            return spot
+
+    def close(self) -> None:
+        """Let the next pass be written."""
+        self._open = False
+
+    def discard(self) -> None:
+        """Write no more on this sheet of paper: a pass that was given up may still do so."""
+        with self._lock:
+            self._columns, self._leaf, self._next, self._open = {}, None, 0, False
+
+    def commit(self, rows: slice) -> tuple[Leaf, slice]:
+        """Return the leaf that the newest rows belong to, and where they stand in it."""
+        with self._lock:
+            leaf = self._leaf
+            if leaf is None or leaf.settled:
+                leaf = Leaf(self.form, self._columns, self.reading, self._lock, rows.start)
+                self._leaf = leaf
+            leaf.stop = rows.stop
+            return leaf, slice(rows.start - leaf.start, rows.stop - leaf.start)
+
+
+class Spot:
+    """Where one pass is written.
+
+    Attributes:
+        page: On which.
+        rows: Its lines.
+        columns: The page's.
+        sites: Layers whose site was written.
+        scored: Whether class scores were.
+    """
+
+    def __init__(self, page: Page, columns: Columns, rows: slice) -> None:
+        self.page = page
+        self.rows = rows
+        self.columns = columns
+        self.sites: list[str] = []
+        self.scored = False
+        self._count = rows.stop - rows.start
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything was written that passes of the form have."""
+        form = self.page.form
+        return len(self.sites) == len(form.sites) and self.scored == (form.scores is not None)
+
+    def take(self, name: str, tensor: Tensor) -> bool:
+        """Write what a site holds; False where the form says otherwise."""
+        written = self._write(self.page.form.sites.get(name), ("site", name), tensor)
+        if written:
+            self.sites.append(name)
+        return written
+
+    def take_scores(self, scores: Tensor) -> bool:
+        """Write the class scores; False where the form says otherwise."""
+        self.scored = self._write(self.page.form.scores, ("scores", ""), scores)
+        return self.scored
+
+    def _write(self, part: Part | None, column: Any, tensor: Tensor) -> bool:
+        if part is None or len(tensor) != self._count or Part.of(tensor) != part:
+            return False
+        self.columns[column][self.rows] = tensor.detach().numpy()
+        return True
+
+
+def inputs_of(call: ModelCall) -> Inputs | None:
+    """Return what a call holds for each row; None where it cannot be written down row by row."""
+    if not 0 < call.rows <= _PASS_ROWS or padding_mask(call) is not None:
+        return None
+    found: list[tuple[str | int, Part]] = []
+    given: list[tuple[str | int, Any]] = [*enumerate(call.args), *call.kwargs.items()]
+    for name, value in given:
+        if is_row_list(value, call.rows):
+            return None
+        if isinstance(value, Tensor) and value.dim():
+            part = Part.of(value) if len(value) == call.rows else None
+            if part is None:
+                return None
+            found.append((name, part))
+    return tuple(found)
