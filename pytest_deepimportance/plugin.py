@@ -134,6 +134,7 @@ class _Inlet:
 
             self._collector = Collector(self._config, self._config.stash[SETTINGS])
         self._collector.add(report, payload)
+        del report.idc  # pytest keeps every report to its end
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

@@ -118,6 +118,8 @@ def _exported(
     batches: Sequence[ActivationBatch], criteria: Mapping[str, Criterion]
 ) -> dict[str, Any]:
     """Return the state of each criterion after these batches."""
+    if not criteria:
+        return {}
     fresh = {name: criterion.fresh() for name, criterion in criteria.items()}
     take_in(fresh, batches)
     return {name: criterion.export() for name, criterion in fresh.items()}

@@ -51,6 +51,8 @@ def prepare(session: pytest.Session, items: list[pytest.Item], settings: Setting
     for item in [*marked, *_companions(items, marked)]:
         names = getattr(item, "fixturenames", None)
         if names is not None:
+            if "idc_profile" not in names:
+                recording.given[id(names)] = names
             # First, so that the recorder is there before any other fixture runs the model. It is
             # moved here because pytest orders a closure by scope: a session-scoped prediction
             # fixture would otherwise come before this function-scoped one.
@@ -98,6 +100,13 @@ def overrides_model(item: pytest.Item) -> bool:
     """Whether the item sees an `idc_model` fixture other than the plugin's own."""
     definition = fixture_definition(item, "idc_model")
     return definition is not None and definition.func.__module__ != "pytest_deepimportance.plugin"
+
+
+def overrides_resources(item: pytest.Item) -> bool:
+    """Whether the item sees a model or a reference other than the plugin's own."""
+    reference = fixture_definition(item, "idc_reference")
+    own = reference is None or reference.func.__module__ == "pytest_deepimportance.plugin"
+    return overrides_model(item) or not own
 
 
 def fixture_definition(item: pytest.Item, name: str) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pytest_deepimportance.glue.collection import register_criteria
+from pytest_deepimportance.glue.entries import Entry
 from pytest_deepimportance.glue.markers import Suite, with_criteria_of
 from pytest_deepimportance.glue.payload import WIRE
 from pytest_deepimportance.glue.progress import say
@@ -23,6 +24,9 @@ from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.results import Report
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.store.content import DESELECTED, LOST, RAN, WAITING
+
+_TOGETHER = 256
+"""Tests of a serial run whose few rows are measured at a time."""
 
 
 @dataclass
@@ -61,6 +65,7 @@ class Collector:
         self.reports: list[Report] = []
         self.complaints: list[str] = []
         self._said: set[str] = set()
+        self._waiting: list[tuple[str, Any, str, Mapping[str, Any]]] = []
         self.crashed: list[str] = []
 
     def add(self, report: pytest.TestReport, payload: Mapping[str, Any]) -> None:
@@ -76,18 +81,24 @@ class Collector:
             self._traffic(fingerprint).fixtures.setdefault(worker, {}).update(passes)
         if payload.get("session") is not None:
             self._take_session(payload["session"])
-        if "test" not in payload:
-            return
-        nodeid = payload["test"]["nodeid"]
+        if "test" in payload:
+            self._take_test(payload, rerun=str(report.outcome) == "rerun")  # rerunfailures' word
+
+    def _take_test(self, payload: Mapping[str, Any], *, rerun: bool) -> None:
+        test = payload["test"]
+        if not rerun:
+            self.tests[test["nodeid"]] = RAN
         for fingerprint, entry in payload["profiles"].items():
-            self._take_profile(fingerprint, entry.get("profile"))
-        if str(report.outcome) == "rerun":  # pytest-rerunfailures' own word
-            for fingerprint, entry in payload["profiles"].items():
-                self._traffic(fingerprint).reruns[nodeid] += entry["own_passes"]
-            return
-        self.tests[nodeid] = RAN
-        for fingerprint, entry in payload["profiles"].items():
-            self._take(fingerprint, entry, worker, payload["test"])
+            later = isinstance(entry, Entry)
+            if not later:
+                self._take_profile(fingerprint, entry.get("profile"))
+            if rerun:
+                passes = entry.own_passes if later else entry["own_passes"]
+                self._traffic(fingerprint).reruns[test["nodeid"]] += passes
+            else:
+                self._waiting.append((fingerprint, entry, payload["worker"], test))
+        if len(self._waiting) >= _TOGETHER:
+            self._take_waiting()
 
     @property
     def ran(self) -> list[str]:
@@ -102,6 +113,12 @@ class Collector:
 
     def _traffic(self, fingerprint: str) -> Traffic:
         return self.traffic.setdefault(fingerprint, Traffic())
+
+    def _take_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for fingerprint, entry, worker, test in waiting:
+            plain = entry.plain() if isinstance(entry, Entry) else entry
+            self._take(fingerprint, plain, worker, test)
 
     def _take_session(self, session: Mapping[str, Any]) -> None:
         for name, suite in session["suites"].items():
@@ -140,6 +157,7 @@ class Collector:
 
     def settle(self) -> None:
         """Decide, once all tests are over, what became of those whose worker crashed."""
+        self._take_waiting()
         for nodeid in self.crashed:
             # pytest-xdist names a test of a group test_it.py::test_it@group.
             known = nodeid if nodeid in self.tests else nodeid.rpartition("@")[0]

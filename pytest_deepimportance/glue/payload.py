@@ -1,4 +1,7 @@
-"""What travels on a test's report: builtins and bytes only, with the number of their format."""
+"""What travels on a test's report, with the number of its format: builtins and bytes only.
+
+In a serial run it does not travel, and what a test recorded may wait there as it is (`Entry`).
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_deepimportance import __version__
+from pytest_deepimportance.glue.entries import Entry
 from pytest_deepimportance.glue.keys import node_id
 from pytest_deepimportance.glue.markers import REQUIREMENTS, SLICE, SUITE
-from pytest_deepimportance.glue.watch import WATCH, Watch
-from pytest_deepimportance.store.packing import pack
+from pytest_deepimportance.glue.watch import WATCH
 
 if TYPE_CHECKING:
     from pytest_deepimportance.glue.recording import Recording
@@ -51,12 +54,6 @@ class Sender:
         """Return what a marked test recorded."""
         xfailed = hasattr(report, "wasxfail") and not report.passed
         counts = bool(reached_call and (report.passed or report.failed or xfailed))
-        own = item.stash.get(WATCH, None)
-        profiles = {}
-        for watch in self._recording.watches:
-            entry = self._entry(watch, item, counts)
-            if watch is own or entry["blocks"] or entry["inputs"]:
-                profiles[watch.profile.fingerprint] = entry
         return {
             **self._head(),
             **self._left_out(),
@@ -69,8 +66,30 @@ class Sender:
                 "slice": [list(tag) for tag in item.stash.get(SLICE, ())],
                 "requirements": [*item.stash.get(REQUIREMENTS, ())],
             },
-            "profiles": profiles,
+            "profiles": self._profiles(item, counts),
         }
+
+    def _profiles(self, item: pytest.Item, counts: bool) -> dict[str, Any]:
+        """Return the entry of each profile that the test was to exercise, or did."""
+        profiles: dict[str, Any] = {}
+        for watch in self._recording.watches:
+            own = watch is item.stash.get(WATCH, None)
+            entry = Entry(watch, self._recording.ledger, item, counts)
+            if own and entry.waits and not self._travels:
+                profiles[watch.profile.fingerprint] = entry
+                continue
+            plain = entry.plain()
+            if self._travels:
+                # The controller may be on another machine: it gets the profile itself, once.
+                plain["profile"] = watch.profile_bytes_once()
+            if own or plain["blocks"] or plain["inputs"]:
+                profiles[watch.profile.fingerprint] = plain
+        return profiles
+
+    @property
+    def _travels(self) -> bool:
+        """Whether payloads go to another process: they must be complete then."""
+        return hasattr(self._recording.config, "workerinput")
 
     def _head(self) -> dict[str, Any]:
         worker = getattr(self._recording.config, "workerinput", {}).get("workerid", "main")
@@ -96,27 +115,3 @@ class Sender:
             "collected": recording.collected,
             "deselected": recording.deselected,
         }
-
-    def _entry(self, watch: Watch, item: pytest.Item, counts: bool) -> dict[str, Any]:
-        ledger, own = self._recording.ledger, node_id(item)
-        claims = ledger.claimed_by(item) if counts else []
-        keys = [key for key in claims if watch.has_passes(key)]
-        states = watch.states([*keys, own]) if counts else []
-        inputs = len(set().union(*(state.digests.tolist() for state in states)))
-        entry: dict[str, Any] = {
-            "claims": [[key, ledger.serial(key)] for key in [*keys, own]],
-            "blocks": [
-                [state.key, ledger.serial(state.key), pack(state.to_wire())]
-                for state in watch.unsent(states, own)
-            ],
-            "devices": sorted({device for state in states for device in state.devices}),
-            "passes": sum(state.passes for state in states),
-            "own_passes": sum(state.passes for state in states if state.key == own),
-            "uncounted": 0 if counts else watch.counted_passes(own),
-            "inputs": inputs,
-            "cause": "" if inputs else watch.cause_of_nothing(own, claims),
-        }
-        if hasattr(self._recording.config, "workerinput"):
-            # The controller may be on another machine: it gets the profile itself, once.
-            entry["profile"] = watch.profile_bytes_once()
-        return entry

@@ -16,12 +16,13 @@ import pytest
 from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.errors import IdcError
 from pytest_deepimportance.glue.blocks import FixtureLedger, is_parameter
+from pytest_deepimportance.glue.collection import overrides_resources
 from pytest_deepimportance.glue.keys import node_id
 from pytest_deepimportance.glue.markers import SUITE
 from pytest_deepimportance.glue.payload import Sender
 from pytest_deepimportance.glue.progress import say, uncaptured
 from pytest_deepimportance.glue.thresholds import sentences_before_tests
-from pytest_deepimportance.glue.watch import Watch
+from pytest_deepimportance.glue.watch import WATCH, Watch
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.settings import Settings
 
@@ -37,6 +38,7 @@ class Recording:
     Attributes:
         collected: Node ids of these.
         deselected: Node ids of those that -k, -m or --lf left out.
+        given: Lists of fixture names that `idc_profile` was put into, by their identity.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Recording:
         self.sender = Sender(self)
         self.watches: list[Watch] = []
         self.failures: dict[tuple[int, int], IdcError] = {}
+        self.given: dict[int, list[str]] = {}
         self.ledger = FixtureLedger()
         self._stack: list[tuple[str, str]] = []
         self._item = ""
@@ -66,8 +69,23 @@ class Recording:
         from pytest_deepimportance.glue.resources import prepare_from_specs
 
         selected = [item for item in session.items if SUITE in item.stash]
-        if selected:
-            prepare_from_specs(self, selected)
+        watch = prepare_from_specs(self, selected) if selected else None
+        if watch is not None:
+            self._spare_fixture(session.items, watch)
+
+    def _spare_fixture(self, items: Sequence[pytest.Item], watch: Watch) -> None:
+        """Take `idc_profile` off tests that did not ask for it and whose watch is known.
+
+        A fixture costs each test more than recording does.
+        """
+        for item in items:
+            names = self.given.get(id(getattr(item, "fixturenames", None)))
+            if names is None or overrides_resources(item):
+                continue
+            if "idc_profile" in names:
+                names.remove("idc_profile")
+            if SUITE in item.stash:
+                item.stash[WATCH] = watch
 
     # --- watches ----------------------------------------------------------------------------
 
@@ -108,7 +126,6 @@ class Recording:
     def _attach(self, recording: bool) -> None:
         self._attached = recording
         for watch in self.watches:
-            watch.recorder.detach()
             if recording:
                 watch.recorder.attach()
             else:

@@ -84,8 +84,11 @@ def load_idc_reference(config: pytest.Config) -> Any:
     return config.stash[_REFERENCE]
 
 
-def prepare_from_specs(recording: Recording, selected: Sequence[pytest.Item]) -> None:
+def prepare_from_specs(recording: Recording, selected: Sequence[pytest.Item]) -> Watch | None:
     """Build or load the profile before the first test, when no user fixture is needed for it.
+
+    Returns:
+        The watch of the model that was specified, None where it was not made.
 
     Raises:
         pytest.UsageError: Model, reference or profile cannot be used.
@@ -95,23 +98,23 @@ def prepare_from_specs(recording: Recording, selected: Sequence[pytest.Item]) ->
     reference = fixture_definition(item, "idc_reference")
     own_reference = reference.func.__module__ == "pytest_deepimportance.plugin"
     if settings.model is None or overrides_model(item):
-        return
+        return None
     if settings.profile is None and (not own_reference or settings.reference is None):
-        return
+        return None
     missing = missing_files(settings)
     if missing and settings.missing == "skip":
         recording.config.stash[SKIPPED] = f"not measured: {missing} is absent (idc_missing = skip)"
         recording.config.pluginmanager.unregister(recording)
         del recording.config.stash[RECORDING]
-        return
+        return None
     try:
         model = _loaded(recording.config, settings).module
         source = None if settings.profile else load_idc_reference(recording.config)
-        obtain_watch(recording, model, source)
+        return obtain_watch(recording, model, source)
     except (IdcError, pytest.fail.Exception) as error:
         if hasattr(recording.config, "workerinput"):
             # A usage error would tear the worker down; each marked test reports it instead.
-            return
+            return None
         raise pytest.UsageError(str(error)) from error
 
 

@@ -102,9 +102,12 @@ class Watch:
         """Whether the block exists and holds at least one pass."""
         return key in self.blocks and bool(self.blocks[key].passes)
 
-    def counted_passes(self, key: str) -> int:
-        """Return the passes of a block, 0 where there is none."""
-        return self.blocks[key].counted_passes if key in self.blocks else 0
+    def closed(self, key: str) -> Block | None:
+        """Return a block, None where there is none; no pass is booked to it any more."""
+        block = self.blocks.get(key)
+        if block is not None:
+            block.freeze()
+        return block
 
     def states(self, keys: Sequence[str]) -> list[BlockState]:
         """Return the states of the blocks that hold passes, recomputed only when they changed."""
@@ -134,9 +137,8 @@ class Watch:
                 result.append(state)
         return result
 
-    def cause_of_nothing(self, nodeid: str, claims: Sequence[str]) -> str:
-        """Return one sentence on why a marked test recorded nothing."""
-        blocks = [self.blocks[key] for key in [nodeid, *claims] if key in self.blocks]
+    def cause_of_nothing(self, blocks: Sequence[Block]) -> str:
+        """Return one sentence on why a marked test with these blocks recorded nothing."""
         # How many unmarked tests this very process ran depends on the distribution; the collecting
         # side knows all of them.
         return self.recorder.cause_of_nothing(*blocks, unmarked=0)

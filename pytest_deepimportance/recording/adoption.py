@@ -110,7 +110,7 @@ class Adoption(InertHook):
 
     def watches(self) -> list[Watch]:
         """Return the adopted watches that are attached now."""
-        return [watch for watch in self._watches if watch.attached]
+        return [watch for watch in self._watches if watch.attached] if self._watches else []
 
     def watch_of(self, module: nn.Module, named: bool = False) -> Watch | None:
         """Return the watch of a module, adopting it when it has the model's class and structure."""

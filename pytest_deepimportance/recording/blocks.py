@@ -69,6 +69,11 @@ class Block:
         return sum(recorded.is_attack for recorded in self.passes)
 
     @property
+    def written(self) -> bool:
+        """Whether it holds passes, all of which are only written down so far."""
+        return bool(self._passes) and all(recorded.written for recorded in self.passes)
+
+    @property
     def train_mode_passes(self) -> int:
         """Passes of a model in training mode, measured in evaluation mode."""
         return self.counters.train_mode_passes

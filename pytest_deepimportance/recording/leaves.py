@@ -46,10 +46,12 @@ class Part(NamedTuple):
     @classmethod
     def of(cls, tensor: Tensor) -> Part | None:
         """Return what a tensor holds for each row; None where it cannot be written down."""
-        plain = type(tensor) in (Tensor, torch.nn.Parameter) and tensor.layout is torch.strided
-        if not plain or not tensor.is_cpu or not tensor.dim() or not tensor.is_contiguous():
+        if type(tensor) is not Tensor and type(tensor) is not torch.nn.Parameter:
             return None
-        return cls(tensor.dtype, tuple(tensor.shape[1:])) if tensor.dtype in _KINDS else None
+        if not tensor.is_cpu or tensor.layout is not torch.strided or not tensor.is_contiguous():
+            return None
+        shape = tuple(tensor.shape)
+        return cls(tensor.dtype, shape[1:]) if shape and tensor.dtype in _KINDS else None
 
     @property
     def nbytes(self) -> int:

@@ -143,6 +143,11 @@ class RecordedPass:
         return self._content.rows
 
     @property
+    def written(self) -> bool:
+        """Whether it is only written down so far."""
+        return isinstance(self._content, Written) and self._batch is None
+
+    @property
     def batch(self) -> ActivationBatch:
         """All rows, those with NaN or infinity included (see `finite`)."""
         if self._batch is None:

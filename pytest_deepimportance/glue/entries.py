@@ -1,0 +1,81 @@
+"""What one marked test recorded for one profile, as its report carries it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_deepimportance.engine.reducing import state_of
+from pytest_deepimportance.glue.keys import node_id
+from pytest_deepimportance.glue.watch import Watch
+from pytest_deepimportance.store.packing import pack
+from pytest_deepimportance.thresholds import MEASURED
+
+if TYPE_CHECKING:
+    from pytest_deepimportance.glue.blocks import FixtureLedger
+
+
+class Entry:
+    """Made when the test ends: its block takes in nothing from then on.
+
+    Where all a test did was to run a few inputs, what they amount to may be found out later, with
+    those of the tests around it (`waits`): in a process of its own nothing can be lost meanwhile.
+
+    Args:
+        watch: Of the profile.
+        ledger: Knows which fixtures the test used.
+        counts: Whether what the test recorded counts.
+    """
+
+    def __init__(
+        self, watch: Watch, ledger: FixtureLedger, item: pytest.Item, counts: bool
+    ) -> None:
+        own = node_id(item)
+        claimed = ledger.claimed_by(item) if counts else []
+        keys = [key for key in claimed if watch.has_passes(key)]
+        self._key = own
+        self._watch = watch
+        self._claims = {key: ledger.serial(key) for key in [*keys, own]}
+        self._fixtures = watch.states(keys)
+        self._unsent = watch.unsent(self._fixtures, own)
+        self._seen = [watch.blocks[key] for key in [own, *claimed] if key in watch.blocks]
+        self._block = watch.closed(own)
+        self._counts = counts
+
+    @property
+    def own_passes(self) -> int:
+        """Passes of the test itself."""
+        return 0 if self._block is None or not self._counts else self._block.counted_passes
+
+    @property
+    def waits(self) -> bool:
+        """Whether `plain` may be asked for later, after other tests."""
+        block = self._block
+        known = all(name in MEASURED for name in self._watch.criteria)
+        return self._counts and block is not None and known and block.written
+
+    def plain(self) -> dict[str, Any]:
+        """Return builtins and bytes only.
+
+        Raises:
+            IdcError: What the test did cannot be measured.
+        """
+        watch, block = self._watch, self._block
+        states, unsent = list(self._fixtures), list(self._unsent)
+        if self._counts and block is not None and block.passes:
+            own = state_of(block, watch.criteria, watch.profile.digests)
+            states.append(own)
+            unsent.append(own)
+        inputs = len(set().union(*(state.digests.tolist() for state in states)))
+        uncounted = 0 if self._counts or block is None else block.counted_passes
+        return {
+            "claims": [[key, serial] for key, serial in self._claims.items()],
+            "blocks": [[s.key, self._claims[s.key], pack(s.to_wire())] for s in unsent],
+            "devices": sorted({device for state in states for device in state.devices}),
+            "passes": sum(state.passes for state in states),
+            "own_passes": self.own_passes,
+            "uncounted": uncounted,
+            "inputs": inputs,
+            "cause": "" if inputs else watch.cause_of_nothing(self._seen),
+        }
