@@ -177,12 +177,16 @@ def test_only_builtins_cross_the_wire(suite: Project) -> None:
             else:
                 assert type(value) in PLAIN, type(value)
 
-        def pytest_runtest_logreport(report):
+        import pytest
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_report_to_serializable(config, report):
             if hasattr(report, "idc"):
                 check(report.idc)
-                print("checked", end="")
+                with open(config.rootpath / "checked.txt", "a") as file:
+                    file.write("x")
         """,
     )
-    result = suite.run(*SERIAL, "-s")
+    result = suite.run("-n", "1")
     assert result.ret == 0
-    assert result.stdout.str().count("checked") == 8
+    assert len((suite.path / "checked.txt").read_text()) == 8
