@@ -84,14 +84,16 @@ class WeightsCheck:
         self._token: object = None
         self._matches = False
         self._looked_again = True
+        self._differed: bool | None = None
         self._places: list[tuple[int, int, bytes]] | None = None
 
     def trust(self, model: nn.Module) -> None:
         """Take the weights as they are now for the profile's: they were compared just before."""
         self._token, self._matches, self._places = weights_version(model), True, None
+        self._differed = False
 
     def look_again(self) -> None:
-        """Compare a sample before the next pass: writes through `.data` leave no trace."""
+        """Compare a sample before the next pass, also where it cannot be read in place."""
         self._looked_again = False
 
     def matches(self, model: nn.Module, sample: WeightSample | None) -> bool:
@@ -102,14 +104,14 @@ class WeightsCheck:
             sample: Of a module that has them, None when no such module was met yet.
         """
         token = weights_version(model)
+        # Writes through `.data` and numpy leave no trace in the version, but often in the sample.
+        look = self._places is not None or not self._looked_again
+        self._looked_again = True
         if token != self._token:
             self._token, self._places = token, None
-            self._looked_again = True
             self._compare(model, sample)
-        elif not self._looked_again:
-            self._looked_again = True
-            if sample is None or self._matches == self._differs(model, sample):
-                self._compare(model, sample)
+        elif look and (sample is None or self._differs(model, sample) != self._differed):
+            self._compare(model, sample)
         return self._matches
 
     def _differs(self, model: nn.Module, sample: WeightSample) -> bool:
@@ -117,10 +119,8 @@ class WeightsCheck:
             read = ctypes.string_at
             if all(read(address, size) == known for address, size, known in self._places):
                 return False
-        self._places = None
         differs = sample.differs(model)
-        if not differs:
-            self._places = sample.places(model)
+        self._places = None if differs else sample.places(model)
         return differs
 
     def cause(self, which: str) -> str:
@@ -135,12 +135,15 @@ class WeightsCheck:
         )
 
     def _compare(self, model: nn.Module, sample: WeightSample | None) -> None:
-        if self.other is not None and sample is not None and sample.differs(model):
+        self._differed = None if sample is None else self._differs(model, sample)
+        if self.other is not None and self._differed:
             self._matches = False
             return
         found = fingerprint(model)
         self._matches = found == self._expected
-        if not self._matches and self.other is None:
+        if self._matches:
+            self._differed = False
+        elif self.other is None:
             self.other = found[:8]
             self.precisions = None if sample is None else sample.precisions(model)
 

@@ -74,17 +74,35 @@ def test_unchanged_weights_are_hashed_once_and_training_only_for_the_name(monkey
     assert len(hashed) == 2
 
 
-def test_writes_through_data_are_seen_when_looked_for():
-    model = make()
+@pytest.mark.parametrize("trusted", [True, False])
+def test_writes_that_leave_no_version_are_seen_before_the_next_pass(trusted):
+    model = make(Moody)
     check, sample = WeightsCheck(fingerprint(model)), WeightSample(model)
+    if trusted:
+        check.trust(model)
+        check.look_again()
     assert check.matches(model, sample)
-    model.a.weight.data.add_(1)
-    check.look_again()
-    assert not check.matches(model, sample)
-    model.a.weight.data.sub_(1)
-    model.a.weight.data.copy_(make().a.weight)
-    check.look_again()
-    assert check.matches(model, sample)
+    for weight in (model.a.weight, model.norm.running_mean):
+        before = weight.detach().clone()
+        weight.data.add_(1)
+        assert not check.matches(model, sample)
+        assert not check.matches(model, sample)
+        weight.detach().numpy()[:] = before
+        check.look_again()
+        assert check.matches(model, sample)
+        assert check.matches(model, sample)
+
+
+def test_weights_with_an_equal_sample_are_hashed_once(monkeypatch):
+    model, hashed = make(), []
+    check, sample = WeightsCheck(fingerprint(model)), WeightSample(model)
+    with torch.no_grad():
+        model.a.weight[-1] += 1
+    monkeypatch.setattr(weights_module, "fingerprint", lambda m: hashed.append(1) or fingerprint(m))
+    for _ in range(3):
+        check.look_again()
+        assert not check.matches(model, sample)
+    assert len(hashed) == 1
 
 
 def test_without_a_sample_the_whole_model_is_compared():
