@@ -46,12 +46,20 @@ class Part(NamedTuple):
     @classmethod
     def of(cls, tensor: Tensor) -> Part | None:
         """Return what a tensor holds for each row; None where it cannot be written down."""
-        if type(tensor) is not Tensor and type(tensor) is not torch.nn.Parameter:
-            return None
-        if not tensor.is_cpu or tensor.layout is not torch.strided or not tensor.is_contiguous():
-            return None
         shape = tuple(tensor.shape)
-        return cls(tensor.dtype, shape[1:]) if shape and tensor.dtype in _KINDS else None
+        known = shape and tensor.dtype in _KINDS and _writable(tensor)
+        return cls(tensor.dtype, shape[1:]) if known else None
+
+    def fits(self, tensor: Tensor, rows: int) -> bool:
+        """Whether a tensor holds this for so many rows, and can be written down."""
+        shape = tensor.shape
+        return (
+            tensor.dtype is self.dtype
+            and len(shape) > 0
+            and shape[0] == rows
+            and shape[1:] == self.shape
+            and _writable(tensor)
+        )
 
     @property
     def nbytes(self) -> int:
@@ -61,6 +69,15 @@ class Part(NamedTuple):
     def room(self, rows: int) -> NDArray[Any]:
         """Return memory for so many rows."""
         return np.empty((rows, *self.shape), _KINDS[self.dtype])
+
+
+def _writable(tensor: Tensor) -> bool:
+    return (
+        (type(tensor) is Tensor or type(tensor) is torch.nn.Parameter)
+        and tensor.is_cpu
+        and tensor.layout is torch.strided
+        and tensor.is_contiguous()
+    )
 
 
 @dataclass(frozen=True)

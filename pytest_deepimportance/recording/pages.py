@@ -171,7 +171,7 @@ class Spot:
         return self.scored
 
     def _write(self, part: Part | None, column: Any, tensor: Tensor) -> bool:
-        if part is None or len(tensor) != self._count or Part.of(tensor) != part:
+        if part is None or not part.fits(tensor, self._count):
             return False
         self.columns[column][self.rows] = tensor.detach().numpy()
         return True

@@ -99,6 +99,7 @@ class SiteReader:
             for name in {key[2] for key in self._at_functions}
             for func in functions.spellings(name)
         }
+        self._hooks = {n: _ModuleHook(self, n, calls) for n, calls in self._at_modules.items()}
         for name in [*self._at_modules, *(key[0] for key in self._at_functions)]:
             _submodule(model, name)
 
@@ -107,9 +108,8 @@ class SiteReader:
         model = self._model()
         if model is None or self._handles:
             return
-        read = [(_submodule(model, name), name) for name in self._at_modules]
-        for module, name in read:
-            hook = _ModuleHook(self, name, self._at_modules[name])
+        read = [(_submodule(model, name), hook) for name, hook in self._hooks.items()]
+        for module, hook in read:
             self._handles.append(module.register_forward_hook(hook))
         for name, module in self._framed(model).items():
             frame = Frame(self._passes, name)
@@ -267,7 +267,7 @@ def _put(output: tuple[Any, ...], item: int, tensor: Tensor) -> tuple[Any, ...]:
 
 def _submodule(model: nn.Module, name: str) -> nn.Module:
     try:
-        return model.get_submodule(name)
+        return model._modules.get(name) or model.get_submodule(name)
     except AttributeError:
         raise LayerError(
             f"{type(model).__name__} has no module {name!r}",
