@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -37,6 +39,23 @@ remember it, stop at it, count it a second time, or print progress beyond 100 %.
 
 def finish(collector: Collector, session: pytest.Session, exitstatus: int) -> None:
     """Make the reports, judge the gate, and turn each unmet threshold into a failed report."""
+    with _without_collections():
+        _finish(collector, session, exitstatus)
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Put off the search for garbage: ten thousand states are made, and all of them stay."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _finish(collector: Collector, session: pytest.Session, exitstatus: int) -> None:
     collector.settle()
     if collector.foreign:
         _fail(session, [("idc::workers", _of_foreign(collector.foreign))])

@@ -88,7 +88,7 @@ def assign_suites(
             message names file and line.
     """
     paths = [_suite_path(line) for line in settings.suites]
-    seen: dict[str, tuple[Suite, str]] = {}
+    seen: dict[str, tuple[Suite, pytest.Item]] = {}
     marked = []
     for item in items:
         suite = _suite_of(item, paths, own_criteria)
@@ -96,11 +96,11 @@ def assign_suites(
             continue
         earlier = seen.get(suite.name)
         if earlier is None or _is_plain(earlier[0]):
-            seen[suite.name] = (suite, place(item))
+            seen[suite.name] = (suite, item)
         elif not _is_plain(suite) and suite != earlier[0]:
             raise pytest.UsageError(
                 f"idc_suite {suite.name!r} has two different settings:\n"
-                f"  {earlier[1]}: {_shown(earlier[0])}\n  {place(item)}: {_shown(suite)}\n"
+                f"  {place(earlier[1])}: {_shown(earlier[0])}\n  {place(item)}: {_shown(suite)}\n"
                 "Give the settings once, or use two names."
             )
         marked.append((item, suite.name))

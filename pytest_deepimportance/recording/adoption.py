@@ -83,7 +83,7 @@ class Adoption(InertHook):
         # A torch.compile wrapper warns at each call that a global hook meets it. That is intended.
         warnings.filterwarnings("ignore", _COMPILE_WARNING, UserWarning)
         self._silenced = warnings.filters[0]
-        for module in list(self._explicit):
+        for module in list(self._explicit) if self._explicit else ():
             self.watch_of(module, named=True)
 
     def detach(self) -> None:
@@ -94,12 +94,11 @@ class Adoption(InertHook):
         if self._silenced in warnings.filters:
             warnings.filters.remove(self._silenced)  # type: ignore[attr-defined]
         self._silenced = None
-        for watch in list(self._watches):
-            watch.detach()
-        for gate in list(self._gates):
-            gate.detach()
-        self._watches.clear()
-        self._gates.clear()
+        for part in (self._watches, self._gates):
+            if part:
+                for hook in list(part):
+                    hook.detach()
+                part.clear()
         self._kinds.clear()
 
     def adopt(self, module: nn.Module) -> None:

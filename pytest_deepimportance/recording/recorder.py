@@ -150,6 +150,8 @@ class Recorder:
 
     @block.setter
     def block(self, block: Block | None) -> None:
+        if block is self._block:
+            return
         with self._lock:
             self._note_compiled()
             self.flights.abandon_here()
