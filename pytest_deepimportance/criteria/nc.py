@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pytest_deepimportance.criteria.base import register
 from pytest_deepimportance.criteria.bits import BitCriterion, Pairs
 from pytest_deepimportance.criteria.neuron_blocks import largest_values
-from pytest_deepimportance.data.activations import ActivationBatch, as_array
+from pytest_deepimportance.data.activations import ActivationBatch, LayerValues, as_array
 
 Rows = NDArray[np.floating]
 
@@ -52,7 +52,9 @@ class NeuronCoverage(BitCriterion):
         needed = np.where(high > low, low + self._threshold * (high - low), np.inf)
         size = np.maximum(np.maximum(np.abs(low), np.abs(high)), high - low).max(axis=1)
         highest = largest_values(batch, self.blocks(present))
-        for name, limits, magnitude in zip(present, needed, size.tolist(), strict=True):
+        for name, ends, limits, magnitude in zip(
+            present, extremes, needed, size.tolist(), strict=True
+        ):
             values = batch.array(name)
             slack = 8 * float(np.finfo(values.dtype).eps) * (1 + self._threshold) * magnitude
             room = self._tolerance / 2 * magnitude
@@ -65,7 +67,6 @@ class NeuronCoverage(BitCriterion):
             # Where rounding could decide, the definition itself does.
             unsure = np.flatnonzero(np.abs(excess) <= slack)
             if len(unsure):
-                ends = self._extremes(name, batch)
                 active[unsure] = self._exactly(values[:, unsure], *ends).any(axis=0)
             seen, sure, possible = np.zeros((3, self.layers[name], 1), dtype=bool)
             seen[columns, 0] = active
@@ -93,7 +94,6 @@ class NeuronCoverage(BitCriterion):
         layer = batch.layers[name]
         if self._scale == "none":
             return np.zeros(len(batch)), np.ones(len(batch))
-        if self._scale == "map" and layer.smallest is not None and layer.largest is not None:
-            return as_array(layer.smallest), as_array(layer.largest)
-        values = batch.array(name)
-        return values.min(axis=1), values.max(axis=1)
+        if self._scale != "map":
+            layer = LayerValues(layer.values)
+        return as_array(layer.raw_min), as_array(layer.raw_max)
