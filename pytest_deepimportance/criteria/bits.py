@@ -195,7 +195,9 @@ class BitCriterion(Criterion):
 
     def bitmap(self, name: str) -> Bitmap:
         """Return a bitmap of all layers, (U of all, bytes), sharing its memory."""
-        array: Bitmap = self.get_buffer(name).numpy()
+        buffer = self._buffers[name]
+        assert buffer is not None
+        array: Bitmap = buffer.numpy()
         return array
 
     def mark(

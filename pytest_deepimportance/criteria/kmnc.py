@@ -236,9 +236,7 @@ def _whole(values: Floats) -> Indices:
     return np.asarray(np.floor(values).astype(np.int64))
 
 
-def set_bits(
-    levels: Sequence[Bitmap], hits: Sequence[Indices], places: int, rows: int
-) -> None:
+def set_bits(levels: Sequence[Bitmap], hits: Sequence[Indices], places: int, rows: int) -> None:
     """Set the bits `hits` = neuron x places + place in bitmaps (U, bytes), one past the end: none.
 
     Args:

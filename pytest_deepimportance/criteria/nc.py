@@ -52,6 +52,7 @@ class NeuronCoverage(BitCriterion):
         needed = np.where(high > low, low + self._threshold * (high - low), np.inf)
         size = np.maximum(np.maximum(np.abs(low), np.abs(high)), high - low).max(axis=1)
         highest = largest_values(batch, self.blocks(present))
+        seen, sure, possible = np.zeros((3, len(self.seen), 1), dtype=bool)
         for name, ends, limits, magnitude in zip(
             present, extremes, needed, size.tolist(), strict=True
         ):
@@ -68,11 +69,11 @@ class NeuronCoverage(BitCriterion):
             unsure = np.flatnonzero(np.abs(excess) <= slack)
             if len(unsure):
                 active[unsure] = self._exactly(values[:, unsure], *ends).any(axis=0)
-            seen, sure, possible = np.zeros((3, self.layers[name], 1), dtype=bool)
-            seen[columns, 0] = active
-            sure[columns, 0] = active & (excess > room) if room else active
-            possible[columns, 0] = active | (excess > -room) if room else active
-            self.mark(self.spans[name], seen, sure, possible)
+            places = self.spans[name].start + columns
+            seen[places, 0] = active
+            sure[places, 0] = active & (excess > room) if room else active
+            possible[places, 0] = active | (excess > -room) if room else active
+        self.mark(slice(None), seen, sure, possible)
 
     def _open(self, name: str, highest: Rows, least: float) -> NDArray[np.int64]:
         """Return the neurons that some row could still change: no others need be looked at."""
