@@ -51,7 +51,8 @@ class NeuronCoverage(BitCriterion):
         # Scaled values above t are those above low + t (high - low): one comparison a value.
         needed = np.where(high > low, low + self._threshold * (high - low), np.inf)
         size = np.maximum(np.maximum(np.abs(low), np.abs(high)), high - low).max(axis=1)
-        highest = largest_values(batch, self.blocks(present))
+        highest = largest_values(batch, self.blocks(present), len(self.seen))
+        highest[self.bitmap("sure")[:, 0] != 0] = -np.inf  # nothing is left to find
         seen, sure, possible = np.zeros((3, len(self.seen), 1), dtype=bool)
         for name, ends, limits, magnitude in zip(
             present, extremes, needed, size.tolist(), strict=True
@@ -59,7 +60,8 @@ class NeuronCoverage(BitCriterion):
             values = batch.array(name)
             slack = 8 * float(np.finfo(values.dtype).eps) * (1 + self._threshold) * magnitude
             room = self._tolerance / 2 * magnitude
-            columns = self._open(name, highest[name], limits.min() - max(slack, room))
+            # No other neurons can change.
+            columns = np.flatnonzero(highest[self.spans[name]] >= limits.min() - max(slack, room))
             if not len(columns):
                 continue
             values = values if len(columns) == values.shape[1] else values[:, columns]
@@ -74,10 +76,6 @@ class NeuronCoverage(BitCriterion):
             sure[places, 0] = active & (excess > room) if room else active
             possible[places, 0] = active | (excess > -room) if room else active
         self.mark(slice(None), seen, sure, possible)
-
-    def _open(self, name: str, highest: Rows, least: float) -> NDArray[np.int64]:
-        """Return the neurons that some row could still change: no others need be looked at."""
-        return np.flatnonzero((highest >= least) & (self.bitmap("sure")[self.spans[name], 0] == 0))
 
     def _exactly(self, values: NDArray[np.floating], low: Rows, high: Rows) -> NDArray[np.bool_]:
         """Return which values (N, U) are active, as the definition says it, (N, U)."""

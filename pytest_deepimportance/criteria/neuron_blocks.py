@@ -81,16 +81,11 @@ def block_values(batch: ActivationBatch, block: NeuronBlock) -> BlockValues:
 
 
 def largest_values(
-    batch: ActivationBatch, blocks: tuple[NeuronBlock, ...]
-) -> dict[str, NDArray[np.floating]]:
-    """Return each neuron's largest value over the rows, (U,) by layer."""
-    parts: dict[str, list[NDArray[np.floating]]] = {}
-    for block in blocks:
-        high = block_values(batch, block).high
-        ends = np.cumsum([stop - start for _, start, stop in block.pieces])
-        for (name, _, _), part in zip(block.pieces, np.split(high, ends[:-1]), strict=True):
-            parts.setdefault(name, []).append(part)
-    return {
-        name: found[0] if len(found) == 1 else np.concatenate(found)
-        for name, found in parts.items()
-    }
+    batch: ActivationBatch, blocks: tuple[NeuronBlock, ...], neurons: int
+) -> NDArray[np.floating]:
+    """Return the largest value over the rows of each of all `neurons`, minus infinity elsewhere."""
+    found = [(block.span, block_values(batch, block).high) for block in blocks]
+    largest = np.full(neurons, -np.inf, dtype=np.result_type(np.float32, *(h for _, h in found)))
+    for span, high in found:
+        largest[span] = high
+    return largest
