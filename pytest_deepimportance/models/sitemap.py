@@ -57,6 +57,7 @@ class Site:
         graph_reading: Where the very tensor of the pass is found when `reading` recomputes it from
             a module's output; None where `reading` already finds it.
         activation: The activation that the reading lies after, or None.
+        function: What that computes, such as "relu"; None where it is more than one function.
         flags: "branches", "no activation", "shared", "reused", ...
         is_output: Whether this is the output layer (never a candidate for importance).
         rows_are_inputs: False where the layer's rows are not the inputs (region heads).
@@ -77,10 +78,11 @@ class Site:
     feeders: tuple[str, ...] = ()
     row_axis: int = 0
     graph_reading: Reading | None = None
+    function: str | None = None
 
     def non_negative(self, tap: str) -> bool:
         """Whether nothing that is read here can be below 0."""
-        return tap == "post" and self.activation in _NON_NEGATIVE
+        return tap == "post" and self.function in _NON_NEGATIVE
 
 
 @dataclass(frozen=True)
