@@ -125,6 +125,7 @@ def test_a_run_against_itself_changes_nothing(
     [
         (False, "IDC=0", 0, "IDC rose by"),
         (True, "IDC=0", 2, "FAIL       IDC fell by"),
+        (True, "far/kmnc=0", 2, "FAIL       far/KMNC fell by"),
         (True, "IDC=1", 0, "ok         IDC fell by"),
         (True, "share=0", 2, "FAIL       share fell by"),
         (True, "far/TKNP=1000", 0, "ok         far/TKNP fell by"),

@@ -100,7 +100,7 @@ def test_one_criterion_one_suite_and_mistakes(
 ) -> None:
     suite.run("-q", "-p", "no:xdist")
     capsys.readouterr()
-    assert main(["tests", "--criteria", "IDC", "--suite", "one", "-q"]) == 0
+    assert main(["tests", "--criteria", "idc", "--suite", "one", "-q"]) == 0
     printed = capsys.readouterr().out.splitlines()
     covered = suite.report()["total"]["criteria"]["IDC"]["covered"]
     assert printed[0] == f"items      {covered} of IDC"
