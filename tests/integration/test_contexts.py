@@ -116,7 +116,6 @@ def test_one_criterion_one_suite_and_mistakes(
 
 TWO = """
 import pytest
-import torch
 from net import Net, suite_points
 
 
@@ -147,4 +146,3 @@ def test_a_model_without_what_is_asked_for_hides_no_other(
         assert out.count("model      Net ") == 2
         assert out.count("subset     1 test of 1") == 1
         assert f"note       not shown: it has no test of suite '{suite}'" in out
-    assert main(["tests", "--criteria", "KMNC"]) == 2
