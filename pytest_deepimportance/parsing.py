@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import PurePath
 from typing import Any
 
@@ -57,12 +57,18 @@ def distinct_texts(value: Any) -> tuple[str, ...]:
     return found
 
 
+def spelled(name: str, known: Iterable[str]) -> str:
+    """Return which of `known` is meant, whatever the case; an unknown name as it is."""
+    kept = list(known)
+    by_case = {other.lower(): other for other in kept}
+    return name if name in kept else by_case.get(name.lower(), name)
+
+
 def names(*known: str) -> Callable[[Any], tuple[str, ...]]:
     """Accept names, at least one, those `known` in any case; others are kept as they are."""
-    spelled = {name.lower(): name for name in known}
 
     def parse(value: Any) -> tuple[str, ...]:
-        found = tuple(spelled.get(name.lower(), name) for name in texts(value))
+        found = tuple(spelled(name, known) for name in texts(value))
         if not found:
             raise ValueError(f"no name is given, such as {', '.join(known[:3])}")
         return found

@@ -13,6 +13,7 @@ from pytest_deepimportance.engine.merging import in_order
 from pytest_deepimportance.engine.sessions import SessionState, TestState, vouches
 from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.errors import SettingsError
+from pytest_deepimportance.parsing import spelled
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.statistics.incidence import Incidence, RowItems
@@ -87,6 +88,7 @@ def _tables(
 ) -> tuple[dict[str, Incidence], list[str]]:
     """Return tests x items of each criterion, and the criteria that have no items."""
     known = new_criteria(profile, settings)
+    asked = [spelled(name, known) for name in asked]
     for name in asked:
         if name not in known:
             get(name)

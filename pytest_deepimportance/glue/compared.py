@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pytest_deepimportance.compare_gate import judge, tolerances
-from pytest_deepimportance.engine.comparing import compare, opened
+from pytest_deepimportance.engine.comparing import compare
+from pytest_deepimportance.engine.one_run import opened
 from pytest_deepimportance.glue.collector import Collector
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.results import Report

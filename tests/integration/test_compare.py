@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pytest_deepimportance.cli.main import main
-from pytest_deepimportance.engine.comparing import Opened, opened
 from pytest_deepimportance.engine.merging import codes_of
+from pytest_deepimportance.engine.one_run import Opened, opened
 from pytest_deepimportance.store.datafile import read
 from tests.integration.conftest import Project
 from tests.oracles import reference_compare
@@ -125,6 +125,7 @@ def test_a_run_against_itself_changes_nothing(
     [
         (False, "IDC=0", 0, "IDC rose by"),
         (True, "IDC=0", 2, "FAIL       IDC fell by"),
+        (True, "far/kmnc=0", 2, "FAIL       far/KMNC fell by"),
         (True, "IDC=1", 0, "ok         IDC fell by"),
         (True, "share=0", 2, "FAIL       share fell by"),
         (True, "far/TKNP=1000", 0, "ok         far/TKNP fell by"),
@@ -157,9 +158,7 @@ def test_a_retrained_model_compares_numbers_only(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = record(project, "before.data", "[0, 1, 2]", 3)
-    text = (project.path / "net.py").read_text()
-    project.write("net.py", text.replace("manual_seed(6)", "manual_seed(5)"))
-    assert (project.path / "net.py").read_text() != text
+    retrain(project)
     after = record(project, "after.data", "[0, 1, 2]", 3)
     capsys.readouterr()
     found = compared(before, after)
@@ -170,6 +169,46 @@ def test_a_retrained_model_compares_numbers_only(
     assert "new model (" in out
     assert "items cannot be matched" in out
     assert f"of the {len(found['neurons_after'])} important neurons were" in out
+
+
+def retrain(project: Project) -> None:
+    text = (project.path / "net.py").read_text()
+    project.write("net.py", text.replace("manual_seed(6)", "manual_seed(5)"))
+
+
+def test_a_retrained_model_with_another_m_is_compared_at_the_smaller(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = record(project, "before.data", "[0, 1, 2]", 3)
+    retrain(project)
+    after = record(project, "after.data", "[0, 1, 2]", 3, "--idc-m=6")
+    wanted = compared(before, record(project, "alike.data", "[0, 1, 2]", 3))
+    found = compared(before, after)
+    assert found["changes"] == wanted["changes"]
+    total = project.run("--idc-data-file=x.data", *CRITERIA, "--idc-m=6") and headline(project)
+    notes = " ".join(found["notes"])
+    assert "m differs (3 -> 6): both are compared at the smaller m" in notes
+    assert f" and {total} combinations there)" in notes
+
+
+def headline(project: Project) -> int:
+    rows = project.report()["total"]["criteria"]
+    return next(int(row["total"]) for row in rows.values() if row["criterion"] == "IDC")
+
+
+def test_idc_of_another_layer_gets_no_verdict(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = record(project, "before.data", "[0, 1, 2]", 3)
+    after = record(project, "after.data", "[0]", 1, "--idc-layer=fc1")
+    capsys.readouterr()
+    asked = ["--fail", "IDC=0", "--fail", "share=0", "--fail", "NC=1"]
+    assert main(["compare", str(before), str(after), *asked]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "IDC looks at other layers or classes (fc2 -> fc1): no verdict on IDC and share" in out
+    assert "NOTE IDC is not judged: it means something else in" in out
+    assert "NOTE share is not judged" in out
+    assert "ok NC " in out
 
 
 @pytest.mark.parametrize(
