@@ -248,7 +248,7 @@ def notes(report: Report, *, every: bool = False) -> list[str]:
             f"{plural(info.non_finite, 'reference row')} with NaN or infinity not in the profile"
         )
     if not info.labelled and measured.has_idc(report):
-        found.append("the reference has no labels: classes are predictions")
+        found.append("the reference has no class labels: classes are predictions")
     found += [text for text in [verdicts.only_failing(report)] if text]
     per_class = [row for row in idc_rows(report.total) if row.class_name is not None]
     if report.total.rows and per_class and not any(row.judged for row in per_class):
