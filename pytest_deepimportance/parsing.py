@@ -100,6 +100,14 @@ def positive(value: Any) -> int:
     return number
 
 
+def seed_number(value: Any) -> int:
+    """Accept a whole number that every generator takes as its seed: 32 bits."""
+    number = integer(value)
+    if not 0 <= number < 1 << 32:
+        raise ValueError(f"{value!r} is not from 0 to {(1 << 32) - 1}")
+    return number
+
+
 def positive_or_all(value: Any) -> int | str:
     """Accept a whole number of at least 1, or "all", which -1 means too."""
     return "all" if str(value).strip().lower() in ("all", "-1") else positive(value)

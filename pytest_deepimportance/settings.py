@@ -22,7 +22,6 @@ from pytest_deepimportance.parsing import (
     byte_size,
     choice,
     distinct_texts,
-    integer,
     integers,
     named,
     names,
@@ -30,6 +29,7 @@ from pytest_deepimportance.parsing import (
     orders,
     positive,
     positive_or_all,
+    seed_number,
     text,
 )
 from pytest_deepimportance.presets import PRESETS
@@ -159,7 +159,12 @@ class Settings(SessionSettings, ImportanceSettings, CriterionSettings):
         None, text, f"Named set of options: {', '.join(PRESETS)}", metavar="NAME"
     )
     seed: int = setting(
-        0, integer, "Seed of every sample that is drawn", metavar="N", native=(int,), profile=True
+        0,
+        seed_number,
+        "Seed of every sample that is drawn",
+        metavar="N",
+        native=(int,),
+        profile=True,
     )
     device: str | None = setting(
         None, text, "Device to move a loaded model to (default: leave it where it is)",

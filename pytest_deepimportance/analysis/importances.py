@@ -146,7 +146,9 @@ class Run:
         self.rows[name] = DataRow(name, data.descriptor, found.rows, found.used, which)
         notes = list(data.notes) if name == REFERENCE else _notes_of_inputs(name, data)
         if self.settings.correct == "only" and not found.labelled:
-            notes.append(f"{name} has no labels: every row counts, whether classified correctly")
+            notes.append(
+                f"{name} has no class labels: every row counts, whether classified correctly"
+            )
         if found.non_finite:
             notes.append(f"{name}: {plural(found.non_finite, 'row')} with NaN or infinity left out")
         self.notes |= dict.fromkeys(notes)

@@ -10,6 +10,7 @@ from torch import nn
 from pytest_deepimportance.data.importing import import_object
 from pytest_deepimportance.errors import AttributionError
 from pytest_deepimportance.importance_settings import REDUCTIONS, TAPS
+from pytest_deepimportance.parsing import seed_number
 
 _NUMBERS = {
     "epsilon": float,
@@ -36,6 +37,10 @@ def checked(model: Any, seed: Any, samples: Any, settings: Mapping[str, Any]) ->
             "Give the module itself; load_model(FILE, factory=...) returns one.",
         )
     _whole("seed", seed)
+    try:
+        seed_number(seed)
+    except ValueError as error:
+        raise AttributionError(f"seed: {error}", fix="For example: seed=0") from None
     if samples is not None:
         _whole("samples", samples)
     for name, kind in _NUMBERS.items():

@@ -19,7 +19,8 @@ ACCEPTED = """Accepted batches:
   (x, y) or (x, y, meta...)            model(x), y holds the labels
   dict, Mapping or BatchEncoding       model(**batch), its "labels" or "label" hold the labels
   list of tensors (images)             model([first, second, ...])
-Labels are integers (N,) or (N, 1), or one-hot rows (N, C); other targets are ignored."""
+Labels are integers (N,) or (N, 1), or one-hot rows (N, C); others are not used and a
+note says so."""
 
 _LABEL_KEYS = ("labels", "label")
 _IMAGE_CHANNELS = (1, 3, 4)
@@ -34,12 +35,14 @@ class ModelCall:
             one row per input; anything else is shared by all rows.
         labels: True class of each row, (N,) int64, or None.
         rows: N.
+        unused: What was given as labels and holds no classes ("a tensor (8,) float32"), or "".
     """
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     labels: Tensor | None
     rows: int
+    unused: str = ""
 
     def to(self, device: torch.device | str | None) -> ModelCall:
         """Return the call with every tensor on `device` (None: unchanged)."""
@@ -93,6 +96,7 @@ class ModelCall:
             {name: function(value) for name, value in self.kwargs.items()},
             None if self.labels is None else function(self.labels),
             rows,
+            self.unused,
         )
 
 
@@ -237,7 +241,9 @@ def _call(args: tuple[Any, ...], kwargs: dict[str, Any], labels: Any = None) -> 
     for value in (*args, *kwargs.values()):
         if (isinstance(value, Tensor) and value.dim()) or _is_tensor_list(value):
             rows = len(value)
-            return ModelCall(args, kwargs, as_labels(labels, rows), rows)
+            known = as_labels(labels, rows)
+            unused = describe(labels) if known is None and labels is not None else ""
+            return ModelCall(args, kwargs, known, rows, unused)
     raise _refuse("a batch without any tensor that has a row dimension")
 
 

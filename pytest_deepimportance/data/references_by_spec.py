@@ -50,7 +50,7 @@ def load_reference(spec: str, settings: Settings) -> Reference:
     elif folder.is_dir():
         source = _image_folder(folder, settings)
     elif folder.suffix in SUFFIXES:
-        source, notes = read_arrays(_existing(folder))
+        source = read_arrays(_existing(folder))
     elif is_object_spec(text) and not text.startswith(("hf:", "timm:")):
         source = import_object(text, "reference")
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -59,9 +60,13 @@ def _pairs(before: Sequence[Opened], after: Sequence[Opened]) -> Iterator[tuple[
             rest.append(new)
         else:
             yield same, new
+    # Two models of one name cannot be told apart by it: which is which would be a guess.
+    had = Counter(part.profile.model.spec for part in old.values())
+    have = Counter(part.profile.model.spec for part in rest)
     by_name = {part.profile.model.spec: part for part in old.values()}
     for new in rest:
-        twin = by_name.pop(new.profile.model.spec, None)
+        name = new.profile.model.spec
+        twin = by_name[name] if had[name] == have[name] == 1 else None
         if twin is None and len(rest) == len(old) == 1:
             twin = next(iter(old.values()))
         if twin is not None:

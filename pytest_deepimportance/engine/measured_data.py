@@ -8,6 +8,7 @@ from torch import nn
 
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.reference import Reference
+from pytest_deepimportance.data.streaming import no_classes
 from pytest_deepimportance.engine.assemble import assemble
 from pytest_deepimportance.engine.intake import run_suites
 from pytest_deepimportance.engine.opening import recorder_for
@@ -91,6 +92,8 @@ def _notes(name: str, states: Sequence[BlockState], data: Reference) -> list[str
         notes.append(f"{name}: {count(rows - inputs)} of {count(rows)} rows repeat an input")
     unlabelled = sum(int((state.labels == UNKNOWN).sum()) for state in states)
     if unlabelled:
+        if data.unused:
+            notes.append(f"{name}: the labels given are not used: {no_classes(data)}")
         which = "no row has" if unlabelled == rows else f"{plural(unlabelled, 'row')} without"
         notes.append(f"{name}: {which} a label; accuracy is of those that have one")
     if data.sampled:

@@ -66,10 +66,7 @@ def _finish(collector: Collector, session: pytest.Session, exitstatus: int) -> N
             *suite_thresholds(Suite.from_wire(suite) for suite in content.run.suites.values()),
         ]
         partial = SHARD if collector.settings.shard else collector.settings.partial
-        reports = [
-            judged(report, thresholds, partial)
-            for report in reports_of(content, collector.settings, profiles)
-        ]
+        reports = judged(reports_of(content, collector.settings, profiles), thresholds, partial)
         reports = with_comparison(reports, content, profiles, collector)
     except IdcError as error:
         _fail(session, [("idc::report", str(error))])

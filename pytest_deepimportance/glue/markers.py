@@ -185,6 +185,11 @@ def _from_marker(marker: pytest.Mark, item: pytest.Item, own_criteria: bool) -> 
         raise refuse(f"name={name!r} is not a usable name (text without '/', not TOTAL)")
     if not isinstance(gate, bool):
         raise refuse(f"gate={gate!r} is neither True nor False")
+    if not gate and arguments.get("fail_under") is not None:
+        raise refuse(
+            "gate=False leaves the suite out of every threshold, so fail_under would never be "
+            "judged: leave one of the two out"
+        )
     criteria, bounds, reason = map(arguments.get, ("criteria", "fail_under", "reason"))
     suite = Suite(
         name=name.strip(),

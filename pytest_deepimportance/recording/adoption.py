@@ -31,10 +31,6 @@ class AdoptingHub(Hub, Protocol):
 
     expected: str
 
-    @property
-    def model(self) -> nn.Module:
-        """The watched model."""
-
     def compiled_around(self) -> None:
         """Note a call of a compiled module that holds the watched model."""
 

@@ -207,6 +207,11 @@ class Recorder:
         seen = self.totals.unmarked_passes if unmarked is None else unmarked
         return cause_of_nothing(blocks, type(self.model).__name__, seen)
 
+    def note(self, cause: str) -> None:
+        """Note something of the passes of the current block that left none of them out."""
+        if self._block is not None:
+            self._note(self._block, cause)
+
     # --- what watches ask -------------------------------------------------------------------
 
     def exclusion(self, watch: Watch) -> tuple[str, str | None] | None:

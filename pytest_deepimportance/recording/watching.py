@@ -33,6 +33,10 @@ class Hub(Protocol):
     slices: Slices
 
     @property
+    def model(self) -> nn.Module:
+        """The watched model."""
+
+    @property
     def block(self) -> Block | None:
         """The current block."""
 
@@ -129,7 +133,7 @@ class Watch:
         if flight is not None:
             flight.depth += 1
             return
-        if _measuring_apart():
+        if _measuring_apart() or self._is_of_another():
             return
         flight = Flight(self, self.hub.block, self.hub.slices)
         self.hub.flights.open(flight)
@@ -142,6 +146,14 @@ class Watch:
                 self._measure(flight, args, kwargs, compiled)
         except Exception as error:
             flight.fail(error)
+
+    def _is_of_another(self) -> bool:
+        """Whether the module is the very model of another recorder, which takes its passes."""
+        module = self.module
+        if module is None or module is self.hub.model:
+            return False
+        hooks = module._forward_pre_hooks.values()
+        return any(isinstance(h, BeforeHook) and h.watch.hub.model is module for h in hooks)
 
     def end(self, output: Any) -> None:
         """Take note that the call returned, or raised."""

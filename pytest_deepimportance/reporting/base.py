@@ -6,6 +6,7 @@ it is shown.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from pytest_deepimportance.formatting import clean, count, listed, percent, plural
@@ -26,6 +27,9 @@ from pytest_deepimportance.thresholds import IDC
 
 NAME = "Importance-Driven Coverage (IDC)"
 NAME_WITHOUT_IDC = "Neural network coverage"
+
+SHORT_MODEL = 24
+"""Columns for the name of a model where others stand beside it."""
 
 _BALANCED = 1e-3
 
@@ -57,6 +61,24 @@ def model_name(report: Report, width: int) -> str:
     if cell_len(spec) > width:
         spec = spec.removesuffix(".safetensors")
     return shorten(spec, width)
+
+
+def model_names(reports: Sequence[Report], width: int) -> list[str]:
+    """Return a name for each model, by which they can be told apart.
+
+    Models of equal names, as two instances of one class, carry the first characters of their
+    fingerprint; one model with two references those of its profile.
+    """
+    names = [model_name(report, width) for report in reports]
+    for prints in (
+        [report.model.fingerprint for report in reports],
+        [report.profile.fingerprint for report in reports],
+    ):
+        pairs = zip(list(names), prints, strict=True)
+        names = [
+            f"{name} {clean(text[:8])}" if names.count(name) > 1 else name for name, text in pairs
+        ]
+    return names
 
 
 def main_spaces(report: Report) -> list[SpaceRow]:
@@ -248,7 +270,7 @@ def notes(report: Report, *, every: bool = False) -> list[str]:
             f"{plural(info.non_finite, 'reference row')} with NaN or infinity not in the profile"
         )
     if not info.labelled and measured.has_idc(report):
-        found.append("the reference has no labels: classes are predictions")
+        found.append("the reference has no class labels: classes are predictions")
     found += [text for text in [verdicts.only_failing(report)] if text]
     per_class = [row for row in idc_rows(report.total) if row.class_name is not None]
     if report.total.rows and per_class and not any(row.judged for row in per_class):

@@ -7,6 +7,8 @@ import io
 from collections.abc import Sequence
 
 from pytest_deepimportance.formatting import clean, is_formula
+from pytest_deepimportance.reporting import base
+from pytest_deepimportance.reporting.names import WHOLE
 from pytest_deepimportance.results import CriterionRow, Report, SuiteResult
 
 COLUMNS = (
@@ -21,10 +23,10 @@ def render(reports: Sequence[Report]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for report in reports:
+    for report, model in zip(reports, base.model_names(reports, WHOLE), strict=True):
         for suite in (*report.suites, report.total):
             for row in suite.criteria.values():
-                writer.writerow(_cells(report, suite, row))
+                writer.writerow([name(model), *_cells(suite, row)])
     return stream.getvalue()
 
 
@@ -34,10 +36,9 @@ def name(text: str | None) -> str:
     return "'" + shown if is_formula(shown) else shown
 
 
-def _cells(report: Report, suite: SuiteResult, row: CriterionRow) -> list[object]:
+def _cells(suite: SuiteResult, row: CriterionRow) -> list[object]:
     random = row.random if row.random is not None and row.random.comparable else None
     return [
-        name(report.model.spec),
         name(suite.name),
         name(row.criterion),
         name(row.layer),

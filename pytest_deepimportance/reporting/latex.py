@@ -18,11 +18,12 @@ _ESCAPES = {
 
 def render(reports: Sequence[Report]) -> str:
     """Return the tables of each report, for documents that use the package booktabs."""
-    return "\n".join(_report(report) for report in reports)
+    names = base.model_names(reports, 60)
+    return "\n".join(map(_report, reports, names))
 
 
-def _report(report: Report) -> str:
-    about = f"{base.model_name(report, 60)}, {base.measured_layers(report)}"
+def _report(report: Report, name: str) -> str:
+    about = f"{name}, {base.measured_layers(report)}"
     parts = [f"% pytest-deepimportance {report.version}, {clean(report.created)}"]
     if report.total.rows:
         parts.append(_table(grids.suites(report), f"Test adequacy of {about}."))

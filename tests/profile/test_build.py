@@ -97,7 +97,7 @@ def test_a_reference_without_labels_is_fitted_whole() -> None:
     profile = profile_of(x)
     assert not profile.reference.labelled
     assert profile.reference.fitted == 200
-    assert any("no labels" in note for note in profile.notes)
+    assert any("no class labels" in note for note in profile.notes)
     labelled = profile_of((x, rows(200)[1]))
     assert content(profile) == content(labelled)  # all are right: the classes are the predictions
 
