@@ -9,6 +9,10 @@ from pathlib import PurePath
 from typing import Any
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+NONE = "none"
+"""The word for no entry at all in a list of lines."""
+
+_COMMENT = re.compile(r"(?:^|\s+)#(?:\s.*)?$", re.DOTALL)
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
@@ -77,9 +81,33 @@ def names(*known: str) -> Callable[[Any], tuple[str, ...]]:
 
 
 def lines(value: Any) -> tuple[str, ...]:
-    """Accept a sequence of texts, or lines; commas belong to the text."""
-    parts = value.splitlines() if isinstance(value, str) else value
-    return texts(parts)
+    """Accept a sequence of texts, or lines; commas belong to the text.
+
+    A sequence may have no entry, but text, and each entry, must say something: an empty one is
+    what a variable that nobody set leaves behind.
+    """
+    if isinstance(value, str):
+        found = texts(value.splitlines())
+        if not found:
+            raise ValueError("empty value")
+        return found
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    return tuple(text(part) for part in parts)
+
+
+def lines_or_none(value: Any) -> tuple[str, ...]:
+    """Accept lines, or the one word none for no line at all."""
+    found = lines(value)
+    if all(line.lower() != NONE for line in found):
+        return found
+    if len(found) > 1:
+        raise ValueError(f"{NONE} stands alone")
+    return ()
+
+
+def plain_lines(value: Any) -> tuple[str, ...]:
+    """Accept lines or none, without the comments behind them (` # why`)."""
+    return lines_or_none([_COMMENT.sub("", line) for line in lines(value)])
 
 
 def integer(value: Any) -> int:
