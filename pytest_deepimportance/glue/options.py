@@ -192,7 +192,11 @@ def check_data_file(config: pytest.Config, settings: Settings) -> None:
     try:
         read(path)
     except DataFileError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(
+            f"--idc-append cannot add to what is there: {error.what}\n"
+            f"Remove it (deepimportance erase {path}) and it is written anew, or give another: "
+            "--idc-data-file=FILE"
+        ) from None
 
 
 def check_compare(settings: Settings) -> None:

@@ -180,10 +180,16 @@ def test_append_refuses_another_model_with_both_fingerprints(suite: Project) -> 
 
 
 def test_a_damaged_file_is_said_before_the_tests_run(suite: Project) -> None:
-    (suite.path / "deepimportance.data").write_bytes(b"something else entirely")
-    result = run(suite, "--idc-append")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "no data file, or it is damaged" in result.stderr.str() + result.stdout.str()
+    file = suite.path / "deepimportance.data"
+    for content in (b"something else entirely", b'12345678{"__metadata__":{"idc":"cut'):
+        file.write_bytes(content)
+        result = run(suite, "--idc-append")
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        said = result.stderr.str() + result.stdout.str()
+        assert "--idc-append cannot add to what is there" in said
+        assert f"deepimportance erase {file}" in said
+        assert main(["erase", str(file)]) == 0  # the advice works
+    assert run(suite, "--idc-append", "-k", "labels").ret == 0
 
 
 def test_a_shard_judges_nothing_and_the_whole_does(suite: Project) -> None:
@@ -260,5 +266,6 @@ def test_mistakes_of_the_commands(
     assert "not erased" in failing(["erase", "net.py"], capsys)
     assert Path("net.py").exists()
     shutil.copy("net.py", "precious")
-    assert "no data file" in failing(["combine", "deepimportance.data", "-o", "precious"], capsys)
+    said = failing(["combine", "deepimportance.data", "-o", "precious"], capsys)
+    assert "-o precious is there already and is not written over" in said
     assert Path("precious").read_text() == Path("net.py").read_text()
