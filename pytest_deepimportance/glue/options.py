@@ -18,7 +18,7 @@ from pytest_deepimportance.errors import (
     SettingsError,
     did_you_mean,
 )
-from pytest_deepimportance.glue.places import command_line_folder
+from pytest_deepimportance.glue.places import command_line_folder, data_path
 from pytest_deepimportance.reporting.destinations import destinations
 from pytest_deepimportance.setting import Setting
 from pytest_deepimportance.settings import TABLE, Settings, resolve
@@ -164,16 +164,8 @@ def check_early(settings: Settings, own_criteria: bool = False) -> None:
         raise pytest.UsageError(str(error)) from None
 
 
-def data_path(config: pytest.Config, settings: Settings) -> Path | None:
-    """Return where the data file lies, None where none is wanted."""
-    if settings.data_file.lower() == "none":
-        return None
-    default = settings.origins.get("data_file", "default") == "default"
-    return (config.rootpath if default else config.invocation_params.dir) / settings.data_file
-
-
 def check_data_file(config: pytest.Config, settings: Settings) -> None:
-    """Refuse before the tests to add to a file that cannot be read.
+    """Refuse before the tests to add to a file that cannot be read, or has other settings.
 
     Raises:
         pytest.UsageError: As said, or there is nothing to add to.
@@ -185,18 +177,14 @@ def check_data_file(config: pytest.Config, settings: Settings) -> None:
         raise pytest.UsageError(
             "--idc-append adds to the data file, and idc_data_file = none switches it off"
         )
-    if not path.exists():
-        return
-    from pytest_deepimportance.store.datafile import read
+    from pytest_deepimportance.glue.appending import refuse_settings, stored
 
     try:
-        read(path)
+        found = stored(config, settings)
+        if found is not None:
+            refuse_settings(*found, settings)
     except DataFileError as error:
-        raise pytest.UsageError(
-            f"--idc-append cannot add to what is there: {error.what}\n"
-            f"Remove it (deepimportance erase {path}) and it is written anew, or give another: "
-            "--idc-data-file=FILE"
-        ) from None
+        raise pytest.UsageError(str(error)) from None
 
 
 def check_compare(settings: Settings) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_deepimportance.settings import Settings
+
 STARTED = "idc_started"
 """Key of a worker's input: where the run was started."""
 
@@ -43,3 +45,11 @@ def below_root(spec: str, root: Path) -> str:
     if not place.exists() or not place.is_relative_to(root):
         return spec
     return place.relative_to(root).as_posix() + colon + attribute
+
+
+def data_path(config: pytest.Config, settings: Settings) -> Path | None:
+    """Return where the data file lies, None where none is wanted."""
+    if settings.data_file.lower() == "none":
+        return None
+    default = settings.origins.get("data_file", "default") == "default"
+    return (config.rootpath if default else config.invocation_params.dir) / settings.data_file

@@ -171,12 +171,25 @@ def test_append_refuses_another_model_with_both_fingerprints(suite: Project) -> 
     suite.write("other.py", "from net import Net\n\ndef other():\n    return Net(shift=0.2)\n")
     suite.ini(model="other:other")
     result = run(suite, "--idc-append")
-    assert result.ret == 1
-    text = " ".join(result.stdout.str().split())
+    assert result.ret == pytest.ExitCode.USAGE_ERROR  # before the first test
+    text = " ".join((result.stdout.str() + result.stderr.str()).split())
     assert old[:12] in text
     assert text.count("profile ") >= 2
     assert "cannot be combined" in text
+    assert "deepimportance erase" in text
+    assert "shard" not in text
     assert (suite.path / "deepimportance.data").read_bytes() == before
+
+
+def test_append_refuses_another_m_before_the_tests(suite: Project) -> None:
+    run(suite)
+    result = run(suite, "--idc-append", "--idc-m=2")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    text = " ".join(result.stderr.str().split())
+    assert "idc_m: auto in" in text
+    assert "2 in this session" in text
+    assert "deepimportance erase" in text
+    assert "shard" not in text
 
 
 def test_a_damaged_file_is_said_before_the_tests_run(suite: Project) -> None:
