@@ -165,6 +165,10 @@ def run_erase(options: argparse.Namespace) -> int:
     if not path.exists() and not parts:
         print(f"nothing to erase: {path} does not exist")
         return 0
+    if path.is_dir():
+        raise DataFileError(
+            f"{path} is a folder, not a data file", fix=f"Name the file: {path / DEFAULT}"
+        )
     if path.exists():
         # A damaged file is told by its beginning, or by its name.
         if path.name != DEFAULT and not begins(_beginning(path)):

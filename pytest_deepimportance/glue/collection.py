@@ -14,6 +14,7 @@ from pytest_deepimportance.glue.markers import (
     check_suite_paths,
     with_criteria_of,
 )
+from pytest_deepimportance.glue.places import check_place, data_path
 from pytest_deepimportance.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def prepare(session: pytest.Session, items: list[pytest.Item], settings: Setting
     from pytest_deepimportance.glue.recording import Recording
     from pytest_deepimportance.glue.thresholds import session_thresholds, suite_thresholds
 
+    place = data_path(config, settings)
+    if place is not None and not hasattr(config, "workerinput"):
+        check_place(place)
     register_criteria(config)
     check_criteria(settings, marked)
     for item in items:

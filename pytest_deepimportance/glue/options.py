@@ -18,7 +18,7 @@ from pytest_deepimportance.errors import (
     SettingsError,
     did_you_mean,
 )
-from pytest_deepimportance.glue.places import command_line_folder, data_path
+from pytest_deepimportance.glue.places import check_place, command_line_folder, data_path
 from pytest_deepimportance.reporting.destinations import destinations
 from pytest_deepimportance.setting import Setting
 from pytest_deepimportance.settings import TABLE, Settings, resolve
@@ -165,14 +165,17 @@ def check_early(settings: Settings, own_criteria: bool = False) -> None:
 
 
 def check_data_file(config: pytest.Config, settings: Settings) -> None:
-    """Refuse before the tests to add to a file that cannot be read, or has other settings.
+    """Refuse before the tests a file that cannot be written, or not be added to.
 
     Raises:
         pytest.UsageError: As said, or there is nothing to add to.
     """
+    path = data_path(config, settings)
+    # The default one only where a test is marked: whoever measures nothing writes nothing.
+    if path is not None and settings.origins.get("data_file", "default") != "default":
+        check_place(path)
     if not settings.append:
         return
-    path = data_path(config, settings)
     if path is None:
         raise pytest.UsageError(
             "--idc-append adds to the data file, and idc_data_file = none switches it off"
@@ -206,7 +209,11 @@ def check_compare(settings: Settings) -> None:
                 fix="Add --idc-compare=FILE, the data file of an earlier run.",
             )
         path = Path(settings.compare)
-        if path.exists() or settings.missing != "skip":
-            read(path)
-    except (GateError, DataFileError) as error:
+        if not path.exists() and settings.missing == "skip":
+            return
+        read(path)
+    except DataFileError as error:
+        first = "" if path.exists() else "\nOn a first run there is none: --idc-missing=skip"
+        raise pytest.UsageError(f"{error}{first}") from None
+    except GateError as error:
         raise pytest.UsageError(str(error)) from None

@@ -60,9 +60,7 @@ def write(content: Content, path: Path) -> None:
     except OSError as error:
         raise DataFileError(
             f"the data file cannot be written to {path}: {error.strerror or error}",
-            "What the tests recorded is lost when the session ends.",
-            "Give a file in a folder you may write to (--idc-data-file=FILE), or switch it off: "
-            "--idc-data-file=none",
+            fix="Give a file in a folder you may write to.",
         ) from error
 
 

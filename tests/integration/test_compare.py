@@ -242,3 +242,13 @@ def test_a_file_that_is_not_there_yet_may_be_skipped(project: Project) -> None:
     )
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*not compared: *main.data does not exist"])
+
+
+def test_a_first_run_is_told_how_to_go_on(project: Project) -> None:
+    project.write("test_suite.py", SUITE.replace("{parts}", "[0]").replace("{far}", "3"))
+    result = project.run("--idc-compare=absent.data")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["*data file not found: absent.data", "*first run*--idc-missing=skip"]
+    )
+    assert project.run("--idc-compare=absent.data", "--idc-missing=skip").ret == 0

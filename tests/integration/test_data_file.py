@@ -118,9 +118,10 @@ def test_where_it_is_written(suite: Project) -> None:
 
 
 def test_a_file_that_cannot_be_written_fails_the_run(suite: Project) -> None:
-    result = run(suite, "--idc-data-file=test_a_first.py/x.data")
+    suite.write("test_c.py", "def test_late():\n    open('build', 'w').close()\n")
+    result = run(suite, "--idc-data-file=build/x.data")
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*cannot be written to*"])
+    result.stdout.fnmatch_lines(["*cannot be written to*", "*--idc-data-file=none*"])
 
 
 def test_nothing_is_written_where_nothing_is_measured(suite: Project) -> None:
@@ -277,6 +278,13 @@ def test_mistakes_of_the_commands(
     assert "holds no file *.data" in failing(["combine", tmp_path / "empty"], capsys)
     assert "not found" in failing(["report", "absent.data"], capsys)
     assert "not erased" in failing(["erase", "net.py"], capsys)
+    assert "empty is a folder, not a data file" in failing(["erase", tmp_path / "empty"], capsys)
+    for command in (["combine", "deepimportance.data", "-o", "net.py/x"],
+                    ["tests", "--minimise", "net.py/x"],
+                    ["report", "--report", "json:net.py/x"]):  # fmt: skip
+        said = failing(command, capsys)
+        assert "Give a file in a folder you may write to.\n" in said
+        assert "--idc-" not in said
     assert Path("net.py").exists()
     shutil.copy("net.py", "precious")
     said = failing(["combine", "deepimportance.data", "-o", "precious"], capsys)

@@ -128,7 +128,7 @@ def test_a_folder_that_cannot_be_written_to(path: Path, tmp_path: Path) -> None:
         write(SMALL, tmp_path)
     with pytest.raises(DataFileError, match="cannot be written") as caught:
         write(SMALL, path / "below" / "a.data")
-    assert "--idc-data-file" in caught.value.fix
+    assert caught.value.fix == "Give a file in a folder you may write to."
 
 
 def test_a_write_that_fails_leaves_the_old_file(
