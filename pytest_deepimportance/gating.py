@@ -280,6 +280,11 @@ def _reach(reading: Reading, needed: int, status: str) -> str:
     return f"; reach {count(reading.reach)}"
 
 
+def _beyond(items: int) -> str:
+    """Say why the number is smaller than what the screen calls covered."""
+    return f"; {plural(items, 'covered item')} it does not reach left out" if items > 0 else ""
+
+
 def _random_message(subject: str, reading: Reading, status: str) -> str:
     suite = reading.random
     assert suite is not None
@@ -287,5 +292,6 @@ def _random_message(subject: str, reading: Reading, status: str) -> str:
     drawn = clean(suite.source) or "the reference"
     return (
         f"{subject} {amount(reading.covered)} {'>=' if status == OK else '<'} {count(suite.low)} "
-        f"({who}1st percentile of random suites of {plural(suite.inputs, 'input')} from {drawn})"
+        f"({who}1st percentile of random suites of {plural(suite.inputs, 'input')} from {drawn}"
+        f"{_beyond(reading.beyond)})"
     )

@@ -86,17 +86,19 @@ def register_criteria(config: pytest.Config) -> None:
 
 
 def check_criteria(settings: Settings, marked: Sequence[pytest.Item]) -> None:
-    """Refuse names of criteria that do not exist, in settings and markers."""
-    from pytest_deepimportance.criteria.base import get
+    """Refuse names of criteria that do not exist, in settings, tolerances and markers."""
+    from pytest_deepimportance.compare_gate import tolerances
+    from pytest_deepimportance.criteria.base import get, names
     from pytest_deepimportance.engine.chosen import asked_for
-    from pytest_deepimportance.errors import SettingsError
+    from pytest_deepimportance.errors import GateError, SettingsError
 
     try:
         asked_for(settings)
+        tolerances(settings.compare_fail, criteria=names())
         for item in marked:
             for name in item.stash[SUITE].criteria or ():
                 get(name)
-    except SettingsError as error:
+    except (SettingsError, GateError) as error:
         raise pytest.UsageError(str(error)) from None
 
 

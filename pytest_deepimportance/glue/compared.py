@@ -40,7 +40,7 @@ def with_comparison(
     before = opened(path.name, read(path))
     after = opened(_HERE, content, settings, profiles, reports)
     found = {comparison.after.profile: comparison for comparison in compare(before, after)}
-    given = tolerances(settings.compare_fail)
+    given = tolerances(settings.compare_fail, criteria=None)
     result = []
     for report in reports:
         comparison = found.get(report.profile.fingerprint)

@@ -190,8 +190,11 @@ def check_data_file(config: pytest.Config, settings: Settings) -> None:
         raise pytest.UsageError(str(error)) from None
 
 
-def check_compare(settings: Settings) -> None:
+def check_compare(settings: Settings, own_criteria: bool = False) -> None:
     """Refuse before the tests what cannot be compared or judged.
+
+    Args:
+        own_criteria: As for `check_early`.
 
     Raises:
         pytest.UsageError: The file is missing or damaged, or a tolerance is malformed.
@@ -200,9 +203,11 @@ def check_compare(settings: Settings) -> None:
         return
     from pytest_deepimportance.compare_gate import tolerances
     from pytest_deepimportance.store.datafile import read
+    from pytest_deepimportance.thresholds import MEASURED
 
     try:
-        given = tolerances(settings.compare_fail)
+        criteria = None if own_criteria else MEASURED
+        given = tolerances(settings.compare_fail, criteria=criteria)
         if settings.compare is None:
             raise GateError(
                 f"tolerance {given[0].text} says how much may be lost, but against which run?",
