@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -12,7 +12,7 @@ from pytest_deepimportance.errors import GateError, did_you_mean
 from pytest_deepimportance.formatting import contrast, count, decimal
 from pytest_deepimportance.parsing import spelled
 from pytest_deepimportance.results import GateOutcome
-from pytest_deepimportance.thresholds import IDC, SHARE
+from pytest_deepimportance.thresholds import IDC, MEASURED, SHARE
 
 _TOTAL = "TOTAL"
 
@@ -27,13 +27,26 @@ class Tolerance:
     value: Fraction
 
 
-def tolerances(texts: Iterable[str]) -> list[Tolerance]:
+def tolerances(
+    texts: Iterable[str], *, criteria: Collection[str] | None = MEASURED
+) -> list[Tolerance]:
     """Parse tolerances `[SUITE/]NAME=VALUE`; VALUE of a ratio is a ratio: 0.02 is two points.
 
+    Args:
+        criteria: Those that can be measured; None where they are not known yet.
+
     Raises:
-        GateError: One of them is malformed.
+        GateError: One of them is malformed, or names a number that no run has.
     """
-    return [_parsed(text) for text in texts]
+    given = [_parsed(text) for text in texts]
+    for tolerance in given if criteria is not None else ():
+        known = [SHARE, *(criteria or ())]
+        if tolerance.name.lower() not in [name.lower() for name in known]:
+            raise GateError(
+                f"tolerance {tolerance.text!r}: runs are not compared by {tolerance.name!r}",
+                fix=f"Names: {', '.join(known)}. {did_you_mean(tolerance.name, known)}".strip(),
+            )
+    return given
 
 
 def _parsed(text: str) -> Tolerance:

@@ -118,12 +118,15 @@ def before_tests(
     return sentences
 
 
-def doubtful(nothing: Report, thresholds: Sequence[Threshold], suites: Sequence[str]) -> list[str]:
+def doubtful(
+    nothing: Report, thresholds: Sequence[Threshold], suites: Sequence[str], *, part: bool = False
+) -> list[str]:
     """Return a sentence for each threshold that no test can meet, or that asks for nothing.
 
     Args:
         nothing: The report of a session without a pass: it has a row for all that is measured.
         suites: Names of the suites there are.
+        part: Whether other runs are reported with this one, which may hold other suites.
     """
     sentences = []
     for threshold in thresholds:
@@ -133,7 +136,8 @@ def doubtful(nothing: Report, thresholds: Sequence[Threshold], suites: Sequence[
                 f"{clean(text)}0 asks for nothing: any input meets it; write the least to accept"
             )
         try:
-            if suite is not None and suite not in suites:
+            known = part or suite in (None, nothing.total.name, *suites)
+            if suite is not None and not known:
                 raise NoVerdict.unknown("suite", suite, suites, "no test is marked")
             read(nothing, nothing.total, threshold)
         except NoVerdict as verdict:
@@ -276,6 +280,11 @@ def _reach(reading: Reading, needed: int, status: str) -> str:
     return f"; reach {count(reading.reach)}"
 
 
+def _beyond(items: int) -> str:
+    """Say why the number is smaller than what the screen calls covered."""
+    return f"; {plural(items, 'covered item')} it does not reach left out" if items > 0 else ""
+
+
 def _random_message(subject: str, reading: Reading, status: str) -> str:
     suite = reading.random
     assert suite is not None
@@ -283,5 +292,6 @@ def _random_message(subject: str, reading: Reading, status: str) -> str:
     drawn = clean(suite.source) or "the reference"
     return (
         f"{subject} {amount(reading.covered)} {'>=' if status == OK else '<'} {count(suite.low)} "
-        f"({who}1st percentile of random suites of {plural(suite.inputs, 'input')} from {drawn})"
+        f"({who}1st percentile of random suites of {plural(suite.inputs, 'input')} from {drawn}"
+        f"{_beyond(reading.beyond)})"
     )

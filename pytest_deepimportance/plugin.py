@@ -58,10 +58,11 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
     active = config.stash[SETTINGS] = settings_of(config)
-    check_early(active, own_criteria=bool(config.hook.pytest_idc_criteria.get_hookimpls()))
+    own_criteria = bool(config.hook.pytest_idc_criteria.get_hookimpls())
+    check_early(active, own_criteria)
     if not hasattr(config, "workerinput"):
         check_data_file(config, active)
-        check_compare(active)
+        check_compare(active, own_criteria)
         config.pluginmanager.register(_Inlet(config), "idc_inlet")
 
 

@@ -45,6 +45,7 @@ class Reading:
         who: "class 7" when the lowest class was asked for.
         reach: Items the reference covers, for IDC only.
         random: The random suite, for `random` only.
+        beyond: Covered items that are not compared with it: the reference, which it is drawn from, has none.
     """
 
     covered: int | float
@@ -54,6 +55,7 @@ class Reading:
     who: str = ""
     reach: int | None = None
     random: RandomSuite | None = None
+    beyond: int = 0
 
     def passes(self, threshold: Threshold) -> bool:
         """Compare exactly: the one comparison of the gate."""
@@ -159,7 +161,10 @@ def _against_random(row: CriterionRow, who: str) -> Reading:
     if suite is None or not suite.comparable:
         note = suite.note if suite else _WHY_NOT_DRAWN.get(row.criterion, "")
         raise NoVerdict("not judged", clean(note) or "random suites are not comparable here")
-    return Reading(suite.covered, row.total, row.fraction, row.unit, who, random=suite)
+    beyond = 0 if suite.source else int(row.covered) - suite.covered
+    return Reading(
+        suite.covered, row.total, row.fraction, row.unit, who, random=suite, beyond=beyond
+    )
 
 
 _WHY_NOT_DRAWN = dict.fromkeys(

@@ -12,6 +12,7 @@ from pytest_deepimportance.atomic import partly_written
 from pytest_deepimportance.errors import DataFileError
 from pytest_deepimportance.formatting import byte_count, count, plural
 from pytest_deepimportance.settings import TABLE
+from pytest_deepimportance.store.container import begins
 from pytest_deepimportance.store.content import DESELECTED, LOST, RAN, WAITING
 from pytest_deepimportance.store.datafile import DEFAULT, read, write
 
@@ -64,13 +65,29 @@ def run_combine(options: argparse.Namespace) -> int:
     paths, target = _files(options.files), Path(options.output)
     named = [(str(path), read(path)) for path in paths]
     if target.exists() and target.resolve() not in [path.resolve() for path in paths]:
-        read(target)  # another file of that name is not overwritten
+        _refuse_other_file(target)
     content = combine(named, different_profiles=options.different_profiles)
     write(content, target)
     ran = sum(state == RAN for state in content.run.tests.values())
     print(f"combined   {plural(len(paths), 'file')} with {plural(ran, 'marked test')}")
     print(f"written    {target}")
     return 0
+
+
+def _refuse_other_file(target: Path) -> None:
+    """Refuse to write over what is no data file.
+
+    Raises:
+        DataFileError: It is none, or damaged.
+    """
+    try:
+        read(target)
+    except DataFileError as error:
+        raise DataFileError(
+            f"-o {target} is there already and is not written over: {error.what}",
+            "It may be something that cannot be made again.",
+            "Give another file with -o, or remove that one yourself.",
+        ) from None
 
 
 def _files(given: Sequence[str]) -> list[Path]:
@@ -148,9 +165,13 @@ def run_erase(options: argparse.Namespace) -> int:
     if not path.exists() and not parts:
         print(f"nothing to erase: {path} does not exist")
         return 0
+    if path.is_dir():
+        raise DataFileError(
+            f"{path} is a folder, not a data file", fix=f"Name the file: {path / DEFAULT}"
+        )
     if path.exists():
         # A damaged file is told by its beginning, or by its name.
-        if path.name != DEFAULT and b'"__metadata__":{"idc":' not in _beginning(path):
+        if path.name != DEFAULT and not begins(_beginning(path)):
             raise DataFileError(
                 f"{path} is no data file, and is not erased",
                 "It may be something that cannot be made again.",

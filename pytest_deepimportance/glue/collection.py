@@ -14,6 +14,7 @@ from pytest_deepimportance.glue.markers import (
     check_suite_paths,
     with_criteria_of,
 )
+from pytest_deepimportance.glue.places import check_place, data_path
 from pytest_deepimportance.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def prepare(session: pytest.Session, items: list[pytest.Item], settings: Setting
     from pytest_deepimportance.glue.recording import Recording
     from pytest_deepimportance.glue.thresholds import session_thresholds, suite_thresholds
 
+    place = data_path(config, settings)
+    if place is not None and not hasattr(config, "workerinput"):
+        check_place(place)
     register_criteria(config)
     check_criteria(settings, marked)
     for item in items:
@@ -82,17 +86,19 @@ def register_criteria(config: pytest.Config) -> None:
 
 
 def check_criteria(settings: Settings, marked: Sequence[pytest.Item]) -> None:
-    """Refuse names of criteria that do not exist, in settings and markers."""
-    from pytest_deepimportance.criteria.base import get
+    """Refuse names of criteria that do not exist, in settings, tolerances and markers."""
+    from pytest_deepimportance.compare_gate import tolerances
+    from pytest_deepimportance.criteria.base import get, names
     from pytest_deepimportance.engine.chosen import asked_for
-    from pytest_deepimportance.errors import SettingsError
+    from pytest_deepimportance.errors import GateError, SettingsError
 
     try:
         asked_for(settings)
+        tolerances(settings.compare_fail, criteria=names())
         for item in marked:
             for name in item.stash[SUITE].criteria or ():
                 get(name)
-    except SettingsError as error:
+    except (SettingsError, GateError) as error:
         raise pytest.UsageError(str(error)) from None
 
 

@@ -43,7 +43,7 @@ def with_comparison(
     before = opened(path.name, read(path))
     after = opened(_HERE, content, settings, profiles, reports)
     found = {comparison.after.profile: comparison for comparison in compare(before, after)}
-    given = tolerances(settings.compare_fail)
+    given = tolerances(settings.compare_fail, criteria=None)
     everywhere = {change.suite for comparison in found.values() for change in comparison.changes}
     result = []
     for report, name in zip(reports, model_names(reports, SHORT_MODEL), strict=True):

@@ -19,7 +19,7 @@ from pytest_deepimportance.glue.collector import Collector
 from pytest_deepimportance.glue.compared import with_comparison
 from pytest_deepimportance.glue.gathered import gathered
 from pytest_deepimportance.glue.markers import Suite
-from pytest_deepimportance.glue.options import data_path
+from pytest_deepimportance.glue.places import UNWRITTEN, data_path
 from pytest_deepimportance.glue.thresholds import session_thresholds, suite_thresholds
 from pytest_deepimportance.reporting import junit, terminal, writing
 from pytest_deepimportance.reporting.audit.reproduce import Invocation
@@ -102,7 +102,7 @@ def write_data(collector: Collector, session: pytest.Session, content: Content) 
     try:
         write(content, path)
     except DataFileError as error:
-        _fail(session, [("idc::data-file", str(error))])
+        _fail(session, [("idc::data-file", f"{error.what}\n{UNWRITTEN}")])
         collector.complaints.append(error.what)
 
 

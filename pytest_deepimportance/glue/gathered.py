@@ -13,13 +13,11 @@ import pytest
 
 from pytest_deepimportance.engine.environment import environment
 from pytest_deepimportance.engine.stored import plain_settings
+from pytest_deepimportance.glue.appending import appended
 from pytest_deepimportance.glue.collection import RECORDING
 from pytest_deepimportance.glue.collector import Collector, Traffic
-from pytest_deepimportance.glue.options import data_path
 from pytest_deepimportance.profile.file import serialise
 from pytest_deepimportance.profile.model import Profile
-from pytest_deepimportance.store import datafile
-from pytest_deepimportance.store.combining import combine
 from pytest_deepimportance.store.content import Content, Measured, Run, larger, slot_of
 
 _CACHED_COUNT = "idc/marked"
@@ -42,11 +40,7 @@ def gathered(
         if fingerprint in profiles and traffic.tests:
             measured[fingerprint] = measured_of(traffic, profiles[fingerprint], run.created)
     content = Content(run, measured)
-    path = data_path(collector.config, collector.settings)
-    if collector.settings.append and path is not None and path.exists():
-        old = datafile.read(path)
-        content = combine([(str(path), old), ("this session", content)])
-    return content, profiles
+    return appended(collector.config, collector.settings, content), profiles
 
 
 def run_of(collector: Collector, session: pytest.Session, exitstatus: int) -> Run:

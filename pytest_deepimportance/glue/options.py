@@ -19,7 +19,7 @@ from pytest_deepimportance.errors import (
     SettingsError,
     did_you_mean,
 )
-from pytest_deepimportance.glue.places import command_line_folder
+from pytest_deepimportance.glue.places import check_place, command_line_folder, data_path
 from pytest_deepimportance.reporting.destinations import destinations
 from pytest_deepimportance.setting import Setting
 from pytest_deepimportance.settings import TABLE, Settings, resolve
@@ -179,39 +179,37 @@ def check_early(settings: Settings, own_criteria: bool = False) -> None:
         raise pytest.UsageError(str(error)) from None
 
 
-def data_path(config: pytest.Config, settings: Settings) -> Path | None:
-    """Return where the data file lies, None where none is wanted."""
-    if settings.data_file.lower() == "none":
-        return None
-    default = settings.origins.get("data_file", "default") == "default"
-    return (config.rootpath if default else config.invocation_params.dir) / settings.data_file
-
-
 def check_data_file(config: pytest.Config, settings: Settings) -> None:
-    """Refuse before the tests to add to a file that cannot be read.
+    """Refuse before the tests a file that cannot be written, or not be added to.
 
     Raises:
         pytest.UsageError: As said, or there is nothing to add to.
     """
+    path = data_path(config, settings)
+    # The default one only where a test is marked: whoever measures nothing writes nothing.
+    if path is not None and settings.origins.get("data_file", "default") != "default":
+        check_place(path)
     if not settings.append:
         return
-    path = data_path(config, settings)
     if path is None:
         raise pytest.UsageError(
             "--idc-append adds to the data file, and idc_data_file = none switches it off"
         )
-    if not path.exists():
-        return
-    from pytest_deepimportance.store.datafile import read
+    from pytest_deepimportance.glue.appending import refuse_settings, stored
 
     try:
-        read(path)
+        found = stored(config, settings)
+        if found is not None:
+            refuse_settings(*found, settings)
     except DataFileError as error:
         raise pytest.UsageError(str(error)) from None
 
 
-def check_compare(settings: Settings) -> None:
+def check_compare(settings: Settings, own_criteria: bool = False) -> None:
     """Refuse before the tests what cannot be compared or judged.
+
+    Args:
+        own_criteria: As for `check_early`.
 
     Raises:
         pytest.UsageError: The file is missing or damaged, or a tolerance is malformed.
@@ -220,16 +218,22 @@ def check_compare(settings: Settings) -> None:
         return
     from pytest_deepimportance.compare_gate import tolerances
     from pytest_deepimportance.store.datafile import read
+    from pytest_deepimportance.thresholds import MEASURED
 
     try:
-        given = tolerances(settings.compare_fail)
+        criteria = None if own_criteria else MEASURED
+        given = tolerances(settings.compare_fail, criteria=criteria)
         if settings.compare is None:
             raise GateError(
                 f"tolerance {given[0].text} says how much may be lost, but against which run?",
                 fix="Add --idc-compare=FILE, the data file of an earlier run.",
             )
         path = Path(settings.compare)
-        if path.exists() or settings.missing != "skip":
-            read(path)
-    except (GateError, DataFileError) as error:
+        if not path.exists() and settings.missing == "skip":
+            return
+        read(path)
+    except DataFileError as error:
+        first = "" if path.exists() else "\nOn a first run there is none: --idc-missing=skip"
+        raise pytest.UsageError(f"{error}{first}") from None
+    except GateError as error:
         raise pytest.UsageError(str(error)) from None

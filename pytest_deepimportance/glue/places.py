@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_deepimportance.settings import Settings
+
 STARTED = "idc_started"
 """Key of a worker's input: where the run was started."""
 
@@ -43,3 +45,32 @@ def below_root(spec: str, root: Path) -> str:
     if not place.exists() or not place.is_relative_to(root):
         return spec
     return place.relative_to(root).as_posix() + colon + attribute
+
+
+def data_path(config: pytest.Config, settings: Settings) -> Path | None:
+    """Return where the data file lies, None where none is wanted."""
+    if settings.data_file.lower() == "none":
+        return None
+    default = settings.origins.get("data_file", "default") == "default"
+    return (config.rootpath if default else config.invocation_params.dir) / settings.data_file
+
+
+UNWRITTEN = """What the tests recorded would be lost when the session ends.
+Give a file in a folder you may write to (--idc-data-file=FILE), or switch it off: \
+--idc-data-file=none"""
+
+
+def check_place(path: Path) -> None:
+    """Refuse before the tests a data file that cannot be written after them; nothing is made.
+
+    Raises:
+        pytest.UsageError: A folder has its name, or its folder cannot be made or written to.
+    """
+    if path.is_dir():
+        raise pytest.UsageError(f"the data file {path} is a folder\n{UNWRITTEN}")
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        what = "may not be written to" if there.is_dir() else "is no folder"
+        raise pytest.UsageError(
+            f"the data file cannot be written to {path}: {there} {what}\n{UNWRITTEN}"
+        )

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_deepimportance.errors import IdcError
-from pytest_deepimportance.glue.collection import RECORDING, fixture_definition, overrides_model
+from pytest_deepimportance.glue.appending import refuse_profile
+from pytest_deepimportance.glue.collection import (
+    RECORDING,
+    fixture_definition,
+    overrides_model,
+    overrides_resources,
+)
 from pytest_deepimportance.glue.keys import SETTINGS, SKIPPED
 from pytest_deepimportance.glue.markers import SUITE
 from pytest_deepimportance.glue.places import below_root
@@ -110,7 +116,8 @@ def prepare_from_specs(recording: Recording, selected: Sequence[pytest.Item]) ->
     try:
         model = _loaded(recording.config, settings).module
         source = None if settings.profile else load_idc_reference(recording.config)
-        return obtain_watch(recording, model, source)
+        only = not any(map(overrides_resources, selected))
+        return obtain_watch(recording, model, source, only=only)
     except (IdcError, pytest.fail.Exception) as error:
         if hasattr(recording.config, "workerinput"):
             # A usage error would tear the worker down; each marked test reports it instead.
@@ -185,8 +192,12 @@ def profile_of(request: pytest.FixtureRequest) -> Any:
     return watch.profile
 
 
-def obtain_watch(recording: Recording, model: Any, reference: Any) -> Watch:
-    """Return the watch of this model and reference object, made when it is new."""
+def obtain_watch(recording: Recording, model: Any, reference: Any, *, only: bool = False) -> Watch:
+    """Return the watch of this model and reference object, made when it is new.
+
+    Args:
+        only: Whether no other will be: data of another profile cannot be added to then.
+    """
     from pytest_deepimportance.engine import opening
     from pytest_deepimportance.glue.watch import Watch
 
@@ -201,6 +212,8 @@ def obtain_watch(recording: Recording, model: Any, reference: Any) -> Watch:
     try:
         with recording.suspended():
             profile = _obtain_profile(recording, model, reference).with_m(settings.m)
+            if only:
+                refuse_profile(recording.config, settings, profile)
     except IdcError as error:
         recording.failures[id(model), id(reference)] = error
         raise

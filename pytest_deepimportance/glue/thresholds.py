@@ -57,4 +57,6 @@ def sentences_before_tests(
         nothing = assemble(profile, settings, SessionState(tests=(), blocks={}))
     except IdcError:  # of a user's own criterion, which says so when it is measured
         return sentences
-    return sentences + gating.doubtful(nothing, thresholds, list(suites))
+    return sentences + gating.doubtful(
+        nothing, thresholds, list(suites), part=settings.shard or settings.append
+    )

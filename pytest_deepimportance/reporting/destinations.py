@@ -86,7 +86,14 @@ def _parsed(text: str, option: str, kinds: tuple[str, ...]) -> Destination:
         )
     nowhere = not path and (colon or kind not in _ALONE)
     if nowhere or (path and kind in _ON_SCREEN):
-        raise ReportError(f"{option}={text}: write {FORMS[kind]}")
+        needs = "nothing stands after the colon" if colon else f"{kind} needs a place"
+        wrong = f"{kind} goes to the screen and takes no place" if path else needs
+        raise ReportError(f"{option}={text}: {wrong}", fix=f"Write {FORMS[kind]}")
+    if path and kind != AUDIT and Path(path).is_dir():
+        raise ReportError(
+            f"{option}={text}: {path} is a folder, not a file",
+            fix=f"Name a file in it: {FORMS[kind]}",
+        )
     return Destination(kind, Path(path) if path else None)
 
 

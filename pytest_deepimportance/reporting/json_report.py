@@ -52,8 +52,8 @@ def write_text(text: str, path: str | Path) -> Path:
         write_atomically(target, text.encode("utf-8"))
     except OSError as error:
         raise ReportError(
-            f"the report cannot be written to {target}: {error.strerror or error}",
-            fix="Give a file in a folder you may write to: --idc-report=json:PATH",
+            f"{target} cannot be written: {error.strerror or error}",
+            fix="Give a file in a folder you may write to.",
         ) from error
     return target
 

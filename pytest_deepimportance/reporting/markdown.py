@@ -40,7 +40,7 @@ def append_to_summary(text: str, path: Path | None, environment: Mapping[str, st
         raise ReportError(
             f"the step summary was not written: {SUMMARY} is not set",
             "Only GitHub Actions sets it.",
-            "Elsewhere give a file: --idc-report=github:PATH or markdown:PATH",
+            "Elsewhere give a file: github:PATH or markdown:PATH",
         )
     target = path or Path(name)
     try:

@@ -52,8 +52,8 @@ def _pair(
     one: tuple[str, Content], other: tuple[str, Content], different_profiles: bool
 ) -> tuple[str, Content]:
     if not different_profiles:
-        _refuse_other_profiles(one, other)
-    _refuse_other_settings(one, other)
+        refuse_other_profiles(one, other)
+    refuse_other_settings(one, other)
     first, second = one[1].profiles, other[1].profiles
     return one[0], Content(
         run=_runs(one[1].run, other[1].run),
@@ -66,7 +66,12 @@ def _pair(
     )
 
 
-def _refuse_other_profiles(one: tuple[str, Content], other: tuple[str, Content]) -> None:
+def refuse_other_profiles(one: tuple[str, Content], other: tuple[str, Content]) -> None:
+    """Refuse data that are not of the same profiles, or of some of them.
+
+    Raises:
+        DataFileError: As said, with the identity of each.
+    """
     first, second = one[1].profiles, other[1].profiles
     if set(first) <= set(second) or set(second) <= set(first):
         return
@@ -93,7 +98,12 @@ def _identity(fingerprint: str, measured: Measured) -> str:
     )
 
 
-def _refuse_other_settings(one: tuple[str, Content], other: tuple[str, Content]) -> None:
+def refuse_other_settings(one: tuple[str, Content], other: tuple[str, Content]) -> None:
+    """Refuse runs whose settings count the same test otherwise.
+
+    Raises:
+        DataFileError: As said, with both values of each.
+    """
     first, second = one[1].run.settings, other[1].run.settings
     differing = [
         f"  {TABLE[name].key}: {_shown(first[name])} in {one[0]}, {_shown(second[name])} in "
@@ -103,7 +113,7 @@ def _refuse_other_settings(one: tuple[str, Content], other: tuple[str, Content])
         and not TABLE[name].profile
         and name in first
         and name in second
-        and first[name] != second[name]
+        and _text(first[name]) != _text(second[name])
     ]
     if differing:
         raise DataFileError(
@@ -114,7 +124,7 @@ def _refuse_other_settings(one: tuple[str, Content], other: tuple[str, Content])
 
 
 def _shown(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _runs(one: Run, other: Run) -> Run:

@@ -23,6 +23,11 @@ def join(text: str, body: bytes) -> bytes:
     return b"".join((len(header).to_bytes(8, "little"), header, body))
 
 
+def begins(data: bytes) -> bool:
+    """Whether the first bytes of a file are ours, whole or damaged (64 bytes are enough)."""
+    return f'"__metadata__":{{"{_KEY}":'.encode() in data[:64]
+
+
 def split(data: bytes) -> tuple[str, memoryview]:
     """Return text and body of a file.
 

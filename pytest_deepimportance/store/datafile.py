@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from pytest_deepimportance import __version__
 from pytest_deepimportance.atomic import partly_written, write_atomically
 from pytest_deepimportance.errors import DataFileError, nearest
 from pytest_deepimportance.plaindata import rebuild
-from pytest_deepimportance.store.container import Damaged, join, split
+from pytest_deepimportance.store.container import Damaged, begins, join, split
 from pytest_deepimportance.store.content import Content, Measured, Run
 
 DEFAULT = "deepimportance.data"
@@ -59,9 +60,7 @@ def write(content: Content, path: Path) -> None:
     except OSError as error:
         raise DataFileError(
             f"the data file cannot be written to {path}: {error.strerror or error}",
-            "What the tests recorded is lost when the session ends.",
-            "Give a file in a folder you may write to (--idc-data-file=FILE), or switch it off: "
-            "--idc-data-file=none",
+            fix="Give a file in a folder you may write to.",
         ) from error
 
 
@@ -95,11 +94,15 @@ def parse(data: bytes, name: str) -> Content:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataFileError(
-            f"{name} is damaged: a field is missing or unknown ({error})", fix=_AGAIN
+            f"{name} is damaged: a field is missing or unknown ({error})", fix=_again(name)
         ) from error
 
 
-_AGAIN = "Run the tests again: pytest writes it at the end of each session."
+def _again(name: str) -> str:
+    return (
+        f"Remove it (deepimportance erase {shlex.quote(name)}) and run the tests again: pytest "
+        "writes it at the end of each session."
+    )
 
 
 def _header(data: bytes, name: str) -> tuple[dict[str, Any], memoryview]:
@@ -131,17 +134,33 @@ def _damaged(data: bytes, name: str, error: Exception) -> DataFileError:
         return DataFileError(
             f"{name} is a Git LFS pointer, not the file itself", fix="git lfs pull"
         )
-    if b'"__metadata__"' in data[:64] and b'"idc"' not in data[:64]:
+    if begins(data):
         return DataFileError(
-            f"{name} is a safetensors file, but no data file",
-            "It may hold weights or a profile.",
-            f"Give a file such as {DEFAULT}.",
+            f"{name} is damaged: {error}",
+            "A number from half of the data would be wrong.",
+            _again(name),
         )
     return DataFileError(
-        f"{name} is no data file, or it is damaged: {error}",
-        "A number from half of the data would be wrong.",
-        _AGAIN,
+        f"{name} is no data file: {_kind(data)}",
+        "Only what pytest wrote with --idc-data-file can be read here.",
+        f"Give a file such as {DEFAULT}.",
     )
+
+
+_KINDS = (
+    (b"PK\x03\x04", "it is a zip archive, as checkpoints of torch are"),
+    (b"{", "it is JSON, as a report is"),
+)
+
+
+def _kind(data: bytes) -> str:
+    """Say what a file is that does not begin as ours do."""
+    if b'"__metadata__"' in data[:64]:
+        return "it is a safetensors file, of weights or a profile"
+    if not data:
+        return "it is empty"
+    found = (kind for beginning, kind in _KINDS if data.startswith(beginning))
+    return next(found, "it does not begin as one does")
 
 
 def _unreadable(path: Path, error: OSError) -> DataFileError:

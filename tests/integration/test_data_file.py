@@ -118,9 +118,10 @@ def test_where_it_is_written(suite: Project) -> None:
 
 
 def test_a_file_that_cannot_be_written_fails_the_run(suite: Project) -> None:
-    result = run(suite, "--idc-data-file=test_a_first.py/x.data")
+    suite.write("test_c.py", "def test_late():\n    open('build', 'w').close()\n")
+    result = run(suite, "--idc-data-file=build/x.data")
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*cannot be written to*"])
+    result.stdout.fnmatch_lines(["*cannot be written to*", "*--idc-data-file=none*"])
 
 
 def test_nothing_is_written_where_nothing_is_measured(suite: Project) -> None:
@@ -171,19 +172,38 @@ def test_append_refuses_another_model_with_both_fingerprints(suite: Project) -> 
     suite.write("other.py", "from net import Net\n\ndef other():\n    return Net(shift=0.2)\n")
     suite.ini(model="other:other")
     result = run(suite, "--idc-append")
-    assert result.ret == 1
-    text = " ".join(result.stdout.str().split())
+    assert result.ret == pytest.ExitCode.USAGE_ERROR  # before the first test
+    text = " ".join((result.stdout.str() + result.stderr.str()).split())
     assert old[:12] in text
     assert text.count("profile ") >= 2
     assert "cannot be combined" in text
+    assert "deepimportance erase" in text
+    assert "shard" not in text
     assert (suite.path / "deepimportance.data").read_bytes() == before
 
 
-def test_a_damaged_file_is_said_before_the_tests_run(suite: Project) -> None:
-    (suite.path / "deepimportance.data").write_bytes(b"something else entirely")
-    result = run(suite, "--idc-append")
+def test_append_refuses_another_m_before_the_tests(suite: Project) -> None:
+    run(suite)
+    result = run(suite, "--idc-append", "--idc-m=2")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "no data file, or it is damaged" in result.stderr.str() + result.stdout.str()
+    text = " ".join(result.stderr.str().split())
+    assert "idc_m: auto in" in text
+    assert "2 in this session" in text
+    assert "deepimportance erase" in text
+    assert "shard" not in text
+
+
+def test_a_damaged_file_is_said_before_the_tests_run(suite: Project) -> None:
+    file = suite.path / "deepimportance.data"
+    for content in (b"something else entirely", b'12345678{"__metadata__":{"idc":"cut'):
+        file.write_bytes(content)
+        result = run(suite, "--idc-append")
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        said = result.stderr.str() + result.stdout.str()
+        assert "--idc-append cannot add to what is there" in said
+        assert f"deepimportance erase {file}" in said
+        assert main(["erase", str(file)]) == 0  # the advice works
+    assert run(suite, "--idc-append", "-k", "labels").ret == 0
 
 
 def test_a_shard_judges_nothing_and_the_whole_does(suite: Project) -> None:
@@ -258,7 +278,15 @@ def test_mistakes_of_the_commands(
     assert "holds no file *.data" in failing(["combine", tmp_path / "empty"], capsys)
     assert "not found" in failing(["report", "absent.data"], capsys)
     assert "not erased" in failing(["erase", "net.py"], capsys)
+    assert "empty is a folder, not a data file" in failing(["erase", tmp_path / "empty"], capsys)
+    for command in (["combine", "deepimportance.data", "-o", "net.py/x"],
+                    ["tests", "--minimise", "net.py/x"],
+                    ["report", "--report", "json:net.py/x"]):  # fmt: skip
+        said = failing(command, capsys)
+        assert "Give a file in a folder you may write to.\n" in said
+        assert "--idc-" not in said
     assert Path("net.py").exists()
     shutil.copy("net.py", "precious")
-    assert "no data file" in failing(["combine", "deepimportance.data", "-o", "precious"], capsys)
+    said = failing(["combine", "deepimportance.data", "-o", "precious"], capsys)
+    assert "-o precious is there already and is not written over" in said
     assert Path("precious").read_text() == Path("net.py").read_text()

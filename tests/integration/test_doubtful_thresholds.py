@@ -57,7 +57,15 @@ def test_a_threshold_of_0_asks_for_nothing(suite: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    "threshold", ["share:0=0.1", "share:*=0.01", "NC@fc1=0.1", "LSC@fc2=0.001", "default/IDC=0.1"]
+    "threshold",
+    [
+        "share:0=0.1",
+        "share:*=0.01",
+        "NC@fc1=0.1",
+        "LSC@fc2=0.001",
+        "default/IDC=0.1",
+        "TOTAL/share=0.01",
+    ],
 )
 def test_nothing_is_said_of_a_threshold_that_can_be_met(suite: Project, threshold: str) -> None:
     result = suite.run("--idc-criteria=IDC,NC,LSC", f"--idc-fail-under={threshold}")
@@ -68,3 +76,13 @@ def test_nothing_is_said_of_a_threshold_that_can_be_met(suite: Project, threshol
 def test_thresholds_of_markers_are_looked_at_too(suite: Project) -> None:
     suite.write("test_it.py", TEST.replace("idc_suite", "idc_suite('a', fail_under='share:x=0.1')"))
     assert "a/share:x cannot be met: there is no such class" in said_before(suite.run())
+
+
+def test_a_suite_of_another_run_is_not_called_absent(suite: Project) -> None:
+    suite.write("test_other.py", TEST.replace("idc_suite", "idc_suite('clean')"))
+    suite.run("test_other.py")
+    result = suite.run("--idc-append", "--idc-fail-under=clean/IDC=0.01", "test_it.py")
+    assert "there is no such suite" not in said_before(result)
+    assert suite.report()["gates"][0]["status"] == "ok"
+    shard = suite.run("--idc-shard", "--idc-fail-under=noise/IDC=0.01", "test_it.py")
+    assert "there is no such suite" not in said_before(shard)

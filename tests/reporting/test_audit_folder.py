@@ -119,15 +119,20 @@ def test_destinations(tmp_path: Path) -> None:
     found = destinations(["json:a.json", "audit:b", "json:c.json"], "--idc-report")
     assert list(map(str, found)) == ["json:a.json", "audit:b", "json:c.json"]
     for wrong, said in (
-        ("audit", r"write audit:DIR"),
-        ("audit:", r"write audit:DIR"),
-        ("json:", r"write json:PATH"),
-        ("term:x", r"write term$"),
-        ("github:", r"write github or github:PATH"),
+        ("audit", r"audit needs a place\nWrite audit:DIR"),
+        ("audit:", r"nothing stands after the colon\nWrite audit:DIR"),
+        ("json:", r"Write json:PATH"),
+        ("term:x", r"term goes to the screen and takes no place\nWrite term$"),
+        ("github:", r"Write github or github:PATH"),
         ("pdf:x", r"no report type 'pdf' here\nWrite term, or term-missing, or json"),
     ):
         with pytest.raises(ReportError, match=said):
             destinations([wrong], "--idc-report")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(
+        ReportError, match=r"folder is a folder, not a file\nName a file in it: csv:"
+    ):
+        destinations([f"csv:{tmp_path / 'folder'}"], "--idc-report")
     with pytest.raises(
         ReportError, match=r"type 'audit' here\nWrite json:PATH, such as json:idc\.json$"
     ):

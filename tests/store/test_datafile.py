@@ -81,9 +81,15 @@ def test_other_files_are_named_for_what_they_are(path: Path, tmp_path: Path) -> 
     other.write_bytes(container.join(json.dumps([1]), b""))
     refused(other, "no table")
     other.write_text("just text, longer than eight bytes")
-    refused(other, "no data file, or it is damaged")
+    refused(other, "no data file: it does not begin as one does")
     other.write_bytes(b"")
-    refused(other, "shorter")
+    refused(other, "it is empty")
+    other.write_text('{"schema": "a report"}')
+    refused(other, "it is JSON, as a report is")
+    other.write_bytes(b"PK\x03\x04 and so on")
+    refused(other, "it is a zip archive, as checkpoints of torch are")
+    other.write_bytes(path.read_bytes()[:-1])
+    assert f"deepimportance erase {other}" in refused(other, "is damaged: it holds").fix
     absent = refused(tmp_path / "deepimportance.dat", "data file not found")
     assert "Nearest files there: deepimportance.data" in absent.fix
     assert (
@@ -98,7 +104,7 @@ def test_weights_are_not_taken_for_data(tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 
     save_file({"w": np.zeros(3)}, str(tmp_path / "w.safetensors"), {"format": "pt"})
-    refused(tmp_path / "w.safetensors", "safetensors file, but no data file")
+    refused(tmp_path / "w.safetensors", "no data file: it is a safetensors file")
 
 
 def test_a_newer_format_is_refused_with_both_numbers(path: Path) -> None:
@@ -122,7 +128,7 @@ def test_a_folder_that_cannot_be_written_to(path: Path, tmp_path: Path) -> None:
         write(SMALL, tmp_path)
     with pytest.raises(DataFileError, match="cannot be written") as caught:
         write(SMALL, path / "below" / "a.data")
-    assert "--idc-data-file" in caught.value.fix
+    assert caught.value.fix == "Give a file in a folder you may write to."
 
 
 def test_a_write_that_fails_leaves_the_old_file(
