@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pytest_deepimportance.criteria.base import register
 from pytest_deepimportance.criteria.bits import BitCriterion, Pairs
 from pytest_deepimportance.criteria.neuron_blocks import largest_values
-from pytest_deepimportance.data.activations import ActivationBatch, LayerValues, as_array
+from pytest_deepimportance.data.activations import ActivationBatch, as_array
+from pytest_deepimportance.data.layer_values import LayerValues
 
 Rows = NDArray[np.floating]
 
