@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from types import FrameType
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from pytest_deepimportance.recording.compiling import COMPILING
 from pytest_deepimportance.recording.inert import InertHook
 from pytest_deepimportance.recording.watching import AfterHook, BeforeHook, Hub, Watch
 from pytest_deepimportance.recording.weights import WeightsCheck
@@ -40,6 +41,10 @@ class Adoption(InertHook):
 
     A class is looked at once, a module once; what was found out about a module outlives `detach`,
     so that a service's model is not hashed again in each test.
+
+    Attributes:
+        compiled: Set when a module of the model's class runs inside a compiled graph (see
+            `BeforeHook.compiled`).
     """
 
     def __init__(self, hub: AdoptingHub) -> None:
@@ -51,12 +56,17 @@ class Adoption(InertHook):
         self._watches: weakref.WeakSet[Watch] = weakref.WeakSet()
         self._gates: weakref.WeakSet[_Gate | _Around] = weakref.WeakSet()
         self._explicit: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self._in_place: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self._class = type(hub.model)
+        self.compiled = False
         self._handle: Any = None
         self._silenced: Any = None
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         """Look at a module that is being called."""
         if torch.compiler.is_compiling():
+            if type(module) is self._class:
+                self.compiled = True
             return
         kind = self._kinds.get(type(module))
         if kind is None:
@@ -81,10 +91,14 @@ class Adoption(InertHook):
         self._silenced = warnings.filters[0]
         for module in list(self._explicit) if self._explicit else ():
             self.watch_of(module, named=True)
+        for module in list(self._in_place):
+            self.watch_of(module)
+        COMPILING.listen(self._stand_before)
 
     def detach(self) -> None:
         """Stop looking, and take the hooks off every adopted module."""
         if self._handle is not None:
+            COMPILING.stop(self._stand_before)
             self._handle.remove()
             self._handle = None
         if self._silenced in warnings.filters:
@@ -123,6 +137,17 @@ class Adoption(InertHook):
             watch.attach()
             self._watches.add(watch)
         return watch
+
+    def _stand_before(self, module: nn.Module, compiled: Callable[..., Any]) -> Callable[..., Any]:
+        """Meet a module that is being compiled in place."""
+        same = _hook_on(module, self._hub) is not None
+        if not same and self._classify(type(module)) is not _Kind.SAME:
+            return compiled
+        watch = self.watch_of(module)
+        if watch is None:
+            return compiled
+        self._in_place.add(module)
+        return watch.before_compiled(compiled)
 
     def _meet(self, module: nn.Module, args: tuple[Any, ...], caller: FrameType) -> None:
         if self._hub.flights.here is not None or _hook_on(module, self._hub) is not None:

@@ -9,7 +9,8 @@ from pytest_deepimportance.recording.blocks import Block
 
 IN_COMPILED = (
     "or more passes ran inside code compiled by torch.compile or torch.export, where hooks do not "
-    "fire (to be recorded, compile the model itself: torch.compile(model) or model.compile())"
+    "fire (to be recorded, compile the model itself, in the test or its fixtures: "
+    "torch.compile(model) or model.compile())"
 )
 """Why passes inside compiled code are not recorded, after their number."""
 

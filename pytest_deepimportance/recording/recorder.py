@@ -304,10 +304,20 @@ class Recorder:
         self.totals.note(cause)
         block.counters.note(cause)
 
+    def forget_compiled(self) -> None:
+        """Forget that a module of the model's class ran inside a compiled graph."""
+        self._adoption.compiled = False
+
     def _note_compiled(self) -> None:
+        # Taken first: whose watch it is says so itself, and taking its mark forgets this one.
+        stranger = self._adoption.compiled
+        seen = False
         for watch in (self._primary, *self._adoption.watches()):
             if watch.take_compiled_mark():
                 self._count(self._block, "dropped_passes", IN_COMPILED)
+                seen = True
+        if stranger and not seen:
+            self._count(self._block, "dropped_passes", IN_COMPILED)
 
 
 def _other_rows(flight: Flight) -> str:

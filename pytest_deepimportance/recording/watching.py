@@ -43,6 +43,9 @@ class Hub(Protocol):
     def exclusion(self, watch: Watch) -> tuple[str, str | None] | None:
         """Why a pass that begins now is not recorded: counter and cause, or None."""
 
+    def forget_compiled(self) -> None:
+        """Forget that a module of the model's class ran inside a compiled graph."""
+
     def finish(self, flight: Flight) -> None:
         """Book a flight whose call has returned."""
 
@@ -116,13 +119,18 @@ class Watch:
         module = self.module
         compiled = None if module is None else without_idle(module._compiled_call_impl)
         if module is not None and compiled is not None and compiled is not self._compiled:
-            self._compiled = CompiledCall(self, compiled)
-            module._compiled_call_impl = self._compiled
+            module._compiled_call_impl = self.before_compiled(compiled)
+
+    def before_compiled(self, compiled: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what stands before a compiled form of the module, until the watch is detached."""
+        self._compiled = CompiledCall(self, compiled)
+        return self._compiled
 
     def take_compiled_mark(self) -> bool:
         """Return whether the module ran inside a compiled graph, out of reach, since last asked."""
         seen = self._before.compiled
         self._before.compiled = False
+        self.hub.forget_compiled()
         return seen
 
     # --- one pass ---------------------------------------------------------------------------
