@@ -33,8 +33,8 @@ class SessionSettings:
         "fail, or skip the measurement", metavar="HOW",
     )  # fmt: skip
     fail_under: tuple[str, ...] = setting(
-        (), lines_or_none, "Threshold: [SUITE/]NAME[@LAYER][:CLASS]=VALUE, or VALUE for IDC; "
-        "none: those of the ini file are not judged",
+        (), lines_or_none, "Threshold: [SUITE/]NAME[@LAYER][:CLASS]=VALUE, or VALUE for IDC; none: "
+        "those of the ini file are not judged",
         metavar="THRESHOLD", native=(list,), many=True,
     )  # fmt: skip
     report: tuple[str, ...] = setting(

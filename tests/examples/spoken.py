@@ -30,7 +30,7 @@ _PASSES = "passes "
 
 _SPEAKING = (
     "recording.causes", "reporting.remarks", "reporting.verdicts", "reporting.leaks",
-    "models.unmeasured",
+    "models.unmeasured", "glue.unjudged", "glue.marks",
 )  # fmt: skip
 """Modules that do nothing else: all of their sentences count."""
 
