@@ -187,6 +187,35 @@ def test_criteria_are_named_in_any_case(run: Run, folder: Path, asked: str) -> N
     )
 
 
+def test_a_folder_of_images_without_class_folders_is_a_pool(run: Run, folder: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    (folder / "images").mkdir()
+    for number in (2, 0, 1):
+        grey = np.full((1, 4), 40 * number + 9, dtype=np.uint8)
+        image.fromarray(grey).save(folder / "images" / f"i{number}.png")
+    (folder / "images" / "notes.txt").write_text("no image")
+    (folder / "grey.py").write_text(
+        "from torchvision.transforms import functional as F\n\n\n"
+        "def flat(picture):\n    return F.to_tensor(picture.convert('L')).flatten()\n"
+    )
+    found = suggested(
+        run, folder, "images", *AGAINST, *SUITE, "--input-transform", "grey.py:flat", "-n", "3"
+    )
+    assert (found["pool_inputs"], found["labelled"], found["errors"]) == (3, 0, None)
+    assert "its 3 images are read in the order of their names, without labels" in str(found)
+    x = np.stack([np.full(4, (40 * n + 9) / 255, dtype=np.float32) for n in range(3)])
+    np.savez(folder / "same_images.npz", x=x)
+    same = suggested(run, folder, "same_images.npz", *AGAINST, *SUITE, "-n", "3")
+    assert found["chosen"] == same["chosen"]
+    code, out, _ = run(
+        "measure", *AGAINST, "--inputs", "images", "--input-transform", "grey.py:flat", "-vv"
+    )
+    assert (code, "images are read in the order of their names" in " ".join(out.split())) == (
+        0,
+        True,
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
