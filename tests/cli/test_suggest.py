@@ -176,6 +176,7 @@ def test_classes_each_by_itself_need_labels(run: Run, folder: Path) -> None:
     pool["y"][5:15] = -1
     np.savez(folder / "part.npz", **pool)
     found = suggested(run, folder, "part.npz", *each, *SUITE)
+    assert found["model"] == NET[0]  # as with --reference
     assert "10 rows of the pool without a label: they cover nothing of IDC" in str(found["notes"])
 
 
