@@ -28,6 +28,7 @@ class Reference:
         class_names: By class index, empty if unknown.
         reiterable: False for an iterator too large to keep: it can be read through only once.
         notes: Sentences for the report.
+        facts: Sentences on the data themselves, said of inputs to measure too.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Reference:
         self.fingerprint = identity.fingerprint if identity else None
         self.augmented = identity is not None and identity.augmented
         self.available, self.labelled, self.class_names = available, labelled, class_names
+        self.facts: list[str] = []
         self.notes: list[str] = [AUGMENTED_NOTE] if self.augmented else []
         self.unused = ""
         self.rows = source.rows

@@ -85,7 +85,7 @@ def _as_test(name: str, states: Sequence[BlockState]) -> TestState:
 def _notes(name: str, states: Sequence[BlockState], data: Reference) -> list[str]:
     """Say what a reader would not expect of these inputs."""
     rows, inputs = sum(len(state.digests) for state in states), len(distinct_inputs(states))
-    notes = []
+    notes = [f"{name}: {fact}" for fact in data.facts]
     if inputs < 2:
         notes.append(f"{name} is one input: no number here is about more than that one")
     if inputs < rows:

@@ -76,7 +76,8 @@ def suggest(
     if measuring.by_true_class:
         for name, own in [*zip(suites, suite, strict=True), ("the pool", rows)]:
             _check_labels(name, own, measuring.name)
-    return _Choice(suite, rows, measuring, profile, one, pool.descriptor).made(count)
+    facts = [fact for data in (*suites.values(), pool) for fact in data.facts]
+    return _Choice(suite, rows, measuring, profile, one, pool.descriptor, facts).made(count)
 
 
 def _addable(measured: Mapping[str, Criterion], asked: str) -> Criterion:
@@ -120,8 +121,9 @@ class _Choice:
 
     def __init__(
         self, suite: Sequence[ItemRows], pool: ItemRows, measuring: Criterion, profile: Profile,
-        settings: Settings, name: str,
+        settings: Settings, name: str, facts: Sequence[str],
     ) -> None:  # fmt: skip
+        self._facts = facts
         parts = [part for rows in (*suite, pool) for part in rows.items]
         headline = measuring.fresh().compute()[0]
         table = Incidence.joined(parts, headline.total, measuring.item_numbers)
@@ -181,7 +183,7 @@ class _Choice:
                 for row, gain in zip(chosen, gains, strict=True)
             ),
             strategies=tuple(self._strategies(chosen)),
-            notes=tuple(self._notes()),
+            notes=(*self._facts, *self._notes()),
         )
 
     def _strategies(self, chosen: Indices) -> Iterator[Strategy]:

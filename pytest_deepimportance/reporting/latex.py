@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_deepimportance.formatting import clean
-from pytest_deepimportance.reporting import base, grids, measured
+from pytest_deepimportance.reporting import base, compared, grids, measured
 from pytest_deepimportance.reporting.grids import Grid
 from pytest_deepimportance.results import Report
 
@@ -29,6 +29,9 @@ def _report(report: Report, name: str) -> str:
         parts.append(_table(grids.suites(report), f"Test adequacy of {about}."))
         if measured.criteria(report):
             parts.append(_table(grids.criteria(report), f"Coverage criteria of {about}."))
+        if report.comparison is not None:
+            against = compared.title(report.comparison)
+            parts.append(_table(compared.grid(report.comparison), f"{against}: {about}."))
     else:
         parts.append("% nothing was recorded")
     return "\n".join(parts) + "\n"

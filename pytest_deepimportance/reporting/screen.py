@@ -150,9 +150,9 @@ def _identity(report: Report, width: int) -> list[Paragraph]:
 
 
 def _compared(found: Comparison) -> Paragraph:
-    """Say what changed against an earlier run; items only where they can be matched."""
+    """Say what changed against an earlier run, and what the numbers do not say."""
     text = f"against {clean(found.before.name)}: {compare_table.headline(found)}"
-    doubt = f" [{clean(found.notes[0])}]" if found.notes else ""
+    doubt = f" [{clean('; '.join(found.notes))}]" if found.notes else ""
     return Paragraph.labelled("compared", text + doubt)
 
 

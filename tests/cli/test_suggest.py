@@ -176,6 +176,7 @@ def test_classes_each_by_itself_need_labels(run: Run, folder: Path) -> None:
     pool["y"][5:15] = -1
     np.savez(folder / "part.npz", **pool)
     found = suggested(run, folder, "part.npz", *each, *SUITE)
+    assert found["model"] == NET[0]  # as with --reference
     assert "10 rows of the pool without a label: they cover nothing of IDC" in str(found["notes"])
 
 
@@ -184,6 +185,35 @@ def test_criteria_are_named_in_any_case(run: Run, folder: Path, asked: str) -> N
     found = suggested(run, folder, "pool.npz", *AGAINST, *SUITE, "--criterion", asked)
     assert found == suggested(
         run, folder, "pool.npz", *AGAINST, *SUITE, "--criterion", asked.upper()
+    )
+
+
+def test_a_folder_of_images_without_class_folders_is_a_pool(run: Run, folder: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    (folder / "images").mkdir()
+    for number in (2, 0, 1):
+        grey = np.full((1, 4), 40 * number + 9, dtype=np.uint8)
+        image.fromarray(grey).save(folder / "images" / f"i{number}.png")
+    (folder / "images" / "notes.txt").write_text("no image")
+    (folder / "grey.py").write_text(
+        "from torchvision.transforms import functional as F\n\n\n"
+        "def flat(picture):\n    return F.to_tensor(picture.convert('L')).flatten()\n"
+    )
+    found = suggested(
+        run, folder, "images", *AGAINST, *SUITE, "--input-transform", "grey.py:flat", "-n", "3"
+    )
+    assert (found["pool_inputs"], found["labelled"], found["errors"]) == (3, 0, None)
+    assert "its 3 images are read in the order of their names, without labels" in str(found)
+    x = np.stack([np.full(4, (40 * n + 9) / 255, dtype=np.float32) for n in range(3)])
+    np.savez(folder / "same_images.npz", x=x)
+    same = suggested(run, folder, "same_images.npz", *AGAINST, *SUITE, "-n", "3")
+    assert found["chosen"] == same["chosen"]
+    code, out, _ = run(
+        "measure", *AGAINST, "--inputs", "images", "--input-transform", "grey.py:flat", "-vv"
+    )
+    assert (code, "images are read in the order of their names" in " ".join(out.split())) == (
+        0,
+        True,
     )
 
 

@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[2] / "pytest_deepimportance"
 GAP = "…"
 
 _SINK = re.compile(
-    r"_*(notes?|remarks?|sentences?|causes?|left_out|doubts|unscored|apart|incomplete_because|"
+    r"_*(notes?|facts?|remarks?|sentences?|causes?|left_out|doubts|unscored|apart|incomplete_because|"
     r"complaints?|said|SKIPPED)$"
 )
 _SPEAKER = re.compile(

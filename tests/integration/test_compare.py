@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,36 @@ def test_a_run_compares_itself_with_an_earlier_one(project: Project) -> None:
     assert report["comparison"]["same_profile"]
     assert [gate["status"] for gate in report["gates"]] == ["ok"]
     assert "**Against before.data:** IDC" in (project.path / "idc.md").read_text()
+
+
+def test_every_report_says_what_changed(project: Project) -> None:
+    record(project, "before.data", "[0, 1, 2]", 3)
+    project.write("test_suite.py", SUITE.replace("{parts}", "[1, 2, 3]").replace("{far}", "9"))
+    kinds = {"markdown": "r.md", "html": "r.html", "csv": "r.csv", "latex": "r.tex",
+             "junit": "r.xml", "audit": "audit"}  # fmt: skip
+    asked = [f"--idc-report={kind}:{name}" for kind, name in kinds.items()]
+    assert project.run(*CRITERIA, "--idc-compare=before.data", *asked).ret == 0
+    found = project.report()["comparison"]
+    idc = next(c for c in found["changes"] if (c["suite"], c["criterion"]) == ("TOTAL", "IDC"))
+    assert idc["gained"]
+    moved = f"{idc['gained']} gained, {idc['lost']} lost"
+    source = found["gained_by"][0]["nodeid"]
+    for name in ("r.md", "r.html", "audit/audit.html"):
+        text = (project.path / name).read_text().replace("\\", "")  # Markdown escapes names
+        assert "before.data" in text
+        assert moved in text
+        assert source in text
+    assert r"\caption{Against before.data of " in (project.path / "r.tex").read_text()
+    row = next(
+        row
+        for row in csv.DictReader((project.path / "r.csv").open())
+        if (row["suite"], row["criterion"], row["layer"]) == ("TOTAL", "IDC", "")
+    )
+    assert [row["gained"], row["lost"]] == [str(idc["gained"]), str(idc["lost"])]
+    assert [row["before_covered"], row["before_total"]] == list(map(str, idc["before"]))
+    junit = (project.path / "r.xml").read_text()
+    assert f'name="idc.IDC.gained" value="{idc["gained"]}"' in junit
+    assert f'name="idc.IDC.lost" value="{idc["lost"]}"' in junit
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "n2"])
