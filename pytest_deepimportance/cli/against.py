@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
@@ -102,8 +101,4 @@ def against(options: argparse.Namespace, settings: Settings) -> tuple[Any, Profi
     loaded = load(options)
     if settings.profile is None:
         return loaded.module, learned(options, settings, loaded)
-    profile = load_profile(settings.profile, loaded.module, settings).with_m(settings.m)
-    if settings.class_names:
-        named = dataclasses.replace(profile.reference, class_names=settings.class_names)
-        profile = dataclasses.replace(profile, reference=named)
-    return loaded.module, profile
+    return loaded.module, load_profile(settings.profile, loaded.module, settings).with_m(settings.m)
