@@ -121,7 +121,7 @@ class Settings(SessionSettings, ImportanceSettings, CriterionSettings):
     )  # fmt: skip
     layer: str | None = setting(
         None, text, "Layer to measure: name, or index in the order of 'deepimportance layers' "
-        "(default: the last hidden one)", metavar="NAME", native=(str, int), profile=True,
+        "(default: the last hidden one, -1)", metavar="NAME", native=(str, int), profile=True,
     )  # fmt: skip
     scope: str = setting(
         "layer", choice("layer", "all", "global"), "Where the important neurons are looked for: "

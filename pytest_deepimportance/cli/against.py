@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
@@ -105,8 +104,4 @@ def against(options: argparse.Namespace, settings: Settings) -> tuple[Any, Profi
     profile = load_profile(settings.profile, loaded.module, settings).with_m(settings.m)
     # The file may know the model by another name: that of its class, or of another machine.
     named_here = dataclasses.replace(profile.model, spec=options.model)
-    profile = dataclasses.replace(profile, model=named_here)
-    if settings.class_names:
-        named = dataclasses.replace(profile.reference, class_names=settings.class_names)
-        profile = dataclasses.replace(profile, reference=named)
-    return loaded.module, profile
+    return loaded.module, dataclasses.replace(profile, model=named_here)

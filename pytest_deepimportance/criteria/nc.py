@@ -12,6 +12,7 @@ from pytest_deepimportance.criteria.bits import BitCriterion, Pairs
 from pytest_deepimportance.criteria.neuron_blocks import largest_values
 from pytest_deepimportance.data.activations import ActivationBatch, as_array
 from pytest_deepimportance.data.layer_values import LayerValues
+from pytest_deepimportance.errors import SettingsError
 
 Rows = NDArray[np.floating]
 
@@ -29,6 +30,9 @@ class NeuronCoverage(BitCriterion):
         nc_scale: Scale by the extremes of the unreduced values ("map"), of the neurons' values
             ("channel_mean_first"), or not at all ("none").
         bounds_tolerance: Values within half of it of the threshold are in doubt, nothing else.
+
+    Raises:
+        SettingsError: No scaled value can be above the threshold.
     """
 
     name = "NC"
@@ -44,6 +48,12 @@ class NeuronCoverage(BitCriterion):
         bounds_tolerance: float = 1e-5,
     ) -> None:
         super().__init__(layers)
+        if nc_scale != "none" and nc_threshold >= 1:
+            raise SettingsError(
+                f"nc_threshold is {nc_threshold:g}, which no scaled value is above",
+                f"With nc_scale = {nc_scale} the values of a layer lie between 0 and 1.",
+                "Give a number below 1 (0.75 is the default), or --idc-nc-scale none.",
+            )
         self._threshold, self._scale, self._tolerance = nc_threshold, nc_scale, bounds_tolerance
 
     def _update_part(self, batch: ActivationBatch, present: Sequence[str]) -> None:

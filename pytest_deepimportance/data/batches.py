@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from pytest_deepimportance.errors import BatchError
+from pytest_deepimportance.formatting import an
 
 ACCEPTED = """Accepted batches:
   tensor or array (N, ...)             model(x)
@@ -197,13 +198,13 @@ def describe(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return f"an array {value.shape} {value.dtype}"
     if isinstance(value, Mapping):
-        return f"a {type(value).__name__} with keys {', '.join(map(str, list(value)[:8])) or '-'}"
+        return f"{an(type(value).__name__)} with keys {', '.join(map(str, list(value)[:8])) or '-'}"
     if isinstance(value, (list, tuple)):
         kinds = sorted({type(item).__name__ for item in value})
         inner = f"{kinds[0]}s" if len(kinds) == 1 else " and ".join(kinds[:3]) + " items"
         article = type(value).__name__
         return f"a {article} of {len(value)} {inner}" if value else f"an empty {article}"
-    return "None" if value is None else f"a {type(value).__name__}"
+    return "None" if value is None else an(type(value).__name__)
 
 
 def _from_mapping(batch: Mapping[Any, Any], labels: Any = None) -> ModelCall:

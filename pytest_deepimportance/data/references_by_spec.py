@@ -15,6 +15,7 @@ from pytest_deepimportance.data.rowsources import reading
 from pytest_deepimportance.data.text_reference import load_texts
 from pytest_deepimportance.data.text_rows import SUFFIX as TEXTS
 from pytest_deepimportance.errors import ReferenceDataError, did_you_mean
+from pytest_deepimportance.formatting import an
 from pytest_deepimportance.settings import Settings
 
 FORMS = """A reference is one of:
@@ -210,7 +211,7 @@ def _transform(settings: Settings) -> Callable[[Any], Any]:
             found = found()
     if not callable(found):
         raise ReferenceDataError(
-            f"idc_transform {spec} gives a {type(found).__name__}, which cannot be called",
+            f"idc_transform {spec} gives {an(type(found).__name__)}, which cannot be called",
             fix="Name a transform (image -> tensor), or a function without arguments that "
             "returns one.",
         )

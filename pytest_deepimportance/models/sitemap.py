@@ -145,6 +145,8 @@ class SiteMap:
     def find(self, layer: str | int | None) -> Site:
         """Return the site named by `layer`: a name, an alias, an index, or None for the default.
 
+        An index is that of `sites`, as they are listed; -1 is the last of the candidates.
+
         Raises:
             LayerError: There is no such layer; the message lists the nearest names.
         """
@@ -157,11 +159,11 @@ class SiteMap:
             if text == site.name or text in site.aliases:
                 return site
         if text.lstrip("-").isdigit():
-            pool = self.candidates()
+            pool = self.candidates() if text.startswith("-") else self.sites
             if -len(pool) <= int(text) < len(pool):
                 return pool[int(text)]
             raise LayerError(
-                f"layer index {text} is outside 0..{len(pool) - 1}",
+                f"layer index {text} is outside 0..{len(self.sites) - 1}",
                 fix="List the layers with: deepimportance layers MODEL",
             )
         for other in self.unmeasured:

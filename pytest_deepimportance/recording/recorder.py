@@ -12,6 +12,7 @@ from torch import nn
 
 from pytest_deepimportance.data.confidence import scale_of
 from pytest_deepimportance.errors import RecordingError
+from pytest_deepimportance.formatting import an
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.recording.adoption import Adoption
 from pytest_deepimportance.recording.blocks import Block
@@ -188,7 +189,7 @@ class Recorder:
         module = getattr(module, "_orig_mod", module)
         if not isinstance(module, nn.Module):
             raise RecordingError(
-                f"a {type(module).__name__} cannot be watched",
+                f"{an(type(module).__name__)} cannot be watched",
                 "Forward passes are recorded by hooks on a torch.nn.Module.",
                 "Pass the module itself.",
             )

@@ -14,6 +14,7 @@ from pytest_deepimportance.provenance import SpaceRow
 from pytest_deepimportance.readings import headline, row_is_degenerate, why_not_judged
 from pytest_deepimportance.reporting import leaks, measured, remarks, verdicts
 from pytest_deepimportance.reporting.contributions_table import remark
+from pytest_deepimportance.reporting.lowered import lowered_notes
 from pytest_deepimportance.reporting.text import cell_len, shorten
 from pytest_deepimportance.results import (
     ClassShare,
@@ -284,15 +285,10 @@ def notes(report: Report, *, every: bool = False) -> list[str]:
     idle = measured.not_asked_for(report)
     found += [t for t in (*report.notes, *report.profile.notes) if " left out: " in t]
     spaces = main_spaces(report) if measured.has_idc(report) else []
-    lowered = [
-        f"m={space.m}, {space.m_from.removeprefix('auto: ')}"
-        for space in spaces
-        if "lowered" in space.m_from or "fewer" in space.m_from
-    ]
     sources = (report, info, report.model, report.profile, report.profile.importance)
     texts = found + [text for source in sources for text in source.notes]
     texts = [text for text in texts if text not in idle]
     if report.total.rows:
         texts += remarks.sentences(report, every=every)
-    texts += lowered
+    texts += lowered_notes(spaces)
     return list(dict.fromkeys(clean(text).rstrip(".") for text in texts))

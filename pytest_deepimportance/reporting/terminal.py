@@ -60,6 +60,7 @@ def render(
         if verbosity == 0:
             lines += _fitted(report, printer)
         else:
+            printer.longest = _UNLIMITED
             lines += _Layout(report, printer, verbose=True).lines()
         if missing:
             items = missing_report(report)

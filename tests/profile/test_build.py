@@ -186,7 +186,7 @@ CASES: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     ),
     "class absent": (
         ProfileError, "no class has enough",
-        lambda: profile_of(classes="dog", class_names="ape,bee,cat,dog"),
+        lambda: profile_of(rows(200), Mlp(4, 10, 14, 4), classes="dog", class_names="ape,bee,cat,dog"),
     ),
 }  # fmt: skip
 
