@@ -54,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
         check_compare,
         check_data_file,
         check_early,
+        check_places,
         settings_of,
     )
 
@@ -61,6 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
     check_early(active, own_criteria=bool(config.hook.pytest_idc_criteria.get_hookimpls()))
     if not hasattr(config, "workerinput"):
         check_data_file(config, active)
+        check_places(config, active)
         check_compare(active)
         config.pluginmanager.register(Inlet(config, active), "idc_inlet")
 

@@ -188,26 +188,50 @@ def data_path(config: pytest.Config, settings: Settings) -> Path | None:
 
 
 def check_data_file(config: pytest.Config, settings: Settings) -> None:
-    """Refuse before the tests to add to a file that cannot be read.
+    """Refuse before the tests a data file that cannot be added to, or is something else.
 
     Raises:
         pytest.UsageError: As said, or there is nothing to add to.
     """
-    if not settings.append:
-        return
     path = data_path(config, settings)
     if path is None:
-        raise pytest.UsageError(
-            "--idc-append adds to the data file, and idc_data_file = none switches it off"
-        )
+        if settings.append:
+            raise pytest.UsageError(
+                "--idc-append adds to the data file, and idc_data_file = none switches it off"
+            )
+        return
     if not path.exists():
         return
-    from pytest_deepimportance.store.datafile import read
+    from pytest_deepimportance.store.datafile import check_replaceable, read
 
     try:
-        read(path)
+        check_replaceable(path)
+        if settings.append:
+            read(path)
     except DataFileError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def check_places(config: pytest.Config, settings: Settings) -> None:
+    """Refuse before the tests a report in the place of pytest's JUnit file, or of the data file.
+
+    Raises:
+        pytest.UsageError: One would be lost.
+    """
+    taken: dict[str, str] = {}
+    path, own = data_path(config, settings), getattr(config.option, "xmlpath", None)
+    if path is not None:
+        taken[os.path.realpath(path)] = "the data file"
+    if own:
+        taken[os.path.realpath(os.path.expanduser(os.path.expandvars(own)))] = "--junitxml"
+    for item in destinations(settings.report, "--idc-report"):
+        other = taken.get(os.path.realpath(item.path)) if item.path is not None else None
+        if other is not None:
+            raise pytest.UsageError(
+                f"--idc-report={item} and {other} are written to the same file: only the last one "
+                "would be left"
+                + ("; --idc-report=junit adds to the file of --junitxml" * (other[0] == "-"))
+            )
 
 
 def check_compare(settings: Settings) -> None:
