@@ -125,7 +125,7 @@ def test_a_run_against_itself_changes_nothing(
     [
         (False, "IDC=0", 0, "IDC rose by"),
         (True, "IDC=0", 2, "FAIL       IDC fell by"),
-        (True, "IDC=1", 0, "ok         IDC fell by"),
+        (True, "IDC=0.99", 0, "ok         IDC fell by"),
         (True, "share=0", 2, "FAIL       share fell by"),
         (True, "far/TKNP=1000", 0, "ok         far/TKNP fell by"),
         (True, "far/KMNC=0.00001", 2, "FAIL       far/KMNC fell by"),
@@ -140,6 +140,23 @@ def test_tolerances(
     before, after = runs[::-1] if turned else runs
     assert main(["compare", str(before), str(after), "--fail", tolerance]) == code
     assert said in " ".join(capsys.readouterr().out.split(" "))
+
+
+def test_a_number_that_is_no_longer_measured_fails(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = record(project, "before.data", "[0, 1, 2]", 3)
+    after = record(project, "after.data", "[0, 1, 2]", 3, "--idc-criteria=NC")
+    capsys.readouterr()
+    assert main(["compare", str(before), str(after), "--fail", "share=0"]) == 2
+    out = capsys.readouterr().out
+    assert "FAIL       share was measured in" in out
+    assert "(gone)" not in out
+    assert "important neurons were" not in out
+    assert main(["compare", str(after), str(before), "--fail", "IDC=0"]) == 0
+    out = capsys.readouterr().out
+    assert "IDC is not judged" in out
+    assert "(new)" not in out
 
 
 def test_a_part_of_the_tests_is_not_judged(
@@ -179,6 +196,8 @@ def test_a_retrained_model_compares_numbers_only(
         (["before.data", "net.py"], "net.py"),
         (["before.data", "before.data", "--fail", "IDC"], "NAME=VALUE"),
         (["before.data", "before.data", "--fail", "IDC=-1"], "NAME=VALUE"),
+        (["before.data", "before.data", "--fail", "IDC=2"], "Write IDC=0.02 for 2 percentage"),
+        (["before.data", "before.data", "--fail", "a/share=1"], "allows any fall"),
     ],
 )
 def test_mistakes(
