@@ -9,12 +9,14 @@ from fractions import Fraction
 
 from pytest_deepimportance.comparison import Change, Comparison
 from pytest_deepimportance.errors import GateError, did_you_mean
-from pytest_deepimportance.formatting import contrast, count, decimal
+from pytest_deepimportance.formatting import contrast, count, decimal, exact
 from pytest_deepimportance.parsing import spelled
 from pytest_deepimportance.results import GateOutcome
-from pytest_deepimportance.thresholds import IDC, MEASURED, SHARE
+from pytest_deepimportance.thresholds import IDC, MEASURED, REACHED, SHARE
 
 _TOTAL = "TOTAL"
+_ALL = 100
+"""Percentage points that a ratio has."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,21 @@ def _parsed(text: str) -> Tolerance:
             "It says by how much a number may fall against the run compared with.",
             "For example: IDC=0.02 (two percentage points), share=0, clean/TKNP=5",
         )
+    if MEASURED.get(name, "ratio" if name in (SHARE, REACHED) else "") == "ratio":
+        _refuse_boundless(text.strip(), left.strip(), value)
     return Tolerance(text.strip(), suite or _TOTAL, name, value)
+
+
+def _refuse_boundless(text: str, left: str, value: Fraction) -> None:
+    """Refuse a tolerance that no fall of a ratio exceeds: IDC=2 was meant as 2 %."""
+    if value < 1:
+        return
+    meant = f"Write {left}={exact(value / 100)} for {exact(value)} percentage points."
+    raise GateError(
+        f"tolerance {text} allows any fall",
+        "Ratios are given as fractions from 0 to 1.",
+        meant if value < _ALL else f"Write a number below 1, such as {left}=0.02.",
+    )
 
 
 def judge(found: Comparison, given: Iterable[Tolerance]) -> tuple[GateOutcome, ...]:
@@ -88,6 +104,9 @@ def _judged(found: Comparison, tolerance: Tolerance) -> GateOutcome:
         side = found.after if found.before.complete else found.before
         text = f"{subject} is not judged: {side.name} holds not all of its tests"
         return _outcome(tolerance, "not judged", difference, text)
+    if change.after is None and change.before is not None:
+        text = f"{subject} was measured in {found.before.name}, not in {found.after.name}"
+        return _outcome(tolerance, "failed", difference, text)
     if name in found.unjudged:
         text = f"{subject} is not judged: it means something else in {found.before.name}"
         return _outcome(tolerance, "not judged", difference, text)
@@ -95,6 +114,9 @@ def _judged(found: Comparison, tolerance: Tolerance) -> GateOutcome:
         which = found.before.name if change.before is None else found.after.name
         text = f"{subject} is not judged: {which} did not measure it"
         return _outcome(tolerance, "not judged", difference, text)
+    if unit == "ratio" and tolerance.value >= 1:  # of a criterion of the user's own
+        text = f"{subject}: a tolerance of {exact(tolerance.value)} allows any fall of a ratio"
+        return _outcome(tolerance, "failed", difference, text)
     failed = -difference > tolerance.value
     message = _message(subject, difference, tolerance.value, unit, found.before.name)
     return _outcome(tolerance, "failed" if failed else "ok", difference, message)

@@ -54,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
         check_compare,
         check_data_file,
         check_early,
+        check_places,
         settings_of,
     )
 
@@ -62,6 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
     check_early(active, own_criteria)
     if not hasattr(config, "workerinput"):
         check_data_file(config, active)
+        check_places(config, active)
         check_compare(active, own_criteria)
         config.pluginmanager.register(Inlet(config, active), "idc_inlet")
 

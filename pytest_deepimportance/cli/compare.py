@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_deepimportance.cli.measure import BELOW
 from pytest_deepimportance.compare_gate import judge, tolerances
+from pytest_deepimportance.reporting import replacing
 from pytest_deepimportance.reporting.compare_table import render
 from pytest_deepimportance.reporting.json_report import write_text
 from pytest_deepimportance.store.datafile import DEFAULT, read
@@ -42,6 +43,8 @@ def run(options: argparse.Namespace) -> int:
     from pytest_deepimportance.engine.one_run import opened
 
     allowed = tolerances(options.fail or ())
+    if options.json:
+        replacing.check(Path(options.json), f"--json {options.json}")
     sides = [opened(name, read(Path(name))) for name in (options.before, options.after)]
     found = compare(*sides)
     gates = [judge(comparison, allowed) for comparison in found]

@@ -12,9 +12,8 @@ from pytest_deepimportance.atomic import partly_written
 from pytest_deepimportance.errors import DataFileError
 from pytest_deepimportance.formatting import byte_count, count, plural
 from pytest_deepimportance.settings import TABLE
-from pytest_deepimportance.store.container import begins
 from pytest_deepimportance.store.content import DESELECTED, LOST, RAN, WAITING
-from pytest_deepimportance.store.datafile import DEFAULT, read, write
+from pytest_deepimportance.store.datafile import DEFAULT, is_ours, read, write
 
 if TYPE_CHECKING:
     from pytest_deepimportance.store.content import Content, Measured
@@ -170,8 +169,7 @@ def run_erase(options: argparse.Namespace) -> int:
             f"{path} is a folder, not a data file", fix=f"Name the file: {path / DEFAULT}"
         )
     if path.exists():
-        # A damaged file is told by its beginning, or by its name.
-        if path.name != DEFAULT and not begins(_beginning(path)):
+        if not (path.is_file() and is_ours(path)):
             raise DataFileError(
                 f"{path} is no data file, and is not erased",
                 "It may be something that cannot be made again.",
@@ -183,10 +181,3 @@ def run_erase(options: argparse.Namespace) -> int:
         part.unlink()
         print(f"erased     {part}")
     return 0
-
-
-def _beginning(path: Path) -> bytes:
-    if not path.is_file():
-        return b""
-    with path.open("rb") as file:
-        return file.read(64)

@@ -180,29 +180,53 @@ def check_early(settings: Settings, own_criteria: bool = False) -> None:
 
 
 def check_data_file(config: pytest.Config, settings: Settings) -> None:
-    """Refuse before the tests a file that cannot be written, or not be added to.
+    """Refuse before the tests a data file that cannot be written or added to, or is none.
 
     Raises:
         pytest.UsageError: As said, or there is nothing to add to.
     """
     path = data_path(config, settings)
-    # The default one only where a test is marked: whoever measures nothing writes nothing.
-    if path is not None and settings.origins.get("data_file", "default") != "default":
-        check_place(path)
-    if not settings.append:
-        return
     if path is None:
-        raise pytest.UsageError(
-            "--idc-append adds to the data file, and idc_data_file = none switches it off"
-        )
+        if settings.append:
+            raise pytest.UsageError(
+                "--idc-append adds to the data file, and idc_data_file = none switches it off"
+            )
+        return
+    # The default one only where a test is marked: whoever measures nothing writes nothing.
+    if settings.origins.get("data_file", "default") != "default":
+        check_place(path)
     from pytest_deepimportance.glue.appending import refuse_settings, stored
+    from pytest_deepimportance.store.datafile import check_replaceable
 
     try:
+        check_replaceable(path)
         found = stored(config, settings)
         if found is not None:
             refuse_settings(*found, settings)
     except DataFileError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def check_places(config: pytest.Config, settings: Settings) -> None:
+    """Refuse before the tests a report in the place of pytest's JUnit file, or of the data file.
+
+    Raises:
+        pytest.UsageError: One would be lost.
+    """
+    taken: dict[str, str] = {}
+    path, own = data_path(config, settings), getattr(config.option, "xmlpath", None)
+    if path is not None:
+        taken[os.path.realpath(path)] = "the data file"
+    if own:
+        taken[os.path.realpath(os.path.expanduser(os.path.expandvars(own)))] = "--junitxml"
+    for item in destinations(settings.report, "--idc-report"):
+        other = taken.get(os.path.realpath(item.path)) if item.path is not None else None
+        if other is not None:
+            raise pytest.UsageError(
+                f"--idc-report={item} and {other} are written to the same file: only the last one "
+                "would be left"
+                + ("; --idc-report=junit adds to the file of --junitxml" * (other[0] == "-"))
+            )
 
 
 def check_compare(settings: Settings, own_criteria: bool = False) -> None:

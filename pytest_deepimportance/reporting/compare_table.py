@@ -21,7 +21,7 @@ def render(found: Comparison, gates: Sequence[GateOutcome] = ()) -> list[str]:
     """Return the lines: the two runs, every suite, other criteria, who gained, thresholds."""
     lines = [*_side("before", found.before), *_side("after", found.after)]
     lines += wrapped("model", f"{clean(found.after.spec)} {found.after.model[:8]}, {_same(found)}")
-    if found.neurons_before and not found.same_profile:
+    if found.neurons_before and found.neurons_after and not found.same_profile:
         lines += wrapped(
             "neurons",
             f"{found.common_neurons} of the {len(found.neurons_after)} important neurons were "
@@ -88,16 +88,22 @@ def _suites(found: Comparison) -> list[str]:
     head = ("suite", "IDC before", "after", "points", "gained", "lost", "share points")
     changes = [c for c in found.changes if c.criterion == IDC] or list(found.changes[:1])
     ordered = [*(c for c in changes if c.suite != "TOTAL"), *changes[:1]]
-    rows = [_row(change) for change in dict.fromkeys(ordered)]
+    rows = [_row(change, _when(found, change.suite)) for change in dict.fromkeys(ordered)]
     if changes and changes[0].criterion != IDC:
         head = (head[0], f"{clean(changes[0].criterion)} before", *head[2:])
     return columns([head, *rows], right=set(range(1, len(head))))
 
 
-def _row(change: Change) -> tuple[str, ...]:
-    new = change.before is None and change.after is not None
-    gone = change.after is None and change.before is not None
-    name = shorten(clean(change.suite), _NAME) + (" (new)" if new else " (gone)" if gone else "")
+def _when(found: Comparison, suite: str) -> str:
+    """Say whether a suite is in one run only; one that is measured by other criteria is in both."""
+    changes = [change for change in found.changes if change.suite == suite]
+    if all(change.before is None for change in changes):
+        return " (new)"
+    return " (gone)" if all(change.after is None for change in changes) else ""
+
+
+def _row(change: Change, when: str) -> tuple[str, ...]:
+    name = shorten(clean(change.suite), _NAME) + when
     return (
         name,
         pair(change.before, change.unit),

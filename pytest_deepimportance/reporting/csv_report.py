@@ -27,7 +27,7 @@ def render(reports: Sequence[Report]) -> str:
     for report, model in zip(reports, base.model_names(reports, WHOLE), strict=True):
         for suite in (*report.suites, report.total):
             for row in suite.criteria.values():
-                writer.writerow([name(model), *_cells(suite, row)])
+                writer.writerow([name(model), *_cells(report, suite, row)])
     return stream.getvalue()
 
 
@@ -37,7 +37,7 @@ def name(text: str | None) -> str:
     return "'" + shown if is_formula(shown) else shown
 
 
-def _cells(suite: SuiteResult, row: CriterionRow) -> list[object]:
+def _cells(report: Report, suite: SuiteResult, row: CriterionRow) -> list[object]:
     random = row.random if row.random is not None and row.random.comparable else None
     return [
         name(suite.name),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_deepimportance.errors import ReportError
+from pytest_deepimportance.reporting import replacing
 from pytest_deepimportance.reporting.audit import folder
 
 TERM, TERM_MISSING = "term", "term-missing"
@@ -68,12 +69,15 @@ def destinations(
         kinds: Those that can be written.
 
     Raises:
-        ReportError: One of them has another form, or its folder holds something else.
+        ReportError: One of them has another form, or its place holds something else or is that of
+            another one.
     """
-    found = [_parsed(text, option, tuple(kinds)) for text in wanted]
-    for item in found:
+    found = list(dict.fromkeys(_parsed(text, option, tuple(kinds)) for text in wanted))
+    for at, item in enumerate(found):
         if item.kind == AUDIT:
             _check_folder(item, found, option)
+        elif item.path is not None:
+            _check_file(item, found[:at], option)
     return found
 
 
@@ -95,6 +99,23 @@ def _parsed(text: str, option: str, kinds: tuple[str, ...]) -> Destination:
             fix=f"Name a file in it: {FORMS[kind]}",
         )
     return Destination(kind, Path(path) if path else None)
+
+
+def _check_file(item: Destination, others: list[Destination], option: str) -> None:
+    assert item.path is not None
+    shown = f"{option}={item}"
+    if item.kind == GITHUB:
+        replacing.check_appending(item.path, shown)
+    else:
+        replacing.check(item.path, shown)
+    place = os.path.realpath(item.path)
+    for other in others:
+        if other.path is not None and os.path.realpath(other.path) == place:
+            raise ReportError(
+                f"{option}={other} and {shown} are written to the same file",
+                "Only the last one would be left.",
+                "Give each a place of its own.",
+            )
 
 
 def _check_folder(item: Destination, others: list[Destination], option: str) -> None:

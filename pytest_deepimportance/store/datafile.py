@@ -27,6 +27,9 @@ FORMAT = 2
 """Version of the content. History: 1 = runs, tests, blocks, counters, profiles; 2 = small blocks
 keep their rows instead of states of criteria."""
 
+_BEGINNING = 200
+"""Bytes within which the header of a data file names its kind."""
+
 _STALE = 3600.0
 """Seconds after which a partly written file belongs to a process that was killed."""
 
@@ -62,6 +65,34 @@ def write(content: Content, path: Path) -> None:
             f"the data file cannot be written to {path}: {error.strerror or error}",
             fix="Give a file in a folder you may write to.",
         ) from error
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is a data file, a damaged one too: told by how it begins, or by its name."""
+    if path.name == DEFAULT:
+        return True
+    with path.open("rb") as file:
+        return KIND.encode() in file.read(_BEGINNING)
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse to write to a file that is something else; an empty one may be replaced.
+
+    Raises:
+        DataFileError: As said, or it cannot be read.
+    """
+    if not path.is_file():
+        return
+    try:
+        replaceable = not path.stat().st_size or is_ours(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if not replaceable:
+        raise DataFileError(
+            f"{path} exists, and is no data file of this plugin",
+            "It may be something that cannot be made again.",
+            f"Name another file, or remove it yourself: rm {path}",
+        )
 
 
 def read(path: Path) -> Content:

@@ -127,7 +127,7 @@ def test_a_run_against_itself_changes_nothing(
         (False, "IDC=0", 0, "IDC rose by"),
         (True, "IDC=0", 2, "FAIL       IDC fell by"),
         (True, "far/kmnc=0", 2, "FAIL       far/KMNC fell by"),
-        (True, "IDC=1", 0, "ok         IDC fell by"),
+        (True, "IDC=0.99", 0, "ok         IDC fell by"),
         (True, "share=0", 2, "FAIL       share fell by"),
         (True, "far/TKNP=1000", 0, "ok         far/TKNP fell by"),
         (True, "far/KMNC=0.00001", 2, "FAIL       far/KMNC fell by"),
@@ -142,6 +142,23 @@ def test_tolerances(
     before, after = runs[::-1] if turned else runs
     assert main(["compare", str(before), str(after), "--fail", tolerance]) == code
     assert said in " ".join(capsys.readouterr().out.split(" "))
+
+
+def test_a_number_that_is_no_longer_measured_fails(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = record(project, "before.data", "[0, 1, 2]", 3)
+    after = record(project, "after.data", "[0, 1, 2]", 3, "--idc-criteria=NC")
+    capsys.readouterr()
+    assert main(["compare", str(before), str(after), "--fail", "share=0"]) == 2
+    out = capsys.readouterr().out
+    assert "FAIL       share was measured in" in out
+    assert "(gone)" not in out
+    assert "important neurons were" not in out
+    assert main(["compare", str(after), str(before), "--fail", "IDC=0"]) == 0
+    out = capsys.readouterr().out
+    assert "IDC is not judged" in out
+    assert "(new)" not in out
 
 
 def test_a_part_of_the_tests_is_not_judged(
@@ -219,6 +236,8 @@ def test_idc_of_another_layer_gets_no_verdict(
         (["before.data", "net.py"], "net.py"),
         (["before.data", "before.data", "--fail", "IDC"], "NAME=VALUE"),
         (["before.data", "before.data", "--fail", "IDC=-1"], "NAME=VALUE"),
+        (["before.data", "before.data", "--fail", "IDC=2"], "Write IDC=0.02 for 2 percentage"),
+        (["before.data", "before.data", "--fail", "a/share=1"], "allows any fall"),
     ],
 )
 def test_mistakes(
