@@ -45,7 +45,8 @@ class Reading:
         who: "class 7" when the lowest class was asked for.
         reach: Items the reference covers, for IDC only.
         random: The random suite, for `random` only.
-        beyond: Covered items that are not compared with it: the reference, which it is drawn from, has none.
+        beyond: Covered items that are not compared with it: the reference, which it is drawn
+            from, has none of them.
     """
 
     covered: int | float

@@ -17,7 +17,7 @@ from pytest_deepimportance.glue.collector import Collector
 from pytest_deepimportance.glue.compared import with_comparison
 from pytest_deepimportance.glue.gathered import gathered
 from pytest_deepimportance.glue.markers import Suite
-from pytest_deepimportance.glue.places import UNWRITTEN, data_path
+from pytest_deepimportance.glue.places import UNWRITTEN, as_shown, data_path
 from pytest_deepimportance.glue.thresholds import session_thresholds, suite_thresholds
 from pytest_deepimportance.reporting import junit, terminal, writing
 from pytest_deepimportance.reporting.audit.reproduce import Invocation
@@ -46,10 +46,10 @@ def finish(collector: Collector, session: pytest.Session, exitstatus: int) -> No
             *session_thresholds(collector.settings),
             *suite_thresholds(Suite.from_wire(suite) for suite in content.run.suites.values()),
         ]
+        shown = as_shown(collector.settings, collector.config)
         partial = SHARD if collector.settings.shard else collector.settings.partial
         reports = [
-            judged(report, thresholds, partial)
-            for report in reports_of(content, collector.settings, profiles)
+            judged(report, thresholds, partial) for report in reports_of(content, shown, profiles)
         ]
         reports = with_comparison(reports, content, profiles, collector)
     except IdcError as error:
