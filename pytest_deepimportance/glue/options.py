@@ -101,11 +101,14 @@ def settings_of(config: pytest.Config) -> Settings:
     elsewhere = command_line_folder(config)
     if elsewhere is not None:
         _anchor(config, cli, elsewhere)
+    given = [text.partition("=")[0] for text in config.getoption("override_ini") or ()]
+    typed = [s.name for s in TABLE.values() if s.key in given]
     origin = f"ini {config.inipath.name}" if config.inipath is not None else "ini"
     try:
         return resolve(
             [
-                (origin, {k: v for k, v in ini.items() if v is not None}),
+                (origin, {k: v for k, v in ini.items() if v is not None and k not in typed}),
+                ("command line -o", {k: v for k, v in ini.items() if k in typed}),
                 ("command line", {k: v for k, v in cli.items() if v is not None}),
             ]
         )

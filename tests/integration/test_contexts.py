@@ -112,3 +112,12 @@ def test_one_criterion_one_suite_and_mistakes(
     ):
         assert main(["tests", *arguments]) == 2
         assert word in capsys.readouterr().err
+
+
+def test_the_text_says_that_only_a_part_ran(
+    suite: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite.run("-p", "no:xdist", "-k", "rows")
+    capsys.readouterr()
+    assert main(["tests"]) == 0
+    assert "partial    4 of 6 marked tests ran" in capsys.readouterr().out

@@ -100,6 +100,15 @@ def test_mistakes_are_usage_errors_with_a_hint(suite: Project, argument: str, hi
     assert hint in result.stderr.str() + result.stdout.str()
 
 
+def test_a_key_typed_with_o_is_named_as_such(suite: Project) -> None:
+    result = suite.run("-o", "idc_m=many")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "idc_m (command line -o): " in result.stderr.str()
+    listed = suite.run("-o", "idc_m=2", "--idc-settings").stdout.str()
+    rows = [" ".join(line.split()) for line in listed.splitlines()]
+    assert any(row.endswith("2 command line -o") for row in rows)
+
+
 def test_unknown_ini_key(suite: Project) -> None:
     suite.ini("idc_layr = fc1")
     result = suite.run()
