@@ -100,12 +100,14 @@ def _chosen(
 
 
 def _shown_columns(report: Report, rows: Sequence[SuiteResult], width: int) -> list[_Column]:
-    """Return the columns that fit; no number goes for the bound of a threshold."""
+    """Return the columns that fit; no number and no name is cut for the bound of a threshold."""
     whole, brief = (
         _fitting(_columns(report, rows, brief=brief), width - _SHORTEST_NAME)
         for brief in (False, True)
     )
-    return whole if len(whole) == len(brief) else brief
+    longest = min(max(cell_len(clean(row.name)) for row in rows), _LONGEST_NAME)
+    room = len(whole) == len(brief) and _width(whole) + longest <= width
+    return whole if room else brief
 
 
 def _columns(report: Report, rows: Sequence[SuiteResult], *, brief: bool = False) -> list[_Column]:
