@@ -102,9 +102,10 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     active = config.stash.get(SETTINGS, None)
     if active is None or not (active.model or active.profile):
         return None
+    from pytest_deepimportance.glue.places import as_shown
     from pytest_deepimportance.reporting.base import header
 
-    return header(active)
+    return header(as_shown(active, config))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

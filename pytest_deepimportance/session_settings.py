@@ -25,8 +25,8 @@ class SessionSettings:
         "(a test that fails as its xfail says has not)", metavar="WHICH",
     )  # fmt: skip
     partial: str = setting(
-        "fail", choice("fail", "warn"), "When marked tests were deselected: let the gate fail the "
-        "run, or only warn", metavar="HOW",
+        "fail", choice("fail", "warn"), "When only a part of the marked tests ran: a threshold "
+        "that the part does not meet fails the run, or only warns", metavar="HOW",
     )  # fmt: skip
     missing: str = setting(
         "fail", choice("fail", "skip"), "When the model, reference or profile file is absent: "

@@ -62,6 +62,7 @@ def run_combine(options: argparse.Namespace) -> int:
     from pytest_deepimportance.store.combining import combine
 
     paths, target = _files(options.files), Path(options.output)
+    _refuse_old_output(target, paths, options.files)
     named = [(str(path), read(path)) for path in paths]
     if target.exists() and target.resolve() not in [path.resolve() for path in paths]:
         _refuse_other_file(target)
@@ -71,6 +72,22 @@ def run_combine(options: argparse.Namespace) -> int:
     print(f"combined   {plural(len(paths), 'file')} with {plural(ran, 'marked test')}")
     print(f"written    {target}")
     return 0
+
+
+def _refuse_old_output(target: Path, paths: Sequence[Path], given: Sequence[str]) -> None:
+    """Refuse to combine an earlier result that was found in a folder.
+
+    Raises:
+        DataFileError: As said; a file that is named itself is meant.
+    """
+    own = target.resolve()
+    meant = {Path(text).resolve() for text in given}
+    if own in [path.resolve() for path in paths] and own not in meant:
+        raise DataFileError(
+            f"-o {target} lies in a folder that is combined, and is there already",
+            "Tests that are gone from the shards would count as it holds them.",
+            f"Remove it (deepimportance erase {target}), or give another place with -o.",
+        )
 
 
 def _refuse_other_file(target: Path) -> None:

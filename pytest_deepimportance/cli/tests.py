@@ -13,8 +13,10 @@ from pytest_deepimportance.cli.measure import add_loudness
 from pytest_deepimportance.cli.report import add_conftest, opened
 from pytest_deepimportance.errors import SettingsError, did_you_mean
 from pytest_deepimportance.formatting import clean
+from pytest_deepimportance.reporting.base import part_labels
 from pytest_deepimportance.reporting.contributions_table import render
 from pytest_deepimportance.reporting.json_report import write_text
+from pytest_deepimportance.reporting.wrapping import wrapped
 
 if TYPE_CHECKING:
     from pytest_deepimportance.contributions import Contributions
@@ -47,9 +49,13 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the tables, write the files asked for."""
+    from pytest_deepimportance.engine.stored import run_info
+
     content, settings = opened(options)
     found, skipped = _contributions(options, content, settings)
     width = shutil.get_terminal_size().columns
+    for label, text in part_labels(run_info(content.run)):
+        print("\n".join(wrapped(label, text)))
     for number, (spec, one) in enumerate(found):
         if len(found) + len(skipped) > 1:
             print(("\n" if number else "") + f"model      {spec}")

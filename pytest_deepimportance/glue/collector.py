@@ -7,6 +7,7 @@ runs, workers and combined shards come to the same numbers by the same way.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -91,7 +92,7 @@ class Collector:
         for fingerprint, entry in payload["profiles"].items():
             later = isinstance(entry, Entry)
             if not later:
-                self._take_profile(fingerprint, entry.get("profile"))
+                self._take_profile(fingerprint, entry.get("profile"), entry.get("origin"))
             if rerun:
                 passes = entry.own_passes if later else entry["own_passes"]
                 self._traffic(fingerprint).reruns[test["nodeid"]] += passes
@@ -128,11 +129,16 @@ class Collector:
         for nodeid in session["collected"]:
             self.tests.setdefault(nodeid, DESELECTED if nodeid in left_out else WAITING)
 
-    def _take_profile(self, fingerprint: str, sent: bytes | None) -> None:
+    def _take_profile(self, fingerprint: str, sent: bytes | None, origin: str | None) -> None:
+        """Keep the first profile sent; it was built here if one of the workers built it."""
         traffic = self._traffic(fingerprint)
-        if traffic.profile is None and sent is not None:
-            traffic.profile = deserialise(sent, "worker")
+        if sent is None or origin is None:
+            return
+        if traffic.profile is None:
+            traffic.profile = dataclasses.replace(deserialise(sent, "worker"), origin=origin)
             traffic.sent = sent
+        elif origin == "built":
+            traffic.profile = dataclasses.replace(traffic.profile, origin=origin)
 
     def _take(
         self, fingerprint: str, entry: Mapping[str, Any], worker: str, test: Mapping[str, Any]

@@ -20,7 +20,7 @@ from pytest_deepimportance.glue.compared import with_comparison
 from pytest_deepimportance.glue.failing import fail
 from pytest_deepimportance.glue.gathered import gathered
 from pytest_deepimportance.glue.markers import Suite
-from pytest_deepimportance.glue.places import UNWRITTEN, data_path
+from pytest_deepimportance.glue.places import UNWRITTEN, as_shown, data_path
 from pytest_deepimportance.glue.thresholds import session_thresholds, suite_thresholds
 from pytest_deepimportance.glue.unjudged import GATE, failure, may_fail, sentence
 from pytest_deepimportance.reporting import junit, terminal, writing
@@ -63,8 +63,9 @@ def _finish(collector: Collector, session: pytest.Session, exitstatus: int) -> N
             *session_thresholds(collector.settings),
             *suite_thresholds(Suite.from_wire(suite) for suite in content.run.suites.values()),
         ]
+        shown = as_shown(collector.settings, collector.config)
         partial = SHARD if collector.settings.shard else collector.settings.partial
-        reports = judged(reports_of(content, collector.settings, profiles), thresholds, partial)
+        reports = judged(reports_of(content, shown, profiles), thresholds, partial)
         reports = with_comparison(reports, content, profiles, collector)
     except IdcError as error:
         fail(session, [("idc::report", str(error))])

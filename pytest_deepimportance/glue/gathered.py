@@ -16,6 +16,7 @@ from pytest_deepimportance.engine.stored import plain_settings
 from pytest_deepimportance.glue.appending import appended
 from pytest_deepimportance.glue.collection import RECORDING
 from pytest_deepimportance.glue.collector import Collector, Traffic
+from pytest_deepimportance.glue.places import as_shown
 from pytest_deepimportance.profile.file import serialise
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.store.content import Content, Measured, Run, larger, slot_of
@@ -50,7 +51,7 @@ def run_of(collector: Collector, session: pytest.Session, exitstatus: int) -> Ru
         because = f"the run ended with exit status {int(exitstatus)}"
     if session.shouldstop or session.shouldfail:
         because = str(session.shouldstop or session.shouldfail)
-    settings = collector.settings
+    settings = as_shown(collector.settings, collector.config)
     return Run(
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(),
         environments=[environment(sorted(collector.devices))],

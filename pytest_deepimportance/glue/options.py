@@ -19,17 +19,20 @@ from pytest_deepimportance.errors import (
     SettingsError,
     did_you_mean,
 )
-from pytest_deepimportance.glue.places import check_place, command_line_folder, data_path
+from pytest_deepimportance.glue.places import (
+    FILES,
+    PATHS,
+    check_place,
+    command_line_folder,
+    data_path,
+    placed,
+)
 from pytest_deepimportance.reporting.destinations import destinations
 from pytest_deepimportance.setting import Setting
 from pytest_deepimportance.settings import TABLE, Settings, resolve
 
 _OWN = {"--idc-settings": "idc_settings", "--no-idc": "idc_off"}
 _VERSION = tuple(int(part) for part in re.findall(r"\d+", pytest.__version__)[:2])
-_PATHS = (
-    "model", "factory", "weights", "reference", "transform", "data_root", "profile", "output",
-    "importance", "data_file", "compare",
-)  # fmt: skip
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -93,19 +96,21 @@ def settings_of(config: pytest.Config) -> Settings:
     cli = {s.name: config.getoption(s.key) for s in TABLE.values() if s.cli}
     ini |= {s.name: "" for s in TABLE.values() if ini.get(s.name) == [] and not _is_list(config, s)}
     base = config.inipath.parent if config.inipath is not None else config.rootpath
-    for name in _PATHS:
-        if isinstance(ini.get(name), str) and ini[name].strip():
-            ini[name] = anchored(ini[name], base)
+    _anchor(config, ini, base)
+    for name in FILES:
+        if isinstance(cli.get(name), str):  # a shell expands no ~ behind the = of an option
+            cli[name] = os.path.expanduser(cli[name])
     elsewhere = command_line_folder(config)
     if elsewhere is not None:
-        for name in _PATHS:
-            if isinstance(cli.get(name), str):
-                cli[name] = anchored(cli[name], elsewhere)
+        _anchor(config, cli, elsewhere)
+    given = [text.partition("=")[0] for text in config.getoption("override_ini") or ()]
+    typed = [s.name for s in TABLE.values() if s.key in given]
     origin = f"ini {config.inipath.name}" if config.inipath is not None else "ini"
     try:
         return resolve(
             [
-                (origin, {k: v for k, v in ini.items() if v is not None}),
+                (origin, {k: v for k, v in ini.items() if v is not None and k not in typed}),
+                ("command line -o", {k: v for k, v in ini.items() if k in typed}),
                 ("command line", {k: v for k, v in cli.items() if v is not None}),
             ]
         )
@@ -137,18 +142,36 @@ def _refuse_unknown_keys(config: pytest.Config) -> None:
             )
 
 
-def anchored(value: str, base: Path) -> str:
-    """Return a path-like `value` of an ini file made relative to that file's folder.
+def path_in(value: str, base: Path) -> str:
+    """Return the path in a `value` of an ini file, "" where there is none.
 
-    Module specifications (`pkg.mod:name`), `torchvision:NAME` and words stay as they are.
+    Module specifications (`pkg.mod:name`), `torchvision:NAME` and words hold none.
+
+    Args:
+        base: Folder of the ini file.
     """
-    path, colon, attribute = value.partition(":")
+    path, colon, _ = value.strip().partition(":")
     if colon and not path.endswith(".py"):
-        return value
+        return ""
     looks_like_path = "/" in path or "\\" in path or Path(path).suffix != "" or path in (".", "..")
-    if not looks_like_path and not (base / path).exists():
-        return value
-    return os.path.normpath(base / path) + colon + attribute
+    return path if looks_like_path or (base / path).exists() else ""
+
+
+def _anchor(config: pytest.Config, values: dict[str, Any], base: Path) -> None:
+    """Let paths of the ini file begin in its folder, in place."""
+    for name in PATHS:
+        value = values.get(name)
+        if isinstance(value, str) and value.strip():
+            value = value.strip()
+            own = name in FILES and value.lower() != "none"
+            path = value if own else path_in(value, base)
+            values[name] = placed(config, base, "", path, value[len(path) :]) if path else value
+    if isinstance(values.get("report"), (list, tuple)):
+        parts = [line.partition(":") for line in values["report"]]
+        values["report"] = [
+            placed(config, base, kind + colon, place.strip()) if place.strip() else kind + colon
+            for kind, colon, place in parts
+        ]
 
 
 def print_settings(settings: Settings) -> None:

@@ -87,6 +87,7 @@ class Sender:
             if self._travels:
                 # The controller may be on another machine: it gets the profile itself, once.
                 plain["profile"] = watch.profile_bytes_once()
+                plain["origin"] = watch.profile.origin
             if own or plain["blocks"] or plain["inputs"]:
                 profiles[watch.profile.fingerprint] = plain
         return profiles

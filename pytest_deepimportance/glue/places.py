@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pytest_deepimportance.settings import Settings
+
+PATHS = (
+    "model", "factory", "weights", "reference", "transform", "data_root", "profile", "output",
+    "importance", "data_file", "compare",
+)  # fmt: skip
+"""Settings that may name a file, or something else."""
+
+FILES = ("data_file", "compare")
+"""Those that name a file always."""
+
+ANCHORED: pytest.StashKey[dict[str, str]] = pytest.StashKey()
+"""On the config: values that the ini file gives as relative paths, absolute: as they are shown."""
 
 STARTED = "idc_started"
 """Key of a worker's input: where the run was started."""
@@ -45,6 +59,37 @@ def below_root(spec: str, root: Path) -> str:
     if not place.exists() or not place.is_relative_to(root):
         return spec
     return place.relative_to(root).as_posix() + colon + attribute
+
+
+def as_shown(settings: Settings, config: pytest.Config) -> Settings:
+    """Return the settings as they are shown: relative paths of the ini file seen from the start.
+
+    So a report does not hold the folders of the machine it was made on.
+    """
+    known = config.stash.get(ANCHORED, {})
+    changed: dict[str, Any] = {
+        name: known.get(value, value)
+        for name in PATHS
+        if isinstance(value := getattr(settings, name), str)
+    }
+    changed["report"] = tuple(known.get(text, text) for text in settings.report)
+    return dataclasses.replace(settings, **changed)
+
+
+def placed(config: pytest.Config, base: Path, head: str, place: str, tail: str = "") -> str:
+    """Return a value of the ini file with the path in it made absolute.
+
+    How it reads from the folder where the run was started is kept for `as_shown`.
+
+    Args:
+        base: Folder of the ini file.
+        head, place, tail: The value: what stands before its path, the path, what stands behind.
+    """
+    path = os.path.normpath(base / Path(place).expanduser())
+    if not os.path.isabs(os.path.expanduser(place)):
+        seen = Path(os.path.relpath(path, config.invocation_params.dir)).as_posix()
+        config.stash.setdefault(ANCHORED, {})[head + path + tail] = head + seen + tail
+    return head + path + tail
 
 
 def data_path(config: pytest.Config, settings: Settings) -> Path | None:

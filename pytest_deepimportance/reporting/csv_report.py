@@ -54,7 +54,7 @@ def _cells(report: Report, suite: SuiteResult, row: CriterionRow) -> list[object
         row.covered_reached,
         row.exercised_rows,
         row.reference_rows,
-        repr(random.expected) if random else None,
+        f"{random.expected:.10g}" if random else None,
         random.low if random else None,
         random.high if random else None,
         *_compared(report, suite, row),

@@ -93,12 +93,12 @@ def _parsed(text: str, option: str, kinds: tuple[str, ...]) -> Destination:
         needs = "nothing stands after the colon" if colon else f"{kind} needs a place"
         wrong = f"{kind} goes to the screen and takes no place" if path else needs
         raise ReportError(f"{option}={text}: {wrong}", fix=f"Write {FORMS[kind]}")
-    if path and kind != AUDIT and Path(path).is_dir():
+    if path and kind != AUDIT and Path(path).expanduser().is_dir():
         raise ReportError(
             f"{option}={text}: {path} is a folder, not a file",
             fix=f"Name a file in it: {FORMS[kind]}",
         )
-    return Destination(kind, Path(path) if path else None)
+    return Destination(kind, Path(path).expanduser() if path else None)
 
 
 def _check_file(item: Destination, others: list[Destination], option: str) -> None:

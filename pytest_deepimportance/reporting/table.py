@@ -20,6 +20,7 @@ from pytest_deepimportance.results import (
     Report,
     SuiteResult,
 )
+from pytest_deepimportance.thresholds import MEASURED, RANDOM
 
 _GAP = 2
 _SHORTEST_NAME = 8
@@ -55,7 +56,7 @@ def criteria_shown(report: Report, width: int) -> list[str]:
     """Return the criteria that are columns of the table: where IDC is not measured, what fits."""
     if measured.has_idc(report):
         return []
-    columns = _fitting(_columns(report, suite_rows(report)), width - _SHORTEST_NAME)
+    columns = _shown_columns(report, suite_rows(report), width)
     return [column.criterion for column in columns if column.criterion]
 
 
@@ -64,12 +65,11 @@ def table(report: Report, width: int, most: int) -> list[Paragraph]:
     rows = suite_rows(report)
     shown, folded = _chosen(report, rows, most)
     names = [clean(row.name) for row in shown]
-    columns = _columns(report, shown)
+    columns = _shown_columns(report, shown, width)
     if not measured.has_idc(report):  # the same criteria, whichever suites are shown
         kept = criteria_shown(report, width)
         columns = [c for c in columns if not c.criterion or c.criterion in kept]
-    columns = _fitting(columns, width - _SHORTEST_NAME)
-    taken = sum(column.width + _GAP for column in columns)
+    taken = _width(columns)
     longest = max(cell_len(name) for name in (*names, "suite"))
     name_width = max(_SHORTEST_NAME, min(longest, _LONGEST_NAME, width - taken))
     lines = [_line("suite", columns, -1, name_width, "dim")]
@@ -99,12 +99,23 @@ def _chosen(
     return [row for row in rows if row is report.total or row in kept], len(suites) - len(kept)
 
 
-def _columns(report: Report, rows: Sequence[SuiteResult]) -> list[_Column]:
+def _shown_columns(report: Report, rows: Sequence[SuiteResult], width: int) -> list[_Column]:
+    """Return the columns that fit; no number and no name is cut for the bound of a threshold."""
+    whole, brief = (
+        _fitting(_columns(report, rows, brief=brief), width - _SHORTEST_NAME)
+        for brief in (False, True)
+    )
+    longest = min(max(cell_len(clean(row.name)) for row in rows), _LONGEST_NAME)
+    room = len(whole) == len(brief) and _width(whole) + longest <= width
+    return whole if room else brief
+
+
+def _columns(report: Report, rows: Sequence[SuiteResult], *, brief: bool = False) -> list[_Column]:
     columns = [
         _Column("inputs", tuple(count(row.inputs) for row in rows)),
         *(_of_idc(report, rows) if measured.has_idc(report) else _of_others(report, rows)),
         _Column("accuracy", tuple(_accuracy(row) for row in rows), 2),
-        _Column("gate", tuple(gate_cell(report, row) for row in rows)),
+        _Column("gate", tuple(gate_cell(report, row, brief=brief) for row in rows)),
     ]
     return [column for column in columns if any(cell != "-" for cell in column.cells)]
 
@@ -167,8 +178,12 @@ def _random_cells(suites: Sequence[RandomSuite | None]) -> tuple[str, ...]:
     )
 
 
-def gate_cell(report: Report, row: SuiteResult) -> str:
-    """Return the verdict on one suite: "-", ">=29% ok", "TOO LOW", "not judged"."""
+def gate_cell(report: Report, row: SuiteResult, *, brief: bool = False) -> str:
+    """Return the verdict on one suite: "-", "IDC>=29% ok", "TOO LOW", "not judged".
+
+    Args:
+        brief: "IDC ok", without the bound.
+    """
     names = {row.name, report.total.name} if len(report.suites) == 1 else {row.name}
     outcomes = [outcome for outcome in report.gates if outcome.suite in names]
     if not outcomes:
@@ -181,26 +196,37 @@ def gate_cell(report: Report, row: SuiteResult) -> str:
         return "too low"
     if "not judged" in status:
         return "degenerate" if is_degenerate(report) else "not judged"
-    return _ok(outcomes)
+    return _ok(outcomes, brief)
 
 
-def _ok(outcomes: Sequence[GateOutcome]) -> str:
+def _ok(outcomes: Sequence[GateOutcome], brief: bool) -> str:
     if len(outcomes) > 1:
         return f"{len(outcomes)} ok"
     name, _, value = outcomes[0].threshold.partition("=")
+    if len(name) > _SHORTEST_NAME:
+        return "ok"
+    return f"{name} ok" if brief or value == RANDOM else f"{name}>={_bound(name, value)} ok"
+
+
+def _bound(name: str, value: str) -> str:
+    """Return the bound of a threshold: "29%" of a ratio, any other as it was typed."""
+    criterion = name.partition("@")[0].partition(":")[0]
+    if MEASURED.get(criterion, "ratio") != "ratio":
+        return value
     try:
         bound = percent(Fraction(value), 2, bare=True)
     except ValueError:
-        return f"{name} ok" if len(name) <= _SHORTEST_NAME else "ok"
-    bound = bound[:-1].rstrip("0").rstrip(".") + "%"
-    return (
-        f">={bound} ok" if name == "IDC" else "ok" if len(name) > _SHORTEST_NAME else f"{name} ok"
-    )
+        return value
+    return bound[:-1].rstrip("0").rstrip(".") + "%"
+
+
+def _width(columns: Sequence[_Column]) -> int:
+    return sum(column.width + _GAP for column in columns)
 
 
 def _fitting(columns: list[_Column], width: int) -> list[_Column]:
     """Leave out columns until the rest fits."""
-    while sum(column.width + _GAP for column in columns) > width:
+    while _width(columns) > width:
         droppable = [column for column in columns if column.drop]
         if not droppable:
             return columns

@@ -170,7 +170,6 @@ def shortened(text: str) -> str:
         and not line.startswith((" - leaked", " - ... skipped"))
     ]
     joined = "\n".join(lines) + "\n"
-    joined = re.sub(r"idc: model \S*/fixtures/", "idc: model fixtures/", joined)
     joined = re.sub(r"=+ (.* in) [\d.]+s( \(.*\))? =+", r"==== \1 1.23s ====", joined)
     joined = re.sub(r"\b(\d+ (?:passed|failed).* in) [\d.]+s", r"\1 1.23s", joined)
     joined = re.sub(r"\([\d,]+ bytes\)", "(... bytes)", joined)

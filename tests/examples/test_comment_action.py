@@ -84,10 +84,14 @@ def test_a_fork_may_not_comment_which_is_said_and_fails_nothing(place: Path, fai
 
 
 def test_a_long_report_is_cut_and_says_so(place: Path) -> None:
-    (place / "idc.md").write_text(f"{markdown.MARKER}\n" + "x" * 90_000)
+    folded = "<details><summary>{}</summary>\n\n" + "| größe |\n" * 3_000 + "\n</details>\n"
+    (place / "idc.md").write_text(f"{markdown.MARKER}\n" + folded.format("a") + folded.format("b"))
     assert comment(place).returncode == 0
-    body = (place / "notes.body").read_text()
-    assert len(body) < 65_536
+    body = (place / "notes.body").read_text(encoding="utf-8")
+    assert len(body.encode()) < 65_536
+    assert body.count("<details>") == body.count("</details>") == 2
+    assert set(body.splitlines()[4:3_000]) == {"| größe |"}
+    assert body.splitlines()[-5] == "| größe |"
     assert "(cut: the whole report is an artifact of this run)" in body
 
 

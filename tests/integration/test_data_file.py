@@ -286,6 +286,12 @@ def test_mistakes_of_the_commands(
         assert "Give a file in a folder you may write to.\n" in said
         assert "--idc-" not in said
     assert Path("net.py").exists()
+    Path("parts").mkdir()
+    shutil.copy("deepimportance.data", "parts/1.data")
+    assert main(["combine", "parts", "-o", "parts/all.data"]) == 0
+    said = failing(["combine", "parts", "-o", "parts/all.data"], capsys)
+    assert "deepimportance erase parts/all.data" in said
+    assert main(["combine", "parts/1.data", "parts/all.data", "-o", "parts/all.data"]) == 0
     shutil.copy("net.py", "precious")
     said = failing(["combine", "deepimportance.data", "-o", "precious"], capsys)
     assert "-o precious is there already and is not written over" in said

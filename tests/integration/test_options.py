@@ -124,6 +124,15 @@ def test_a_comment_behind_a_report_is_no_part_of_its_place(suite: Project) -> No
     assert (suite.path / "out.json").exists()
 
 
+def test_a_key_typed_with_o_is_named_as_such(suite: Project) -> None:
+    result = suite.run("-o", "idc_m=many")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "idc_m (command line -o): " in result.stderr.str()
+    listed = suite.run("-o", "idc_m=2", "--idc-settings").stdout.str()
+    rows = [" ".join(line.split()) for line in listed.splitlines()]
+    assert any(row.endswith("2 command line -o") for row in rows)
+
+
 def test_unknown_ini_key(suite: Project) -> None:
     suite.ini("idc_layr = fc1")
     result = suite.run()

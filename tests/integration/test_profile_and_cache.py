@@ -60,6 +60,10 @@ def test_other_settings_other_profile(suite: Project) -> None:
 def test_workers_build_one_profile_and_agree_with_the_serial_run(suite: Project) -> None:
     suite.run_apart("-n", "2", "--cache-clear")
     parallel = suite.report()
+    assert parallel["profile"]["origin"] == "built"
+    result = suite.run_apart("-n", "2")
+    assert suite.report()["profile"]["origin"] == "cached"
+    assert "cached" in next(line for line in result.outlines if line.startswith("reference "))
     assert len(list((suite.path / ".pytest_cache/d/idc").glob("*.idc"))) == 1
     suite.run_apart("-p", "no:xdist", "--cache-clear")
     assert numbers(parallel) == numbers(suite.report())

@@ -116,6 +116,13 @@ def test_csv_holds_every_row_exactly() -> None:
             assert found["value"] == found["covered"] == ""
 
 
+def test_csv_shows_no_noise_of_float_sums() -> None:
+    row = samples.row(20, 100, 24.0, samples.random(100, 24.999999996760906, 20, 30, 20))
+    report = samples.report((), samples.suite("TOTAL", 100, 9, row))
+    found = list(csv.DictReader(io.StringIO(csv_report.render([report]))))
+    assert found[-1]["random_expected"] == "25"
+
+
 def test_csv_holds_no_formula() -> None:
     rows = list(csv.reader(io.StringIO(csv_report.render([nasty()]))))
     assert not [c for row in rows for c in row if c.startswith(("=", "+", "@", "-"))]

@@ -110,21 +110,21 @@ def test_a_verdict_on_another_criterion_is_not_degenerate() -> None:
     report = samples.degenerate(())
     gates = (GateOutcome("TOTAL", "NC=0.3", "ok", 0.5),)
     report = dataclasses.replace(report, gates=gates)
-    assert gate_cell(report, report.total) == "NC ok"
+    assert gate_cell(report, report.total) == "NC>=30% ok"
 
 
 @pytest.mark.parametrize(
     ("outcomes", "cell"),
     [
         ([], "-"),
-        ([("IDC=0.29", "ok")], ">=29% ok"),
-        ([("IDC=0.295", "ok")], ">=29.5% ok"),
-        ([("IDC=1", "ok")], ">=100% ok"),
+        ([("IDC=0.29", "ok")], "IDC>=29% ok"),
+        ([("IDC=0.295", "ok")], "IDC>=29.5% ok"),
+        ([("IDC=1", "ok")], "IDC>=100% ok"),
         ([("IDC=random", "ok")], "IDC ok"),
-        ([("TKNP=100", "ok")], "TKNP ok"),
-        ([("KMNC@fc2=0.3", "ok")], "KMNC@fc2 ok"),
+        ([("TKNP=100", "ok")], "TKNP>=100 ok"),
+        ([("KMNC@fc2=0.3", "ok")], "KMNC@fc2>=30% ok"),
         ([("NLC=1.5", "not judged")], "not judged"),
-        ([("share=0.9", "ok")], "share ok"),
+        ([("share=0.9", "ok")], "share>=90% ok"),
         ([("share:traffic light=0.9", "ok")], "ok"),
         ([("IDC=0.2", "ok"), ("share=0.9", "ok")], "2 ok"),
         ([("IDC=0.2", "ok"), ("share=0.9", "failed")], "TOO LOW"),

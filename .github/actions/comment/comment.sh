@@ -19,9 +19,14 @@ fi
 
 body=$(mktemp)
 trap 'rm -f "$body"' EXIT
-head -c "$longest" "$REPORT" >"$body"
+cp "$REPORT" "$body"
 if [ "$(wc -c <"$REPORT")" -gt "$longest" ]; then
-  printf '\n\n(cut: the whole report is an artifact of this run)\n' >>"$body"
+  head -c "$longest" "$REPORT" | LC_ALL=C sed '$d' >"$body" # whole lines, so no half of a character
+  open=$(($(grep -c '^<details>' "$body" || true) - $(grep -c '^</details>' "$body" || true)))
+  if [ "$open" -gt 0 ]; then
+    printf '\n</details>\n' >>"$body" # one at most: they do not nest
+  fi
+  printf '\n(cut: the whole report is an artifact of this run)\n' >>"$body"
 fi
 if ! grep -qF "$marker" "$body"; then
   echo "::error::$REPORT does not begin with $marker: write it with --idc-report=markdown:$REPORT"
