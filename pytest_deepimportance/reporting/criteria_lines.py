@@ -59,7 +59,7 @@ def _grid(cells: Sequence[str], width: int) -> list[str]:
 
 
 def details(report: Report, width: int) -> Section:
-    """Return a row for each criterion: total, items, layers, suites; the rest stands below."""
+    """Return one row for each criterion: total, items, layers, and every suite."""
     suites = [] if len(report.suites) == 1 else list(report.suites)
     names, marked = measured.criteria(report), notable(report)
     columns = [
@@ -74,11 +74,12 @@ def details(report: Report, width: int) -> Section:
     lines: list[Paragraph] = []
     for suite in suites:
         title = shorten(clean(suite.name), _LONGEST_SUITE)
-        more = [title, *(measured.value_text(headline(suite, name)) for name in names)]
-        if _taken([*columns, more]) > width:
+        own = [title, *(measured.value_text(headline(suite, name)) for name in names)]
+        if len(columns) > 1 and _taken([*columns, own]) > width:
+            # Suites that do not fit beside the others stand in a table of their own below.
             lines += [*_aligned(columns), Paragraph.of("")]
-            columns = [columns[0]]
-        columns.append(more)
+            columns = columns[:1]
+        columns.append(own)
     lines += _aligned(columns)
     return Section(lambda _: lines if names else [], int(bool(names)), rank=6, apart=True)
 
