@@ -200,3 +200,14 @@ def test_pictures_are_no_part_of_the_json_report() -> None:
 
 def test_without_pictures_there_is_no_section() -> None:
     assert 'id="pictures"' not in render([samples.passing()])
+
+
+@pytest.mark.parametrize(("ceiling", "said"), [(0.25, True), (1.0, False)])
+def test_a_limit_by_the_number_of_inputs_is_said_in_words(ceiling: float, said: bool) -> None:
+    report = samples.passing()
+    row = report.total.criteria["IDC"]
+    row = dataclasses.replace(row, inputs=9, details={**row.details, "ceiling": ceiling})
+    total = dataclasses.replace(report.total, criteria={**report.total.criteria, "IDC": row})
+    text = " ".join(Page(render([dataclasses.replace(report, total=total)])).text)
+    assert ("9 inputs can cover 25.0 % at most" in text) == said
+    assert "ceiling" not in text

@@ -80,8 +80,10 @@ def _criterion(report: Report, name: str, row: CriterionRow) -> Html:
         limits.append(f"reach {count(row.reach)}")
     if row.random is not None and row.random.comparable:
         limits.append(f"random suite {grids.random_range(row)}")
-    if row.details.get("ceiling") is not None:
-        limits.append(f"ceiling {percent(row.details['ceiling'], unit=' %')}")
+    ceiling = row.details.get("ceiling")
+    if ceiling is not None and ceiling < 1:
+        most = percent(ceiling, unit=" %")
+        limits.append(f"{plural(row.inputs, 'input')} can cover {most} at most")
     summary = el(
         "summary",
         el("span", measured.shown_name(name), class_="name"),
