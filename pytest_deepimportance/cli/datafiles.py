@@ -70,6 +70,9 @@ def run_combine(options: argparse.Namespace) -> int:
     write(content, target)
     ran = sum(state == RAN for state in content.run.tests.values())
     print(f"combined   {plural(len(paths), 'file')} with {plural(ran, 'marked test')}")
+    asked = content.run.settings.get("fail_under") or []
+    if any(set(part.run.settings.get("fail_under") or []) != set(asked) for _, part in named):
+        print(f"thresholds differ, so all of them are judged: {', '.join(asked)}")
     print(f"written    {target}")
     return 0
 

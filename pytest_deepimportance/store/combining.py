@@ -24,6 +24,8 @@ from pytest_deepimportance.store.content import (
     larger,
 )
 
+_DEFAULT, _AND = "default", " and "
+
 _RANK = {state: place for place, state in enumerate((DESELECTED, WAITING, LOST, RAN))}
 """Of two things that became of a test the later one here is kept."""
 
@@ -129,15 +131,15 @@ def _shown(value: Any) -> str:
 
 def _runs(one: Run, other: Run) -> Run:
     names = sorted({*one.settings, *other.settings})
-    settings = {name: _first(name, one.settings, other.settings) for name in names}
+    chosen = {name: _setting(name, one, other) for name in names}
     states = {**one.tests}
     for nodeid, state in other.tests.items():
         states[nodeid] = max(states.get(nodeid, state), state, key=_RANK.__getitem__)
     return Run(
         created=min(one.created, other.created),
         environments=_distinct([*one.environments, *other.environments]),
-        settings=settings,
-        origins={name: _first(name, one.origins, other.origins) for name in names},
+        settings={name: value for name, (value, _) in chosen.items()},
+        origins={name: origin for name, (_, origin) in chosen.items()},
         suites=dict(sorted(_suites(one.suites, other.suites).items())),
         tests=dict(sorted(states.items())),
         stopped=sorted({*one.stopped, *other.stopped}),
@@ -206,9 +208,26 @@ def _attempts(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(found.values(), key=lambda entry: (entry["at"], _text(entry)))
 
 
-def _first(name: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> Any:
-    """Return the value of both, of two different ones the smaller as text."""
-    return min((part[name] for part in (one, other) if name in part), key=_text)
+def _setting(name: str, one: Run, other: Run) -> tuple[Any, str]:
+    """Return value and origin of a setting: of two values the smaller as text; all thresholds."""
+    found = [
+        (run.settings[name], run.origins.get(name, _DEFAULT))
+        for run in (one, other)
+        if name in run.settings
+    ]
+    if name == "fail_under":
+        return _thresholds(found)
+    return min(found, key=lambda pair: (_text(pair[0]), pair[1] == _DEFAULT, pair[1]))
+
+
+def _thresholds(found: Sequence[tuple[Any, str]]) -> tuple[list[str], str]:
+    """Return the thresholds of both: what one of them asked for is judged."""
+    lists = [list(value) for value, _ in found]
+    joint = sorted({text for texts in lists for text in texts})
+    origins = {part for value, origin in found if value for part in origin.split(_AND)}
+    if not joint:
+        return joint, min(origin for _, origin in found)
+    return lists[0] if lists[0] == lists[-1] else joint, _AND.join(sorted(origins))
 
 
 def _distinct(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -97,6 +97,31 @@ def test_other_settings_are_refused_unless_no_state_depends_on_them() -> None:
     assert moved.run.settings["model"] == "elsewhere/net.py:Net"
 
 
+def asking(*thresholds: str, origin: str = "ini pytest.ini") -> Content:
+    found = content({"t.py::a": "a"}, settings={"fail_under": list(thresholds)})
+    found.run.origins["fail_under"] = origin
+    return found
+
+
+def test_thresholds_of_all_shards_are_judged() -> None:
+    typed, plain = asking("share=0.99", origin="command line"), asking(origin="default")
+    written = asking("share=0.5", "IDC=0.1")
+    wanted = ["IDC=0.1", "share=0.5", "share=0.99"]
+    for parts in itertools.permutations((typed, plain, written)):
+        run = together(*parts).run
+        assert run.settings["fail_under"] == wanted
+        assert run.origins["fail_under"] == "command line and ini pytest.ini"
+        assert together(together(*parts), parts[0]).run == run
+    assert together(plain, written).run.origins["fail_under"] == "ini pytest.ini"
+    assert together(written, written).run.settings["fail_under"] == ["share=0.5", "IDC=0.1"]
+
+
+def test_a_value_keeps_its_own_origin() -> None:
+    one, other = content({}, settings={"count": "all"}), content({}, settings={"count": "all"})
+    one.run.origins["count"], other.run.origins["count"] = "default", "ini pytest.ini"
+    assert together(one, other).run.origins["count"] == "ini pytest.ini"
+
+
 def test_a_suite_named_without_arguments_takes_those_of_the_other() -> None:
     for order in ((None, SUITE), (SUITE, None)):
         found = together(*(content({"t.py::a": "a"}, suite=suite) for suite in order))
