@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,6 +10,7 @@ from fractions import Fraction
 from pytest_deepimportance.comparison import Change, Comparison
 from pytest_deepimportance.errors import GateError, did_you_mean
 from pytest_deepimportance.formatting import contrast, count, decimal
+from pytest_deepimportance.parsing import spelled
 from pytest_deepimportance.results import GateOutcome
 from pytest_deepimportance.thresholds import IDC, MEASURED, SHARE
 
@@ -69,6 +71,8 @@ def judge(found: Comparison, given: Iterable[Tolerance]) -> tuple[GateOutcome, .
 
 
 def _judged(found: Comparison, tolerance: Tolerance) -> GateOutcome:
+    measured = dict.fromkeys(change.criterion for change in found.changes)
+    tolerance = dataclasses.replace(tolerance, name=spelled(tolerance.name, [*measured, SHARE]))
     name = IDC if tolerance.name == SHARE else tolerance.name
     change = found.change(tolerance.suite, name)
     subject = tolerance.name if tolerance.suite == _TOTAL else f"{tolerance.suite}/{tolerance.name}"
@@ -83,6 +87,9 @@ def _judged(found: Comparison, tolerance: Tolerance) -> GateOutcome:
     if not (found.before.complete and found.after.complete):
         side = found.after if found.before.complete else found.before
         text = f"{subject} is not judged: {side.name} holds not all of its tests"
+        return _outcome(tolerance, "not judged", difference, text)
+    if name in found.unjudged:
+        text = f"{subject} is not judged: it means something else in {found.before.name}"
         return _outcome(tolerance, "not judged", difference, text)
     if difference is None:
         which = found.before.name if change.before is None else found.after.name

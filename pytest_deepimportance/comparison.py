@@ -79,6 +79,7 @@ class Comparison:
         changes: The total first, then suites by name; suites of one run only are included.
         gained_by, lost_with: Tests by the combinations they gained, and those that covered what
             nothing covers now, most first.
+        unjudged: Criteria whose numbers mean something else in either run: no verdict on them.
     """
 
     before: Side
@@ -91,6 +92,7 @@ class Comparison:
     gained_by: tuple[Source, ...] = ()
     lost_with: tuple[Source, ...] = ()
     notes: tuple[str, ...] = ()
+    unjudged: tuple[str, ...] = ()
 
     @property
     def common_neurons(self) -> int:

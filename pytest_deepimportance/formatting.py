@@ -123,6 +123,11 @@ def listed(names: Iterable[str], most: int = 6, joint: str = ", ") -> str:
     return joint.join(pool[:most]) + (f" and {count(more)} more" if more > 0 else "")
 
 
+def an(word: str) -> str:
+    """Return a word behind its article: "a list", "an int"."""
+    return f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}"
+
+
 def byte_count(size: int) -> str:
     """Return a size in bytes, kB, MB or GB (powers of 1,000)."""
     value, unit = float(size), "bytes"

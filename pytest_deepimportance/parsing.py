@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import PurePath
 from typing import Any
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+NONE = "none"
+"""The word for no entry at all in a list of lines."""
+
+_COMMENT = re.compile(r"(?:^|\s+)#(?:\s.*)?$", re.DOTALL)
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
@@ -57,12 +61,18 @@ def distinct_texts(value: Any) -> tuple[str, ...]:
     return found
 
 
+def spelled(name: str, known: Iterable[str]) -> str:
+    """Return which of `known` is meant, whatever the case; an unknown name as it is."""
+    kept = list(known)
+    by_case = {other.lower(): other for other in kept}
+    return name if name in kept else by_case.get(name.lower(), name)
+
+
 def names(*known: str) -> Callable[[Any], tuple[str, ...]]:
     """Accept names, at least one, those `known` in any case; others are kept as they are."""
-    spelled = {name.lower(): name for name in known}
 
     def parse(value: Any) -> tuple[str, ...]:
-        found = tuple(spelled.get(name.lower(), name) for name in texts(value))
+        found = tuple(spelled(name, known) for name in texts(value))
         if not found:
             raise ValueError(f"no name is given, such as {', '.join(known[:3])}")
         return found
@@ -71,9 +81,38 @@ def names(*known: str) -> Callable[[Any], tuple[str, ...]]:
 
 
 def lines(value: Any) -> tuple[str, ...]:
-    """Accept a sequence of texts, or lines; commas belong to the text."""
-    parts = value.splitlines() if isinstance(value, str) else value
-    return texts(parts)
+    """Accept a sequence of texts, or lines; commas belong to the text.
+
+    A sequence may have no entry, but text, and each entry, must say something: an empty one is
+    what a variable that nobody set leaves behind.
+    """
+    if isinstance(value, str):
+        found = texts(value.splitlines())
+        if not found:
+            raise ValueError("empty value")
+        return found
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    return tuple(text(part) for part in parts)
+
+
+def lines_or_none(value: Any) -> tuple[str, ...]:
+    """Accept lines, or the one word none for no line at all."""
+    found = lines(value)
+    if all(line.lower() != NONE for line in found):
+        return found
+    if len(found) > 1:
+        raise ValueError(f"{NONE} stands alone")
+    return ()
+
+
+def plain_lines(value: Any) -> tuple[str, ...]:
+    """Accept lines or none, without the comments behind them (` # why`)."""
+    return lines_or_none([uncommented(line) for line in lines(value)])
+
+
+def uncommented(line: str) -> str:
+    """Return a line without the comment behind it."""
+    return _COMMENT.sub("", line)
 
 
 def integer(value: Any) -> int:
@@ -91,6 +130,14 @@ def positive(value: Any) -> int:
     number = integer(value)
     if number < 1:
         raise ValueError(f"{value!r} is not 1 or more")
+    return number
+
+
+def seed_number(value: Any) -> int:
+    """Accept a whole number that every generator takes as its seed: 32 bits."""
+    number = integer(value)
+    if not 0 <= number < 1 << 32:
+        raise ValueError(f"{value!r} is not from 0 to {(1 << 32) - 1}")
     return number
 
 

@@ -14,7 +14,6 @@ import pytest
 from pytest_deepimportance import hookspecs
 
 if TYPE_CHECKING:
-    from pytest_deepimportance.glue.collector import Collector
     from pytest_deepimportance.glue.idc import Idc
 
 MARKER = (
@@ -49,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     if config.getoption("idc_off"):
         return
+    from pytest_deepimportance.glue.inlet import Inlet
     from pytest_deepimportance.glue.keys import SETTINGS
     from pytest_deepimportance.glue.options import (
         check_compare,
@@ -63,7 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         check_data_file(config, active)
         check_compare(active, own_criteria)
-        config.pluginmanager.register(_Inlet(config), "idc_inlet")
+        config.pluginmanager.register(Inlet(config, active), "idc_inlet")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -72,6 +72,15 @@ def pytest_configure_node(node: Any) -> None:
     from pytest_deepimportance.glue.places import STARTED, started
 
     node.workerinput[STARTED] = started(node.config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the controller of pytest-xdist, from a worker, which marked tests were collected."""
+    if hasattr(session.config, "workeroutput"):
+        from pytest_deepimportance.glue.unjudged import COLLECTED, collected_here
+
+        session.config.workeroutput[COLLECTED] = collected_here(session.config).to_wire()
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
@@ -103,8 +112,11 @@ def pytest_collection_modifyitems(
 ) -> Iterator[None]:
     """Start recording when a marked test was collected and there is a model to watch."""
     from pytest_deepimportance.glue.keys import SETTINGS, fixtures_of
+    from pytest_deepimportance.glue.marks import refuse_unknown_marks
 
     active = config.stash.get(SETTINGS, None)
+    if active is not None and (active.model or active.profile or active.fail_under):
+        refuse_unknown_marks(config, items)
     if active is not None and (
         active.suites
         or any(i.get_closest_marker("idc_suite") or "idc" in fixtures_of(i) for i in items)
@@ -113,50 +125,6 @@ def pytest_collection_modifyitems(
 
         prepare(session, items, active)
     yield
-
-
-class _Inlet:
-    """Listens on the process that sees every report; imports nothing until a test recorded."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
-        self._collector: Collector | None = None
-        self._crashed: list[str] = []
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take what a test recorded off its report: serial runs and xdist use the same path."""
-        payload = getattr(report, "idc", None)
-        if str(report.when) == "???":  # pytest-xdist's own, for a worker that crashed
-            self._crashed.append(report.nodeid)
-        if payload is None:
-            return
-        if self._collector is None:
-            from pytest_deepimportance.glue.collector import Collector
-            from pytest_deepimportance.glue.keys import SETTINGS
-
-            self._collector = Collector(self._config, self._config.stash[SETTINGS])
-        self._collector.add(report, payload)
-        del report.idc  # pytest keeps every report to its end
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Judge the gate before the JUnit file and the last line are written."""
-        if self._collector is not None:
-            from pytest_deepimportance.glue.finish import finish
-
-            self._collector.crashed = self._crashed
-            finish(self._collector, session, exitstatus)
-
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Print the coverage screen, or why nothing was measured."""
-        from pytest_deepimportance.glue.keys import SKIPPED
-
-        if SKIPPED in self._config.stash:
-            terminalreporter.write_line(f"idc: {self._config.stash[SKIPPED]}", yellow=True)
-        if self._collector is not None:
-            from pytest_deepimportance.glue.finish import summarise
-
-            summarise(self._collector, terminalreporter)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_deepimportance.parsing import boolean, choice, lines, path_of_file, text
+from pytest_deepimportance.parsing import (
+    boolean,
+    choice,
+    lines,
+    lines_or_none,
+    path_of_file,
+    plain_lines,
+    text,
+)
 from pytest_deepimportance.setting import setting
 
 
@@ -25,12 +33,14 @@ class SessionSettings:
         "fail, or skip the measurement", metavar="HOW",
     )  # fmt: skip
     fail_under: tuple[str, ...] = setting(
-        (), lines, "Threshold: [SUITE/]NAME[@LAYER][:CLASS]=VALUE, or VALUE for IDC",
+        (), lines_or_none, "Threshold: [SUITE/]NAME[@LAYER][:CLASS]=VALUE, or VALUE for IDC; none: "
+        "those of the ini file are not judged",
         metavar="THRESHOLD", native=(list,), many=True,
     )  # fmt: skip
     report: tuple[str, ...] = setting(
-        (), lines, "Add a report: term-missing, json:PATH, markdown:PATH, github, junit, csv:PATH, "
-        "latex:PATH, html:PATH or audit:DIR (a folder to be signed)",
+        (), plain_lines, "Add a report: term-missing, json:PATH, markdown:PATH, github, junit, "
+        "csv:PATH, latex:PATH, html:PATH or audit:DIR (a folder to be signed); "
+        "none: those of the ini file are not written",
         metavar="TYPE[:DEST]", native=(list,), many=True,
     )  # fmt: skip
     images: str = setting(
@@ -59,8 +69,9 @@ class SessionSettings:
         metavar="FILE",
     )  # fmt: skip
     compare_fail: tuple[str, ...] = setting(
-        (), lines, "Fail if a number fell by more than this against the run compared with: "
-        "[SUITE/]NAME=TOLERANCE, such as IDC=0.02", metavar="TOLERANCE", native=(list,), many=True,
+        (), plain_lines, "Fail if a number fell by more than this against the run compared with: "
+        "[SUITE/]NAME=TOLERANCE, such as IDC=0.02; none: by however much", metavar="TOLERANCE",
+        native=(list,), many=True,
     )  # fmt: skip
     suites: tuple[str, ...] = setting(
         (), lines, "Suites by path: lines 'tests/clean = clean'", metavar="PATH=SUITE",

@@ -22,7 +22,6 @@ from pytest_deepimportance.parsing import (
     byte_size,
     choice,
     distinct_texts,
-    integer,
     integers,
     named,
     names,
@@ -30,6 +29,7 @@ from pytest_deepimportance.parsing import (
     orders,
     positive,
     positive_or_all,
+    seed_number,
     text,
 )
 from pytest_deepimportance.presets import PRESETS
@@ -121,7 +121,7 @@ class Settings(SessionSettings, ImportanceSettings, CriterionSettings):
     )  # fmt: skip
     layer: str | None = setting(
         None, text, "Layer to measure: name, or index in the order of 'deepimportance layers' "
-        "(default: the last hidden one)", metavar="NAME", native=(str, int), profile=True,
+        "(default: the last hidden one, -1)", metavar="NAME", native=(str, int), profile=True,
     )  # fmt: skip
     scope: str = setting(
         "layer", choice("layer", "all", "global"), "Where the important neurons are looked for: "
@@ -159,7 +159,12 @@ class Settings(SessionSettings, ImportanceSettings, CriterionSettings):
         None, text, f"Named set of options: {', '.join(PRESETS)}", metavar="NAME"
     )
     seed: int = setting(
-        0, integer, "Seed of every sample that is drawn", metavar="N", native=(int,), profile=True
+        0,
+        seed_number,
+        "Seed of every sample that is drawn",
+        metavar="N",
+        native=(int,),
+        profile=True,
     )
     device: str | None = setting(
         None, text, "Device to move a loaded model to (default: leave it where it is)",

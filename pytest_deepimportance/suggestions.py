@@ -63,7 +63,8 @@ class Suggestions:
         total: All items, 0 where the criterion has no total.
         pool, pool_inputs: What the pool is, and its distinct inputs that the suite lacks.
         addable: Items that the whole pool would add.
-        errors: Wrong predictions among the labelled inputs of the pool; None without labels.
+        labelled: Of `pool_inputs`, those whose class and prediction are known.
+        errors: Wrong predictions among these; None where there are none.
         chosen: By rank: first those that add items, then those the model is least sure of.
     """
 
@@ -77,6 +78,7 @@ class Suggestions:
     pool: str
     pool_inputs: int
     addable: int
+    labelled: int
     errors: int | None
     chosen: tuple[Suggestion, ...]
     strategies: tuple[Strategy, ...]

@@ -19,8 +19,8 @@ from pytest_deepimportance.attribution.observing import observe
 from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.reference import Reference
 from pytest_deepimportance.engine.opening import output_adapter
-from pytest_deepimportance.errors import AttributionError, ReferenceDataError, SettingsError
-from pytest_deepimportance.formatting import count, listed, plural
+from pytest_deepimportance.errors import AttributionError, ReferenceDataError
+from pytest_deepimportance.formatting import count, plural
 from pytest_deepimportance.importance_results import (
     REFERENCE,
     DataRow,
@@ -35,6 +35,7 @@ from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.models.sites import find_sites
 from pytest_deepimportance.models.wrappers import eager
 from pytest_deepimportance.profile.attributing import attribution_for
+from pytest_deepimportance.profile.classnames import check_class_names
 from pytest_deepimportance.provenance import ModelInfo
 from pytest_deepimportance.settings import Settings
 
@@ -146,7 +147,9 @@ class Run:
         self.rows[name] = DataRow(name, data.descriptor, found.rows, found.used, which)
         notes = list(data.notes) if name == REFERENCE else _notes_of_inputs(name, data)
         if self.settings.correct == "only" and not found.labelled:
-            notes.append(f"{name} has no labels: every row counts, whether classified correctly")
+            notes.append(
+                f"{name} has no class labels: every row counts, whether classified correctly"
+            )
         if found.non_finite:
             notes.append(f"{name}: {plural(found.non_finite, 'row')} with NaN or infinity left out")
         self.notes |= dict.fromkeys(notes)
@@ -247,15 +250,8 @@ def _classes(model: nn.Module, call: ModelCall, settings: Settings, source: str)
         scores = observe(model, (), call, output=output_adapter(settings)).scores
     if scores is None:
         return None
-    classes, names = scores.shape[1], settings.class_names
-    if names and len(names) != classes:
-        raise SettingsError(
-            f"{plural(len(names), 'class', 'classes')} named ({listed(names)}), but the model has "
-            f"{classes}",
-            "Names stand in the order of the model's outputs.",
-            "Name each class: --class-names A,B,...",
-        )
-    return classes
+    check_class_names(settings.class_names, scores.shape[1])
+    return int(scores.shape[1])
 
 
 def _notes_of_inputs(name: str, data: Reference) -> list[str]:

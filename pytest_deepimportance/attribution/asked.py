@@ -9,7 +9,9 @@ from torch import nn
 
 from pytest_deepimportance.data.importing import import_object
 from pytest_deepimportance.errors import AttributionError
+from pytest_deepimportance.formatting import an
 from pytest_deepimportance.importance_settings import REDUCTIONS, TAPS
+from pytest_deepimportance.parsing import seed_number
 
 _NUMBERS = {
     "epsilon": float,
@@ -31,11 +33,15 @@ def checked(model: Any, seed: Any, samples: Any, settings: Mapping[str, Any]) ->
     """
     if not isinstance(model, nn.Module):
         raise AttributionError(
-            f"the model is a {type(model).__name__}, not a torch.nn.Module",
+            f"the model is {an(type(model).__name__)}, not a torch.nn.Module",
             "Neurons are the outputs of a module's layers.",
             "Give the module itself; load_model(FILE, factory=...) returns one.",
         )
     _whole("seed", seed)
+    try:
+        seed_number(seed)
+    except ValueError as error:
+        raise AttributionError(f"seed: {error}", fix="For example: seed=0") from None
     if samples is not None:
         _whole("samples", samples)
     for name, kind in _NUMBERS.items():

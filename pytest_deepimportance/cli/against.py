@@ -103,7 +103,6 @@ def against(options: argparse.Namespace, settings: Settings) -> tuple[Any, Profi
     if settings.profile is None:
         return loaded.module, learned(options, settings, loaded)
     profile = load_profile(settings.profile, loaded.module, settings).with_m(settings.m)
-    if settings.class_names:
-        named = dataclasses.replace(profile.reference, class_names=settings.class_names)
-        profile = dataclasses.replace(profile, reference=named)
-    return loaded.module, profile
+    # The file may know the model by another name: that of its class, or of another machine.
+    named_here = dataclasses.replace(profile.model, spec=options.model)
+    return loaded.module, dataclasses.replace(profile, model=named_here)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from argparse import SUPPRESS
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_deepimportance.settings import TABLE, Settings, resolve
 
@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from pytest_deepimportance.models.loading import LoadedModel
 
 LOADING = ("factory", "weights", "allow_pickle", "download", "device")
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser whose subcommands refuse what they do not know themselves, with their own usage."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; unlike argparse, leave nothing over for the command above."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return found, rest
 
 
 def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:

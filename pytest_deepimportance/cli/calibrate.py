@@ -13,8 +13,8 @@ from pytest_deepimportance.cli.gate_entries import Gate
 from pytest_deepimportance.cli.inputs import add_inputs
 from pytest_deepimportance.cli.measure import measured, write_files
 from pytest_deepimportance.cli.pytest_config import write_gate
-from pytest_deepimportance.errors import GateError, ReportError, SettingsError
-from pytest_deepimportance.formatting import exact
+from pytest_deepimportance.errors import GateError, ReportError, SettingsError, did_you_mean
+from pytest_deepimportance.formatting import clean, exact
 from pytest_deepimportance.reporting.calibration_table import render, suggestions
 
 if TYPE_CHECKING:
@@ -53,16 +53,45 @@ def run(options: argparse.Namespace) -> int:
             fix="Add --write, or leave --config out.",
         )
     reports = _reports(options)
-    found = [calibrate(report, options.suite) for report in reports]
-    for number, (report, calibration) in enumerate(zip(reports, found, strict=True)):
+    found, skipped = _calibrated(reports, options.suite)
+    for number, (report, calibration) in enumerate(found):
         print("\n".join([""] * bool(number) + render(report, calibration)))
         for sentence in _doubts(report):
             print(f"note       {sentence}")
+    for report, why in skipped:
+        spec = f"{clean(report.model.spec)} {report.model.fingerprint[:8]}"
+        print(f"\nmodel      {spec}\nnote       not shown: {why}")
     if options.inputs:
         write_files(options, reports[0])
     if options.write:
-        _write(options, reports, found)
+        _write(options, reports, found[0][1])
     return 0
+
+
+def _calibrated(
+    reports: list[Report], suite: str | None
+) -> tuple[list[tuple[Report, Calibration]], list[tuple[Report, str]]]:
+    """Return what is to be set for each model, and the models that allow nothing, with the reason.
+
+    Raises:
+        GateError: None of them allows anything.
+    """
+    suites = dict.fromkeys(own.name for report in reports for own in report.suites)
+    if suite is not None and not any(report.suite(suite) for report in reports):
+        raise GateError(
+            f"there is no suite {suite!r}",
+            fix=did_you_mean(suite, suites) or f"Suites: {', '.join(suites)}.",
+        )
+    found, skipped, errors = [], [], []
+    for report in sorted(reports, key=lambda own: suite is None or own.suite(suite) is None):
+        try:
+            found.append((report, calibrate(report, suite)))
+        except GateError as error:
+            errors.append(error)
+            skipped.append((report, error.what))
+    if not found:
+        raise errors[0]
+    return found, skipped
 
 
 def _reports(options: argparse.Namespace) -> list[Report]:
@@ -98,7 +127,7 @@ def _doubts(report: Report) -> list[str]:
     return doubts
 
 
-def _write(options: argparse.Namespace, reports: list[Report], found: list[Calibration]) -> None:
+def _write(options: argparse.Namespace, reports: list[Report], found: Calibration) -> None:
     """Edit pytest's configuration.
 
     Raises:
@@ -117,8 +146,8 @@ def _write(options: argparse.Namespace, reports: list[Report], found: list[Calib
             "A threshold below what a part reaches lets the others rot.",
             "Run all tests with --idc-report=json:idc.json, then calibrate again.",
         )
-    suite = f"{found[0].suite}/" if options.suite is not None else ""
-    thresholds = [f"{suite}{name}={exact(value)}" for name, value, _ in suggestions(found[0])]
+    suite = f"{found.suite}/" if options.suite is not None else ""
+    thresholds = [f"{suite}{name}={exact(value)}" for name, value, _ in suggestions(found)]
     config = None if options.config is None else Path(options.config)
-    gate = Gate(found[0].m, thresholds, lower=found[0].m != found[0].present)
+    gate = Gate(found.m, thresholds, lower=found.m != found.present)
     print("\n".join(["", *write_gate(config, gate)]))

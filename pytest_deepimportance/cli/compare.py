@@ -38,7 +38,8 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compare, print, judge."""
-    from pytest_deepimportance.engine.comparing import compare, opened
+    from pytest_deepimportance.engine.comparing import compare
+    from pytest_deepimportance.engine.one_run import opened
 
     allowed = tolerances(options.fail or ())
     sides = [opened(name, read(Path(name))) for name in (options.before, options.after)]

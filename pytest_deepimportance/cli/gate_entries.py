@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pytest_deepimportance.errors import GateError
+from pytest_deepimportance.parsing import NONE
 from pytest_deepimportance.thresholds import RANDOM, parse_threshold
 
 _COMMENT = re.compile(r"\s+#.*$", re.DOTALL)
@@ -37,10 +38,11 @@ class Gate:
     def merged(self, entries: Sequence[str]) -> list[str]:
         """Return the entries with the new thresholds in place; new ones follow at the end.
 
-        Thresholds on something else stay, and so do comments behind a threshold.
+        Thresholds on something else stay, and so do comments behind a threshold; the word none,
+        for no threshold, does not.
         """
         result, missing = [], list(self.thresholds)
-        for entry in entries:
+        for entry in (text for text in entries if text.lower() != NONE):
             wanted = next((text for text in missing if _same_subject(text, entry)), None)
             if wanted is None:
                 result.append(entry)

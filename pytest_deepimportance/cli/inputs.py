@@ -30,18 +30,23 @@ _WORDING = {
 
 
 def add_inputs(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """Add `--inputs` and `--input-samples`."""
+    """Add `--inputs`, `--input-samples` and `--input-transform`."""
     parser.add_argument(
         "--inputs", action="append", required=required, metavar="[NAME=]SPEC",
-        help="test data, written as a reference is: pkg.mod:callable, file.py:callable, DIR, "
-        "FILE.npz, FILE.safetensors, FILE.jsonl or torchvision:NAME:split; repeat it for several "
-        "suites",
+        help="test data, written as a reference is: pkg.mod:callable, file.py:callable, DIR "
+        "(of class folders, or of images without labels), FILE.npz, FILE.safetensors, FILE.jsonl "
+        "or torchvision:NAME:split; repeat it for several suites",
     )  # fmt: skip
     add_samples(parser)
 
 
 def add_samples(parser: argparse.ArgumentParser) -> None:
-    """Add `--input-samples`."""
+    """Add `--input-samples` and `--input-transform`."""
+    parser.add_argument(
+        "--input-transform", metavar="SPEC",
+        help="pkg.mod:callable, image -> tensor, for inputs in folders of images and torchvision "
+        "data, where they are prepared by another one than the reference (--transform)",
+    )  # fmt: skip
     parser.add_argument(
         "--input-samples", default="all", metavar="N",
         help="rows of each suite to measure: all (default) or N, drawn with --seed in proportion "
@@ -90,13 +95,15 @@ def open_inputs(name: str, spec: str, options: argparse.Namespace, settings: Set
     samples: Any = options.input_samples
     try:
         own = settings.replace("command line", reference_samples=samples)
+        if options.input_transform is not None:
+            own = own.replace("command line", transform=options.input_transform)
     except SettingsError:
         raise SettingsError(
             f"--input-samples {samples} is neither a number from 1 nor all",
             fix="Write --input-samples 1000, or leave it out to measure every row.",
         ) from None
     try:
-        return load_reference(spec, own)
+        return load_reference(spec, own, flat=True)
     except ReferenceDataError as error:
         what, why, fix = map(_inputs_wording, (error.what, error.why, error.fix))
         raise ReferenceDataError(f"inputs {name}: {what}", why, fix) from error

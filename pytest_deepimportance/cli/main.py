@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from pytest_deepimportance import __version__
+from pytest_deepimportance.cli.pipes import readers_may_leave
 from pytest_deepimportance.errors import IdcError
 
 EXAMPLES = """examples:
@@ -54,9 +55,9 @@ def parser() -> argparse.ArgumentParser:
         tests,
         vote,
     )
-    from pytest_deepimportance.cli.arguments import usage_of
+    from pytest_deepimportance.cli.arguments import CommandParser, usage_of
 
-    top = argparse.ArgumentParser(
+    top = CommandParser(
         prog="deepimportance",
         description="Test adequacy for neural networks: look at a model, measure "
         "test data, find thresholds, build a profile.",
@@ -86,6 +87,11 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 is success, 1 a check that failed, 2 a mistake or an unmet threshold."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    with readers_may_leave(sys.stdout):
+        return _run(given)
+
+
+def _run(given: list[str]) -> int:
     options = parser().parse_args(given)
     options.arguments = given
     run: Callable[[argparse.Namespace], int] = options.run

@@ -106,6 +106,4 @@ def judged_reports(content: Content, settings: Settings) -> list[Report]:
         *gates.session_thresholds(settings),
         *gates.suite_thresholds(content.run.suites.values()),
     ]
-    return [
-        judged(report, thresholds, settings.partial) for report in reports_of(content, settings)
-    ]
+    return judged(reports_of(content, settings), thresholds, settings.partial)

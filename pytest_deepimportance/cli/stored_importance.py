@@ -45,6 +45,7 @@ def show_stored(options: argparse.Namespace) -> int:
         f"--{name.replace('_', '-')}": getattr(options, name) is not None for name in COMPUTING
     }
     idle["--input-samples"] = options.input_samples != "all"
+    idle["--input-transform"] = options.input_transform
     refuse_without_effect(idle, "needs a model and data, but --from only reads a file")
     stored = read_stored(Path(options.stored))
     _check_model(stored, options)

@@ -12,9 +12,10 @@ from pytest_deepimportance.cli.datafiles import add_file
 from pytest_deepimportance.cli.measure import add_loudness
 from pytest_deepimportance.cli.report import add_conftest, opened
 from pytest_deepimportance.errors import SettingsError, did_you_mean
-from pytest_deepimportance.reporting.base import part_labels
+from pytest_deepimportance.formatting import clean
 from pytest_deepimportance.reporting.contributions_table import render
 from pytest_deepimportance.reporting.json_report import write_text
+from pytest_deepimportance.reporting.verdicts import part_labels
 from pytest_deepimportance.reporting.wrapping import wrapped
 
 if TYPE_CHECKING:
@@ -51,15 +52,17 @@ def run(options: argparse.Namespace) -> int:
     from pytest_deepimportance.engine.stored import run_info
 
     content, settings = opened(options)
-    found = _contributions(options, content, settings)
+    found, skipped = _contributions(options, content, settings)
     width = shutil.get_terminal_size().columns
     for label, text in part_labels(run_info(content.run)):
         print("\n".join(wrapped(label, text)))
     for number, (spec, one) in enumerate(found):
-        if len(found) > 1:
+        if len(found) + len(skipped) > 1:
             print(("\n" if number else "") + f"model      {spec}")
         lines = render(one, width=width, every=options.loudness > 0)
         print("\n".join(lines if options.loudness >= 0 else lines[: lines.index("")]))
+    for spec, why in skipped:
+        print(f"\nmodel      {spec}\nnote       not shown: {why}")
     if options.json is not None:
         plain = [{"model": spec, **_plain(one)} for spec, one in found]
         text = json.dumps({"contributions": plain}, indent=1, sort_keys=True)
@@ -72,7 +75,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _contributions(
     options: argparse.Namespace, content: Content, settings: Settings
-) -> list[tuple[str, Contributions]]:
+) -> tuple[list[tuple[str, Contributions]], list[tuple[str, str]]]:
+    """Return the tests of each model, and the models that have nothing of what is asked for.
+
+    Raises:
+        SettingsError: No model has.
+    """
     from pytest_deepimportance.engine.contexts import contributions
     from pytest_deepimportance.engine.stored import states_of
 
@@ -83,13 +91,22 @@ def _contributions(
             fix=did_you_mean(options.suite, suites) or f"Suites: {', '.join(sorted(suites))}.",
         )
     asked = [name.strip() for name in (options.criteria or "").split(",") if name.strip()]
-    return [
-        (
-            profile.model.spec,
-            contributions(state, profile, settings, criteria=asked, suite=options.suite),
-        )
-        for profile, state in states_of(content, settings)
-    ]
+    found, skipped, errors = [], [], []
+    for profile, state in states_of(content, settings):
+        spec = f"{clean(profile.model.spec)} {profile.model.fingerprint[:8]}"
+        if options.suite not in {None, *(test.suite for test in state.tests)}:
+            skipped.append((spec, f"it has no test of suite {options.suite!r}"))
+            continue
+        try:
+            own = contributions(state, profile, settings, criteria=asked, suite=options.suite)
+        except SettingsError as error:
+            errors.append(error)
+            skipped.append((spec, error.what))
+        else:
+            found.append((spec, own))
+    if errors and not found:
+        raise errors[0]
+    return found, skipped
 
 
 def _plain(found: Contributions) -> dict[str, Any]:

@@ -131,6 +131,11 @@ class Criterion(nn.Module, ABC):
         return None
 
     @property
+    def by_true_class(self) -> bool:
+        """Whether only inputs whose true class is known count."""
+        return False
+
+    @property
     def item_numbers(self) -> int:
         """Number below which `items` numbers its items, 0 where they are hashes."""
         return 0

@@ -80,7 +80,7 @@ class BitCriterion(Criterion):
         present = [name for name in self.layers if name in batch.layers]
         for name in present:
             check_width(name, batch, self.layers[name])
-        self.visited |= torch.tensor([name in batch.layers for name in self.layers])
+        self.bitmap("visited")[:] |= np.array([name in batch.layers for name in self.layers])
         for part in batch.chunks(CHUNK):
             self._update_part(part, present)
 
@@ -195,7 +195,9 @@ class BitCriterion(Criterion):
 
     def bitmap(self, name: str) -> Bitmap:
         """Return a bitmap of all layers, (U of all, bytes), sharing its memory."""
-        array: Bitmap = self.get_buffer(name).numpy()
+        buffer = self._buffers[name]
+        assert buffer is not None
+        array: Bitmap = buffer.numpy()
         return array
 
     def mark(

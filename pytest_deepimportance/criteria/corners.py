@@ -47,34 +47,37 @@ class CornerCriterion(BitCriterion):
         deviation = [np.where(constant[n], 0.0, moments.layers[n].deviation) for n in widths]
         margin = sigma * joined(deviation) + allowed
         # The lower corner is the upper one of the negated neuron.
-        self._limits = {
+        limits = {
             "low": -(joined([bounds.low[name] for name in widths]) - margin),
             "high": joined([bounds.high[name] for name in widths]) + margin,
         }
-        self._rounding, self._constant = allowed / 2, constant
+        own = np.stack([limits[side] for side in sides], axis=1)
+        room = allowed[:, None] / 2
+        self._limits = np.stack([own, own + room, own - room])  # of seen, sure and possible
+        self._constant = constant
 
     def _update_part(self, batch: ActivationBatch, present: Sequence[str]) -> None:
         for block in self.blocks(present):
-            span, own = block.span, block_values(batch, block)
-            reached = {"low": -own.low.astype(np.float64), "high": own.high.astype(np.float64)}
-            room = self._rounding[span]
-            seen, sure, possible = (
-                np.stack(
-                    [self._beyond(reached[s], self._limits[s][span] + shift) for s in self._sides],
-                    axis=1,
-                )
-                for shift in (0.0, room, -room)
-            )
-            self.mark(span, seen, sure, possible)
+            own = block_values(batch, block)
+            reached = self._reached(own.low, own.high)
+            self.mark(block.span, *self._beyond(reached, self._limits[:, block.span]))
 
-    def _beyond(self, value: NDArray[np.float64], limit: NDArray[np.float64]) -> NDArray[np.bool_]:
-        return np.asarray(value >= limit if self._inclusive else value > limit)
+    def _reached(
+        self, low: NDArray[np.floating], high: NDArray[np.floating]
+    ) -> NDArray[np.float64]:
+        """Return how far values go on each side, (..., sides); the lower one negated."""
+        found = {"low": -low.astype(np.float64), "high": high.astype(np.float64)}
+        return np.stack([found[side] for side in self._sides], axis=-1)
+
+    def _beyond(
+        self, reached: NDArray[np.float64], limits: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        return np.asarray(reached >= limits if self._inclusive else reached > limits)
 
     def _pairs(self, name: str, batch: ActivationBatch) -> Pairs:
-        values, span = batch.array(name).astype(np.float64), self.spans[name]
-        reached = {"low": -values, "high": values}
-        beyond = [self._beyond(reached[side], self._limits[side][span]) for side in self._sides]
-        rows, neurons, sides = np.nonzero(np.stack(beyond, axis=2))
+        values = batch.array(name)
+        limits = self._limits[0, self.spans[name]]
+        rows, neurons, sides = np.nonzero(self._beyond(self._reached(values, values), limits))
         return rows, neurons, sides
 
     def counted(self, name: str) -> NDArray[np.bool_] | None:

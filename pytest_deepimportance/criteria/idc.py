@@ -88,6 +88,11 @@ class ImportanceDrivenCoverage(Criterion):
         for state in self.states.values():
             state.update(batch)
 
+    @property
+    def by_true_class(self) -> bool:
+        """Whether every space of the headline is one of a class."""
+        return all(space.class_index is not None for space in self._pool(None, None))
+
     def items(self, batch: ActivationBatch) -> RowItems:
         """Return a hash of each row's combination in each space of the headline."""
         rows, items = [], []

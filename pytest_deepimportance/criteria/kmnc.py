@@ -70,14 +70,8 @@ class KMultisectionNeuronCoverage(BitCriterion):
         for block in self.blocks(present):
             own, grid = block_values(batch, block), self._grid.part(block.span)
             self.bitmap("outside")[block.span] |= grid.beyond(own)
-            hits = grid.hits(own)
-            sure, seen, possible = (
-                self.bitmap(b)[block.span] for b in ("sure", "seen", "possible")
-            )
-            set_bits([sure, seen, possible], hits.clear, self.places, len(batch))
-            set_bits([sure, seen, possible], hits.sure, self.places)
-            set_bits([seen, possible], hits.doubted, self.places)
-            set_bits([possible], hits.beside, self.places)
+            levels = [self.bitmap(name)[block.span] for name in ("possible", "seen", "sure")]
+            set_bits(levels, grid.hits(own), self.places, len(batch))
 
     def _pairs(self, name: str, batch: ActivationBatch) -> Pairs:
         sections = self._grid.part(self.spans[name]).sections_of(batch.array(name))
@@ -94,22 +88,6 @@ class KMultisectionNeuronCoverage(BitCriterion):
             "degenerate_neurons": int(self._grid.constant[self.spans[name]].sum()),
             "out_of_range_neurons": int(self.bitmap("outside")[self.spans[name]].sum()),
         }
-
-
-@dataclass(frozen=True)
-class Hits:
-    """What values hit, as flat indices neuron x k + section.
-
-    Attributes:
-        clear: Of every value (N, U); one past the end where another attribute tells.
-        sure, doubted: Of the others: beyond doubt, and within rounding of a limit.
-        beside: The sections on both sides of such a limit.
-    """
-
-    clear: Indices
-    sure: Indices
-    doubted: Indices
-    beside: Indices
 
 
 @dataclass(frozen=True)
@@ -162,60 +140,59 @@ class Grid:
         section, _, _ = self._exact(values.astype(np.float64).reshape(-1), units)
         return section.reshape(values.shape)
 
-    def hits(self, own: BlockValues) -> Hits:
-        """Return what the values hit."""
-        values = own.values
+    def hits(self, own: BlockValues) -> tuple[Indices, Indices, Indices]:
+        """Return what the values hit, as flat indices neuron x k + section, in three parts.
+
+        The first may be hit (it lies beside a limit within rounding of a value), the second is,
+        the third is beyond doubt; an index past the end means nothing.
+        """
         # A first position in the values' own precision, as a whole number of parts of a section;
-        # where it is not clear which section it means, and beyond the ends of the range, it is
-        # computed again exactly.
-        section, unclear = self._first(values)
+        # where it is not clear which section it means, it is computed again exactly.
+        section, unclear = self._first(own.values)
         self._add_ends(unclear, own)
-        nothing = len(self.low) * self.sections
-        rows, units = np.divmod(np.flatnonzero(unclear), len(self.low))
-        section[rows, units] = nothing
-        exact, sure, sides = self._exact(values[rows, units].astype(np.float64), units)
+        at = np.flatnonzero(unclear)
+        units = at % len(self.low)
+        exact, sure, sides = self._exact(own.values.reshape(-1)[at].astype(np.float64), units)
         base, inside = units * self.sections, exact >= 0
-        return Hits(
-            section,
-            (base + exact)[inside & sure],
-            (base + exact)[inside & ~sure],
+        flat, nothing = section.reshape(-1), len(self.low) * self.sections
+        flat[at] = np.where(inside & sure, base + exact, nothing)
+        return (
             np.concatenate([(base + side)[~sure] for side in sides]),
+            (base + exact)[inside & ~sure],
+            flat,
         )
 
     def _first(self, values: NDArray[np.floating]) -> tuple[Indices, NDArray[np.bool_]]:
-        """Return neuron x k + section of each value, and where it may be wrong, (N, U) both."""
+        """Return neuron x k + section of each value, and where it may be wrong, (N, U) both.
+
+        Not told are values below the range and those beyond a constant neuron's.
+        """
         kind: Any = values.dtype
         k = self.sections
         scale = np.minimum(k / self.width, _STEEP)
         position: NDArray[Any] = values - self.low.astype(kind)
         position *= (scale * _PARTS).astype(kind)
-        if self.edges == "both":  # the ends of the range are no limits between sections
-            np.clip(position, _PARTS / 2, (k - 0.5) * _PARTS, out=position)
-        else:
-            np.clip(position, -_PARTS / 2, (k + 0.5) * _PARTS, out=position)
-        parts: NDArray[Any] = position.astype(np.int32 if k * _PARTS < 1 << 30 else np.int64)
+        # Values above the range become its end, which is a limit and so never clear. The lower end
+        # is no limit where it belongs to the first section: many values of a ReLU lie on it.
+        np.clip(position, _PARTS / 2 if self.edges == "both" else 0, k * _PARTS, out=position)
+        small = len(self.low) * k * _PARTS < 1 << 30
+        parts: NDArray[Any] = position.astype(np.int32 if small else np.int64)
         error = 4 * np.finfo(kind).eps * (k + np.abs(self.low) * scale)
         slack = np.ceil((self.allowed / 2 * scale + error) * _PARTS) + 1
         slack = np.where(scale >= _STEEP, _PARTS, np.minimum(slack, _PARTS)).astype(parts.dtype)
-        rest = parts + slack
-        rest &= _PARTS - 1
-        unclear: NDArray[np.bool_] = rest < 2 * slack
+        # A clear position is in the same section with the slack added to it.
+        parts += (np.arange(len(slack)) * k * _PARTS + slack).astype(parts.dtype)
+        unclear: NDArray[np.bool_] = (parts & (_PARTS - 1)) < 2 * slack
         parts >>= _PART_BITS
-        section = parts.astype(np.int64)
-        section += np.arange(len(self.low)) * k
-        return section, unclear
+        return parts.astype(np.int64, copy=False), unclear
 
     def _add_ends(self, unclear: NDArray[np.bool_], own: BlockValues) -> None:
-        """Add to `unclear` the values beyond the range (or at an end that may not count)."""
-        values, low, high = own.values, own.low, own.high
-        if self.edges == "both":
-            columns = np.flatnonzero((low < self.low) | (high > self.high))
-            part = values[:, columns]
-            unclear[:, columns] |= (part < self.low[columns]) | (part > self.high[columns])
-        else:
-            columns = np.flatnonzero((low <= self.low) | (high >= self.high))
-            part = values[:, columns]
-            unclear[:, columns] |= (part <= self.low[columns]) | (part >= self.high[columns])
+        """Add to `unclear` what a first position does not tell where an end is a section's own."""
+        if self.edges != "both":  # both ends are limits
+            return
+        columns = np.flatnonzero((own.low < self.low) | self.constant & (own.high > self.high))
+        part = own.values[:, columns]
+        unclear[:, columns] |= (part < self.low[columns]) | (part > self.high[columns])
 
     def _exact(
         self, values: Floats, units: Indices
@@ -259,22 +236,26 @@ def _whole(values: Floats) -> Indices:
     return np.asarray(np.floor(values).astype(np.int64))
 
 
-def set_bits(bitmaps: list[Bitmap], flat: Indices, places: int, rows: int = 0) -> None:
-    """Set the bits `flat` = neuron x places + place in bitmaps (U, bytes), one past the end: none.
+def set_bits(levels: Sequence[Bitmap], hits: Sequence[Indices], places: int, rows: int) -> None:
+    """Set the bits `hits` = neuron x places + place in bitmaps (U, bytes), one past the end: none.
 
     Args:
-        rows: Rows that they come from, which decides what is faster; 0: a few single bits.
+        levels: Bitmaps, each within the one before; what a level is hit by, those before it are.
+        hits: For each level.
+        rows: Rows that they come from, which decides what is faster.
     """
-    units, size = bitmaps[0].shape
+    units, size = levels[0].shape
     if rows < _FEW:
-        flat = flat[flat < units * places]
-        neuron, place = np.divmod(flat, places)
-        at, bit = neuron * size + (place >> 3), np.left_shift(1, place & 7).astype(np.uint8)
-        for bitmap in bitmaps:
-            np.bitwise_or.at(bitmap.reshape(-1), at, bit)
+        for level, flat in enumerate(hits):
+            flat = flat[flat < units * places]
+            neuron, place = np.divmod(flat, places)
+            at, bit = neuron * size + (place >> 3), np.left_shift(1, place & 7).astype(np.uint8)
+            for bitmap in levels[: level + 1]:
+                np.bitwise_or.at(bitmap.reshape(-1), at, bit)
         return
-    hit = np.zeros(units * places + 1, dtype=bool)
-    hit[flat.reshape(-1)] = True
-    packed = np.packbits(hit[:-1].reshape(units, places), axis=1, bitorder="little")
-    for bitmap in bitmaps:
-        bitmap |= packed
+    hit = np.zeros(units * places + 1, dtype=np.uint8)
+    for level, flat in enumerate(hits, 1):  # the surest last: it stays
+        hit[flat] = level
+    marks = hit[:-1].reshape(units, places)
+    for level, bitmap in enumerate(levels):
+        bitmap |= np.packbits(marks > level, axis=1, bitorder="little")

@@ -11,6 +11,8 @@ from pytest_deepimportance.criteria.base import register
 from pytest_deepimportance.criteria.bits import BitCriterion, Pairs
 from pytest_deepimportance.criteria.neuron_blocks import largest_values
 from pytest_deepimportance.data.activations import ActivationBatch, as_array
+from pytest_deepimportance.data.layer_values import LayerValues
+from pytest_deepimportance.errors import SettingsError
 
 Rows = NDArray[np.floating]
 
@@ -28,6 +30,9 @@ class NeuronCoverage(BitCriterion):
         nc_scale: Scale by the extremes of the unreduced values ("map"), of the neurons' values
             ("channel_mean_first"), or not at all ("none").
         bounds_tolerance: Values within half of it of the threshold are in doubt, nothing else.
+
+    Raises:
+        SettingsError: No scaled value can be above the threshold.
     """
 
     name = "NC"
@@ -43,6 +48,12 @@ class NeuronCoverage(BitCriterion):
         bounds_tolerance: float = 1e-5,
     ) -> None:
         super().__init__(layers)
+        if nc_scale != "none" and nc_threshold >= 1:
+            raise SettingsError(
+                f"nc_threshold is {nc_threshold:g}, which no scaled value is above",
+                f"With nc_scale = {nc_scale} the values of a layer lie between 0 and 1.",
+                "Give a number below 1 (0.75 is the default), or --idc-nc-scale none.",
+            )
         self._threshold, self._scale, self._tolerance = nc_threshold, nc_scale, bounds_tolerance
 
     def _update_part(self, batch: ActivationBatch, present: Sequence[str]) -> None:
@@ -51,12 +62,17 @@ class NeuronCoverage(BitCriterion):
         # Scaled values above t are those above low + t (high - low): one comparison a value.
         needed = np.where(high > low, low + self._threshold * (high - low), np.inf)
         size = np.maximum(np.maximum(np.abs(low), np.abs(high)), high - low).max(axis=1)
-        highest = largest_values(batch, self.blocks(present))
-        for name, limits, magnitude in zip(present, needed, size.tolist(), strict=True):
+        highest = largest_values(batch, self.blocks(present), len(self.seen))
+        highest[self.bitmap("sure")[:, 0] != 0] = -np.inf  # nothing is left to find
+        seen, sure, possible = np.zeros((3, len(self.seen), 1), dtype=bool)
+        for name, ends, limits, magnitude in zip(
+            present, extremes, needed, size.tolist(), strict=True
+        ):
             values = batch.array(name)
             slack = 8 * float(np.finfo(values.dtype).eps) * (1 + self._threshold) * magnitude
             room = self._tolerance / 2 * magnitude
-            columns = self._open(name, highest[name], limits.min() - max(slack, room))
+            # No other neurons can change.
+            columns = np.flatnonzero(highest[self.spans[name]] >= limits.min() - max(slack, room))
             if not len(columns):
                 continue
             values = values if len(columns) == values.shape[1] else values[:, columns]
@@ -65,17 +81,12 @@ class NeuronCoverage(BitCriterion):
             # Where rounding could decide, the definition itself does.
             unsure = np.flatnonzero(np.abs(excess) <= slack)
             if len(unsure):
-                ends = self._extremes(name, batch)
                 active[unsure] = self._exactly(values[:, unsure], *ends).any(axis=0)
-            seen, sure, possible = np.zeros((3, self.layers[name], 1), dtype=bool)
-            seen[columns, 0] = active
-            sure[columns, 0] = active & (excess > room) if room else active
-            possible[columns, 0] = active | (excess > -room) if room else active
-            self.mark(self.spans[name], seen, sure, possible)
-
-    def _open(self, name: str, highest: Rows, least: float) -> NDArray[np.int64]:
-        """Return the neurons that some row could still change: no others need be looked at."""
-        return np.flatnonzero((highest >= least) & (self.bitmap("sure")[self.spans[name], 0] == 0))
+            places = self.spans[name].start + columns
+            seen[places, 0] = active
+            sure[places, 0] = active & (excess > room) if room else active
+            possible[places, 0] = active | (excess > -room) if room else active
+        self.mark(slice(None), seen, sure, possible)
 
     def _exactly(self, values: NDArray[np.floating], low: Rows, high: Rows) -> NDArray[np.bool_]:
         """Return which values (N, U) are active, as the definition says it, (N, U)."""
@@ -93,7 +104,6 @@ class NeuronCoverage(BitCriterion):
         layer = batch.layers[name]
         if self._scale == "none":
             return np.zeros(len(batch)), np.ones(len(batch))
-        if self._scale == "map" and layer.smallest is not None and layer.largest is not None:
-            return as_array(layer.smallest), as_array(layer.largest)
-        values = batch.array(name)
-        return values.min(axis=1), values.max(axis=1)
+        if self._scale != "map":
+            layer = LayerValues(layer.values)
+        return as_array(layer.raw_min), as_array(layer.raw_max)

@@ -104,6 +104,11 @@ class SurpriseCoverage(Criterion):
         self.state.add(batch.digests[unknown], UNLABELLED)
         self.state.add(batch.digests[~unknown & ~compared], NO_REFERENCE)
 
+    @property
+    def by_true_class(self) -> bool:
+        """Whether inputs are compared with the reference inputs of their true class."""
+        return self.labels == "true"
+
     def items(self, batch: ActivationBatch) -> RowItems:
         """Return the bucket of each row that is in one."""
         values = np.full(len(batch), np.nan)

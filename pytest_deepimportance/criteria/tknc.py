@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pytest_deepimportance.criteria.base import register
 from pytest_deepimportance.criteria.bits import BitCriterion, Pairs
 from pytest_deepimportance.criteria.ranking import close_calls, most_active, rounding
 from pytest_deepimportance.data.activations import ActivationBatch
+
+Flags = NDArray[np.bool_]
 
 
 @register
@@ -43,25 +46,28 @@ class TopKNeuronCoverage(BitCriterion):
         self._k, self._positive, self._tolerance = tknc_k, tknc_positive, bounds_tolerance
 
     def _update_part(self, batch: ActivationBatch, present: Sequence[str]) -> None:
+        marks = np.zeros((3, len(self.seen)), dtype=bool)
         for name in present:
             if not self.bitmap("sure")[self.spans[name]].all():  # else nothing is left to find
-                self._update_layer(name, batch)
+                self._find(name, batch, *marks[:, self.spans[name]])
+        self.mark(slice(None), *marks[:, :, None])
 
-    def _update_layer(self, name: str, batch: ActivationBatch) -> None:
+    def _find(
+        self, name: str, batch: ActivationBatch, seen: Flags, sure: Flags, possible: Flags
+    ) -> None:
+        """Mark the neurons of a layer, (U,) each."""
         ranks = most_active(batch, name, self._k + 1)
         neurons, values = ranks[0][:, : self._k], ranks[1][:, : self._k]
         close = close_calls(ranks, self._k, self._tolerance / 10)
-        seen, sure, possible = np.zeros((3, self.layers[name]), dtype=bool)
-        if not len(close):
-            seen[neurons[values > 0] if self._positive else neurons.reshape(-1)] = True
-            self.mark(self.spans[name], *[seen[:, None]] * 3)
-            return
         counts = values > 0 if self._positive else np.ones_like(neurons, dtype=bool)
+        seen[neurons[counts] if self._positive else neurons] = True
+        possible |= seen
+        if not len(close):
+            sure |= seen
+            return
         clear = counts.copy()
         clear[close] = False
-        seen[neurons[counts]] = True
         sure[neurons[clear]] = True
-        possible |= seen
         for row in close.tolist():
             everything = batch.array(name)[row]
             room = rounding(
@@ -70,7 +76,6 @@ class TopKNeuronCoverage(BitCriterion):
             top = neurons[row][counts[row]]
             sure[top[everything[top] > ranks[1][row, self._k] + room]] = True
             possible |= everything >= ranks[1][row, self._k - 1] - room
-        self.mark(self.spans[name], seen[:, None], sure[:, None], (possible | seen)[:, None])
 
     def _pairs(self, name: str, batch: ActivationBatch) -> Pairs:
         neurons, values = most_active(batch, name, self._k)

@@ -92,11 +92,8 @@ class TopKNeuronPatterns(Criterion):
                 if not self._ordered:
                     top = np.sort(top, axis=1)
                 marks = (top + 1).astype(np.uint64)
-                with np.errstate(over="ignore"):
-                    hashes[:, 0] += (marks * odd_numbers(start, k).view(np.uint64)).sum(axis=1)
-                    hashes[:, 1] += (marks * odd_numbers(_SECOND + start, k).view(np.uint64)).sum(
-                        axis=1
-                    )
+                for column, first in enumerate((start, _SECOND + start)):
+                    hashes[:, column] += marks @ odd_numbers(first, k).view(np.uint64)
                 hashes[close_calls(ranks, k, self._tolerance / 10), 2] = 1
             start += k
         return hashes

@@ -135,8 +135,8 @@ def joined_confidence(
     parts: Sequence[NDArray[np.float32] | None], rows: Sequence[int]
 ) -> NDArray[np.float32] | None:
     """Join confidences of parts with so many `rows`, NaN where a part has none, (N, 3)."""
-    if all(part is None for part in parts):
-        return None
+    if len(parts) == 1 or all(part is None for part in parts):
+        return parts[0] if parts else None
     unknown = np.float32(np.nan)
     return np.concatenate(
         [

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pytest_deepimportance.data.batches import as_labels, as_tensor, describe
+from pytest_deepimportance.data.batches import as_tensor, describe
 from pytest_deepimportance.data.rowsources import memory_call
 from pytest_deepimportance.errors import BatchError, ReferenceDataError, did_you_mean
 
@@ -18,8 +18,8 @@ SUFFIXES = (".npz", ".safetensors")
 _LFS = b"version https://git-lfs"
 
 
-def read_arrays(path: Path) -> tuple[tuple[Any, ...], list[str]]:
-    """Return (x, y), or (x,) where the file holds no labels, and notes for the report.
+def read_arrays(path: Path) -> tuple[Any, ...]:
+    """Return (x, y), or (x,) where the file has no `y`.
 
     Raises:
         ReferenceDataError: Not such a file, no array "x", objects, uint8 images, x and y of
@@ -43,13 +43,9 @@ def read_arrays(path: Path) -> tuple[tuple[Any, ...], list[str]]:
             "that does: idc_reference = pkg.mod:callable.",
         )
     if y is None:
-        return (x,), []
+        return (x,)
     memory_call((x, y))
-    if as_labels(y, len(x)) is None:
-        found = describe(y).removeprefix("an array ").removeprefix("a tensor ")
-        note = f"y in {path.name} ({found}) holds no class labels and is not used"
-        return (x,), [note]
-    return (x, y), []
+    return x, y
 
 
 def _npz(path: Path) -> dict[str, Any]:

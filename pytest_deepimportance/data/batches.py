@@ -13,13 +13,15 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from pytest_deepimportance.errors import BatchError
+from pytest_deepimportance.formatting import an
 
 ACCEPTED = """Accepted batches:
   tensor or array (N, ...)             model(x)
   (x, y) or (x, y, meta...)            model(x), y holds the labels
   dict, Mapping or BatchEncoding       model(**batch), its "labels" or "label" hold the labels
   list of tensors (images)             model([first, second, ...])
-Labels are integers (N,) or (N, 1), or one-hot rows (N, C); other targets are ignored."""
+Labels are integers (N,) or (N, 1), or one-hot rows (N, C); others are not used and a
+note says so."""
 
 _LABEL_KEYS = ("labels", "label")
 _IMAGE_CHANNELS = (1, 3, 4)
@@ -34,12 +36,14 @@ class ModelCall:
             one row per input; anything else is shared by all rows.
         labels: True class of each row, (N,) int64, or None.
         rows: N.
+        unused: What was given as labels and holds no classes ("a tensor (8,) float32"), or "".
     """
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     labels: Tensor | None
     rows: int
+    unused: str = ""
 
     def to(self, device: torch.device | str | None) -> ModelCall:
         """Return the call with every tensor on `device` (None: unchanged)."""
@@ -93,6 +97,7 @@ class ModelCall:
             {name: function(value) for name, value in self.kwargs.items()},
             None if self.labels is None else function(self.labels),
             rows,
+            self.unused,
         )
 
 
@@ -193,13 +198,13 @@ def describe(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return f"an array {value.shape} {value.dtype}"
     if isinstance(value, Mapping):
-        return f"a {type(value).__name__} with keys {', '.join(map(str, list(value)[:8])) or '-'}"
+        return f"{an(type(value).__name__)} with keys {', '.join(map(str, list(value)[:8])) or '-'}"
     if isinstance(value, (list, tuple)):
         kinds = sorted({type(item).__name__ for item in value})
         inner = f"{kinds[0]}s" if len(kinds) == 1 else " and ".join(kinds[:3]) + " items"
         article = type(value).__name__
         return f"a {article} of {len(value)} {inner}" if value else f"an empty {article}"
-    return "None" if value is None else f"a {type(value).__name__}"
+    return "None" if value is None else an(type(value).__name__)
 
 
 def _from_mapping(batch: Mapping[Any, Any], labels: Any = None) -> ModelCall:
@@ -237,7 +242,9 @@ def _call(args: tuple[Any, ...], kwargs: dict[str, Any], labels: Any = None) -> 
     for value in (*args, *kwargs.values()):
         if (isinstance(value, Tensor) and value.dim()) or _is_tensor_list(value):
             rows = len(value)
-            return ModelCall(args, kwargs, as_labels(labels, rows), rows)
+            known = as_labels(labels, rows)
+            unused = describe(labels) if known is None and labels is not None else ""
+            return ModelCall(args, kwargs, known, rows, unused)
     raise _refuse("a batch without any tensor that has a row dimension")
 
 

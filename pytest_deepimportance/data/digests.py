@@ -22,6 +22,7 @@ as one more argument "tokens" (int64, shape ()). So a text has one digest, howev
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -59,8 +60,7 @@ def row_digests(call: ModelCall) -> NDArray[np.uint64]:
         else:
             parts = [_tensor_digests(name, item[None], tuple(item.shape)) for item in value]
             part = np.concatenate(parts) if parts else total[:0]
-        with np.errstate(over="ignore"):
-            total = total + part
+        total = total + part  # sums of arrays wrap around without a warning
     return total.view(np.uint64)
 
 
@@ -86,13 +86,12 @@ def _tensor_digests(name: str, tensor: Tensor, shape: tuple[int | str, ...]) -> 
     """Return the joined hash of one argument's rows, (N,), which are said to have `shape`."""
     offset, factor = _constants(name, str(tensor.dtype), shape)
     first, second = _sums(tensor)
-    with np.errstate(over="ignore"):
-        return _folded((_folded((first + offset) * factor) + second) * factor)
+    return _folded((_folded((first + offset) * factor) + second) * factor)
 
 
 def _sums(tensor: Tensor) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     rows = len(tensor)
-    size = tensor[:1].numel() * tensor.element_size()
+    size = math.prod(tensor.shape[1:]) * tensor.element_size()
     words = -(-size // 8)
     if not rows or not words:
         return np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
@@ -128,8 +127,7 @@ def _words(rows: Tensor, size: int) -> Tensor:
 
 
 def _folded(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    with np.errstate(over="ignore"):
-        return values + (values >> 32)
+    return values + (values >> 32)
 
 
 def _weights(words: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

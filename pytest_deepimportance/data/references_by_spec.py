@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from pytest_deepimportance.data.arrayfiles import SUFFIXES, read_arrays
+from pytest_deepimportance.data.flat_images import FlatImages, fact, flat_images
 from pytest_deepimportance.data.importing import import_object, is_object_spec
 from pytest_deepimportance.data.reference import Reference, open_reference
 from pytest_deepimportance.data.rowsources import reading
 from pytest_deepimportance.data.text_reference import load_texts
 from pytest_deepimportance.data.text_rows import SUFFIX as TEXTS
 from pytest_deepimportance.errors import ReferenceDataError, did_you_mean
+from pytest_deepimportance.formatting import an
 from pytest_deepimportance.settings import Settings
 
 FORMS = """A reference is one of:
@@ -29,13 +31,14 @@ _DEFAULT_ROOT = "data"
 _TRAIN = {"train": True, "test": False}
 
 
-def load_reference(spec: str, settings: Settings) -> Reference:
+def load_reference(spec: str, settings: Settings, *, flat: bool = False) -> Reference:
     """Open the reference data that `spec` names.
 
     Args:
         spec: See `FORMS`.
         settings: `transform`, `data_root`, `download`, and what `open_reference` uses. More than
             10,000 rows are sampled unless `reference_samples` says otherwise.
+        flat: Take a folder that holds images but no class folders too, without labels.
 
     Raises:
         ReferenceDataError: The specification names nothing that can be used.
@@ -44,21 +47,24 @@ def load_reference(spec: str, settings: Settings) -> Reference:
     if folder.suffix == TEXTS:
         return load_texts(_existing(folder), settings, text)
     notes: list[str] = []
+    facts: list[str] = []
     source: Any
     if text.startswith(_TORCHVISION):
         source = _torchvision(text, settings)
     elif folder.is_dir():
-        source = _image_folder(folder, settings)
+        source = _image_folder(folder, settings, flat)
+        facts = [fact(source, folder)] if isinstance(source, FlatImages) else []
     elif folder.suffix in SUFFIXES:
-        source, notes = read_arrays(_existing(folder))
+        source = read_arrays(_existing(folder))
     elif is_object_spec(text) and not text.startswith(("hf:", "timm:")):
         source = import_object(text, "reference")
     else:
         raise _unknown(text, folder)
     if settings.transform and not text.startswith(_TORCHVISION) and not folder.is_dir():
-        notes.append("idc_transform is not applied: it is for image folders and torchvision data")
+        facts.append("idc_transform is not applied: it is for image folders and torchvision data")
     reference = open_reference(source, settings, from_spec=True, descriptor=text)
-    reference.notes.extend(notes)
+    reference.notes.extend([*notes, *facts])
+    reference.facts.extend(facts)
     return reference
 
 
@@ -90,12 +96,15 @@ def _unknown(text: str, path: Path) -> ReferenceDataError:
     return ReferenceDataError(f"the reference {text!r} is not understood", "", FORMS)
 
 
-def _image_folder(folder: Path, settings: Settings) -> Any:
+def _image_folder(folder: Path, settings: Settings, flat: bool) -> Any:
     datasets = _vision("datasets", str(folder))
     transform = _transform(settings)
     try:
         return datasets.ImageFolder(str(folder), transform=transform)
     except FileNotFoundError as error:
+        found = flat_images(folder, transform) if flat else None
+        if found is not None:
+            return found
         names = sorted(entry.name for entry in folder.iterdir())[:8]
         raise ReferenceDataError(
             f"{folder} is no folder of class folders with images: {error}",
@@ -202,7 +211,7 @@ def _transform(settings: Settings) -> Callable[[Any], Any]:
             found = found()
     if not callable(found):
         raise ReferenceDataError(
-            f"idc_transform {spec} gives a {type(found).__name__}, which cannot be called",
+            f"idc_transform {spec} gives {an(type(found).__name__)}, which cannot be called",
             fix="Name a transform (image -> tensor), or a function without arguments that "
             "returns one.",
         )

@@ -22,11 +22,13 @@ class Reference:
         rows: Rows after sampling; None while unknown (an iterable not yet read to its end).
         available: Rows before sampling, None if unknown.
         labelled: Whether rows have labels, None while unknown.
+        unused: What was given as labels and holds no classes, as far as was read; "" for none.
         augmented: Whether two reads of one item differ.
         sampled: Whether rows were left out.
         class_names: By class index, empty if unknown.
         reiterable: False for an iterator too large to keep: it can be read through only once.
         notes: Sentences for the report.
+        facts: Sentences on the data themselves, said of inputs to measure too.
     """
 
     def __init__(
@@ -46,7 +48,9 @@ class Reference:
         self.fingerprint = identity.fingerprint if identity else None
         self.augmented = identity is not None and identity.augmented
         self.available, self.labelled, self.class_names = available, labelled, class_names
+        self.facts: list[str] = []
         self.notes: list[str] = [AUGMENTED_NOTE] if self.augmented else []
+        self.unused = ""
         self.rows = source.rows
 
     @property
@@ -91,11 +95,24 @@ class Reference:
                     break
                 if self.labelled is None:
                     self.labelled = call.labels is not None
+                if call.unused and not self.unused:
+                    self.unused = call.unused
+                    self.notes.append(
+                        f"labels of {self.descriptor} are not used: {no_classes(call)}"
+                    )
                 done += call.rows
                 yield call
         self.rows = done
         if not done:
             raise empty(self.descriptor)
+
+
+def no_classes(given: ModelCall | Reference) -> str:
+    """Return why what was given as labels is not used."""
+    return (
+        f"{given.unused} holds no classes, which are whole numbers, one a row (y.long() where "
+        "these are classes)"
+    )
 
 
 def empty(what: str) -> ReferenceDataError:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.errors import ReferenceDataError, did_you_mean
+from pytest_deepimportance.formatting import an
 
 SUFFIX = ".jsonl"
 TEXT, PAIR, LABEL = "text", "text_pair", "label"
@@ -105,7 +106,7 @@ def _text(row: dict[str, Any], key: str, where: str) -> str:
     value = row[key]
     if not isinstance(value, str):
         raise ReferenceDataError(
-            f"{where}: {key!r} is a {type(value).__name__}, not a text",
+            f"{where}: {key!r} is {an(type(value).__name__)}, not a text",
             fix="For pairs of texts write "
             '{"text": "...", "text_pair": "...", "label": 0}; for texts that are tokenised '
             "already, a function: idc_reference = pkg.mod:callable",

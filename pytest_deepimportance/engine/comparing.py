@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,55 +13,16 @@ from pytest_deepimportance.comparison import Change, Comparison, Side, Source
 from pytest_deepimportance.criteria.base import Criterion
 from pytest_deepimportance.engine.assemble import assemble, counted_states
 from pytest_deepimportance.engine.combinations import Combinations
+from pytest_deepimportance.engine.compare_notes import notes_of, unlike
 from pytest_deepimportance.engine.merging import merged_criteria
-from pytest_deepimportance.engine.sessions import SessionState
+from pytest_deepimportance.engine.one_run import Opened
 from pytest_deepimportance.engine.states import BlockState
-from pytest_deepimportance.engine.stored import settings_of, states_of
 from pytest_deepimportance.engine.suites import TOTAL
 from pytest_deepimportance.errors import DataFileError
-from pytest_deepimportance.formatting import listed
-from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.readings import headline
 from pytest_deepimportance.results import CriterionRow, Report, SuiteResult
-from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.statistics.rows import found_in, unique_rows
-from pytest_deepimportance.store.content import Content
-
-
-@dataclass(frozen=True)
-class Opened:
-    """One profile's part of a data file, ready to be compared."""
-
-    name: str
-    profile: Profile
-    settings: Settings
-    state: SessionState
-    report: Report
-    created: str
-
-
-def opened(
-    name: str,
-    content: Content,
-    settings: Settings | None = None,
-    profiles: Mapping[str, Profile] | None = None,
-    reports: Sequence[Report] = (),
-) -> list[Opened]:
-    """Return what a data file holds, profile by profile.
-
-    Args:
-        name: What it is called in the comparison.
-        settings: Of the run, where they are known; else the stored ones.
-        profiles: By fingerprint, those that need not be read from the file.
-        reports: Those that are made already.
-    """
-    chosen = settings or settings_of(content.run)
-    made = {report.profile.fingerprint: report for report in reports}
-    found = []
-    for profile, state in states_of(content, chosen, profiles):
-        report = made.get(profile.fingerprint) or assemble(profile, chosen, state)
-        found.append(Opened(name, profile, chosen, state, report, content.run.created))
-    return found
+from pytest_deepimportance.thresholds import IDC
 
 
 def compare(before: Sequence[Opened], after: Sequence[Opened]) -> list[Comparison]:
@@ -99,9 +60,13 @@ def _pairs(before: Sequence[Opened], after: Sequence[Opened]) -> Iterator[tuple[
             rest.append(new)
         else:
             yield same, new
+    # Two models of one name cannot be told apart by it: which is which would be a guess.
+    had = Counter(part.profile.model.spec for part in old.values())
+    have = Counter(part.profile.model.spec for part in rest)
     by_name = {part.profile.model.spec: part for part in old.values()}
     for new in rest:
-        twin = by_name.pop(new.profile.model.spec, None)
+        name = new.profile.model.spec
+        twin = by_name[name] if had[name] == have[name] == 1 else None
         if twin is None and len(rest) == len(old) == 1:
             twin = next(iter(old.values()))
         if twin is not None:
@@ -110,12 +75,10 @@ def _pairs(before: Sequence[Opened], after: Sequence[Opened]) -> Iterator[tuple[
 
 def _compared(old: Opened, new: Opened) -> Comparison:
     matched = old.profile.fingerprint == new.profile.fingerprint
-    notes = tuple(_notes(old, new, matched))
-    gained_by: tuple[Source, ...] = ()
-    lost_with: tuple[Source, ...] = ()
-    if matched:
+    measured = old, new
+    doubts = unlike(old, new)
+    if not doubts:
         old, new = _shortened(old, new), _shortened(new, old)
-        gained_by, lost_with = _sources(new, old), _sources(old, new)
     return Comparison(
         before=_side(old),
         after=_side(new),
@@ -124,14 +87,15 @@ def _compared(old: Opened, new: Opened) -> Comparison:
         neurons_before=_neurons(old.report),
         neurons_after=_neurons(new.report),
         changes=tuple(_changes(old, new, matched)),
-        gained_by=gained_by,
-        lost_with=lost_with,
-        notes=notes,
+        gained_by=_sources(new, old) if matched else (),
+        lost_with=_sources(old, new) if matched else (),
+        notes=tuple(notes_of(measured, (old, new))),
+        unjudged=(IDC,) if doubts else (),
     )
 
 
 def _shortened(part: Opened, other: Opened) -> Opened:
-    """Return `part` with the smaller m of both runs, so that their combinations are the same ones.
+    """Return `part` with the smaller m of both runs, so that as many neurons make a combination.
 
     Combinations are nested: those of fewer neurons are prefixes of the stored ones.
     """
@@ -248,43 +212,3 @@ def _shown(part: Opened, states: Sequence[BlockState]) -> NDArray[np.uint8] | No
     """Return the distinct combinations of some blocks, None without one space of all classes."""
     found = Combinations.of(part.profile, states)
     return None if found is None else unique_rows(found.codes[found.visited])
-
-
-def _notes(old: Opened, new: Opened, matched: bool) -> Iterator[str]:
-    if not matched:
-        what = "new model" if _models(old) != _models(new) else "same model, new profile"
-        before, after = (part.profile for part in (old, new))
-        if what == "new model":
-            yield (
-                f"new model ({before.model.fingerprint[:8]} -> {after.model.fingerprint[:8]}): "
-                "items cannot be matched, only numbers are compared"
-            )
-        else:
-            yield (
-                f"same model, but another profile ({before.fingerprint[:8]} -> "
-                f"{after.fingerprint[:8]}): items cannot be matched, only numbers are compared"
-            )
-    else:
-        yield from _other_m(old, new)
-    for part in (old, new):
-        if not part.report.run.complete:
-            yield f"{part.name} was stopped early: it covers less than its tests would"
-        elif part.report.run.partial:
-            yield f"{part.name} holds a part of its tests only"
-        if part.report.run.lost:
-            yield f"{part.name} lost {len(part.report.run.lost)} tests in workers that crashed"
-
-
-def _other_m(old: Opened, new: Opened) -> Iterator[str]:
-    pairs = zip(old.profile.spaces, new.profile.spaces, strict=True)
-    found = dict.fromkeys((one.m, other.m) for one, other in pairs if one.m != other.m)
-    if found:
-        changed = listed([f"{before} -> {after}" for before, after in found])
-        yield (
-            f"m differs ({changed}): both are compared at the smaller m, so IDC and share of one "
-            "of them are not those of its report"
-        )
-
-
-def _models(part: Opened) -> str:
-    return part.profile.model.fingerprint

@@ -9,10 +9,11 @@ from scipy.sparse import hstack
 
 from pytest_deepimportance.contributions import Contribution, Contributions
 from pytest_deepimportance.criteria.base import Criterion, get, naming
-from pytest_deepimportance.engine.merging import in_order
+from pytest_deepimportance.engine.merging import KeptRows, in_order
 from pytest_deepimportance.engine.sessions import SessionState, TestState, vouches
 from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.errors import SettingsError
+from pytest_deepimportance.parsing import spelled
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.statistics.incidence import Incidence, RowItems
@@ -87,65 +88,88 @@ def _tables(
 ) -> tuple[dict[str, Incidence], list[str]]:
     """Return tests x items of each criterion, and the criteria that have no items."""
     known = new_criteria(profile, settings)
+    asked = [spelled(name, known) for name in asked]
     for name in asked:
         if name not in known:
             get(name)
             raise SettingsError(
                 f"{name} was not measured", fix=f"Measured were {', '.join(known)}."
             )
-    tables, left_out = {}, []
-    for name in asked or known:
-        with naming(name):
-            found = _table(known[name], tests, state.blocks)
-        if found is None:
-            left_out.append(name)
-        else:
-            tables[name] = found
+    wanted = {name: known[name] for name in asked or known}
+    able = {name: c for name, c in wanted.items() if c.fresh().held() is not None}
+    left_out = [name for name in wanted if name not in able]
     if asked and left_out:
         raise SettingsError(
             f"a test by itself covers no items of {', '.join(left_out)}",
             "What it adds depends on the tests before it.",
             f"Ask for others: {', '.join(name for name in known if name not in left_out)}.",
         )
-    return tables, left_out
+    return _incidence(able, tests, state.blocks), left_out
 
 
-def _table(
-    criterion: Criterion,
+def _incidence(
+    criteria: Mapping[str, Criterion],
     tests: Sequence[TestState],
     blocks: Mapping[str, Mapping[str, BlockState]],
-) -> Incidence | None:
-    """Return tests x items of a criterion, None where a test by itself covers none."""
-    if criterion.fresh().held() is None:
-        return None
+) -> dict[str, Incidence]:
+    """Return tests x items of each criterion."""
     claimed = sorted({claim for test in tests for claim in test.claims})
     found = [(slot, key) for slot, key in claimed if slot in blocks.get(key, {})]
-    parts, lines = _items([blocks[key][slot] for slot, key in found], criterion)
-    table = Incidence.joined(parts, 0, criterion.item_numbers)
-    ends = np.cumsum(lines)
-    spans = {claim: range(end - n, end) for claim, n, end in zip(found, lines, ends, strict=True)}
-    claims = [[line for claim in test.claims for line in spans.get(claim, ())] for test in tests]
-    return table.united(claims)
+    states = [blocks[key][slot] for slot, key in found]
+    items = _items(states, criteria)
+    kinds = sorted({state.waiting for state in states})
+    lines: dict[tuple[bool, ...], list[list[int]]] = {}
+    tables = {}
+    for name, criterion in criteria.items():
+        waits = tuple(name in waiting for waiting in kinds)
+        if waits not in lines:
+            numbers = [len(state.digests) if name in state.waiting else 1 for state in states]
+            lines[waits] = _lines(tests, found, numbers)
+        table = Incidence.joined(items[name], 0, criterion.item_numbers)
+        tables[name] = table.united(lines[waits])
+    return tables
 
 
-def _items(states: Sequence[BlockState], criterion: Criterion) -> tuple[list[RowItems], list[int]]:
-    """Return lines of items, block after block, and how many lines each block has.
+def _lines(
+    tests: Sequence[TestState], found: Sequence[tuple[str, str]], numbers: Sequence[int]
+) -> list[list[int]]:
+    """Return which lines belong to each test.
+
+    Args:
+        found: What tests claim, in the order of the lines.
+        numbers: How many lines each of these has.
+    """
+    ends = np.cumsum(numbers).tolist()
+    spans = {c: range(end - n, end) for c, n, end in zip(found, numbers, ends, strict=True)}
+    return [[line for claim in test.claims for line in spans.get(claim, ())] for test in tests]
+
+
+def _items(
+    states: Sequence[BlockState], criteria: Mapping[str, Criterion]
+) -> dict[str, list[RowItems]]:
+    """Return for each criterion lines of items, block after block.
 
     A block that kept its rows has one for each of them, any other one for all.
     """
-    name = criterion.name
-    parts: list[RowItems] = []
+    parts: dict[str, list[RowItems]] = {name: [] for name in criteria}
     for part in in_order(states):
-        if isinstance(part, BlockState):
-            if name not in part.waiting:
-                held = criterion.restored(part.criteria[name]).held()
-                assert held is not None
-                parts.append(RowItems(np.array([len(held)]), held))
-        elif name in part.waiting:
-            items = criterion.fresh().items(part.batch)
-            assert items is not None
-            parts.append(items)
-    return parts, [len(state.digests) if name in state.waiting else 1 for state in states]
+        for name, criterion in criteria.items():
+            with naming(name):
+                items = _items_of(part, criterion)
+                if items is not None:
+                    parts[name].append(items)
+    return parts
+
+
+def _items_of(part: BlockState | KeptRows, criterion: Criterion) -> RowItems | None:
+    """Return the lines of one block, or of joined rows; None where they are not its to measure."""
+    if isinstance(part, BlockState):
+        if criterion.name in part.waiting:
+            return None
+        held = criterion.restored(part.criteria[criterion.name]).held()
+        assert held is not None
+        return RowItems(np.array([len(held)]), held)
+    return criterion.fresh().items(part.batch) if criterion.name in part.waiting else None
 
 
 def _joined(tables: Mapping[str, Incidence], tests: int) -> Incidence:

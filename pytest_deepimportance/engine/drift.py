@@ -179,7 +179,7 @@ def _classes(
 
 
 def _notes(profile: Profile, data: Reference, rows: int, inputs: int, bad: int) -> list[str]:
-    notes = []
+    notes = list(data.facts)
     reference = profile.reference.usable
     if inputs > reference:
         notes.append(

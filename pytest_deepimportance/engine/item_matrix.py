@@ -13,9 +13,10 @@ from pytest_deepimportance.criteria.bits import CHUNK
 from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.engine.states import new_criteria
 from pytest_deepimportance.errors import RecordingError, SettingsError, did_you_mean
+from pytest_deepimportance.parsing import spelled
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.settings import Settings
-from pytest_deepimportance.statistics.incidence import Incidence, RowItems
+from pytest_deepimportance.statistics.incidence import Incidence, RowItems, chosen_rows
 
 Indices = NDArray[np.int64]
 
@@ -52,11 +53,12 @@ class ItemMatrix:
         return sum(table.nbytes for table in self.criteria.values())
 
     def of(self, criterion: str) -> Incidence:
-        """Return the table of one criterion.
+        """Return the table of one criterion, named in any case.
 
         Raises:
             SettingsError: There is none.
         """
+        criterion = spelled(criterion, [*self.criteria, *self.left_out])
         if criterion not in self.criteria:
             raise SettingsError(
                 f"the item matrix holds no criterion {criterion!r}",
@@ -80,8 +82,12 @@ class ItemMatrix:
         return self.of(criterion).greedy(count)
 
     def select(self, rows: ArrayLike) -> ItemMatrix:
-        """Return the matrix of some inputs (indices or mask), with the items these cover."""
-        chosen = np.asarray(rows)
+        """Return the matrix of some inputs (indices or mask), with the items these cover.
+
+        Raises:
+            SettingsError: They name no inputs of the matrix.
+        """
+        chosen = chosen_rows(rows, len(self))
         return ItemMatrix(
             self.digests[chosen],
             self.labels[chosen],

@@ -37,6 +37,7 @@ class ItemRows:
         occurrences: Reference rows that show the row's combination, (N,); -1 where the criterion
             is not IDC over all classes together.
         items: What each covers.
+        unusable: Rows left out because of NaN or infinity.
     """
 
     digests: NDArray[np.uint64]
@@ -46,6 +47,7 @@ class ItemRows:
     confidence: NDArray[np.float32]
     occurrences: Indices
     items: tuple[RowItems, ...]
+    unusable: int = 0
 
     def __len__(self) -> int:
         return len(self.digests)
@@ -78,8 +80,10 @@ def item_rows(
             tick(call.rows)
 
     batches, items, occurrences = [], [], []
+    unusable = 0
     recorded = recorded_batches(eager(model), profile, settings, calls(), data.descriptor)
-    for batch, _ in recorded:
+    for batch, dropped in recorded:
+        unusable += dropped
         for chunk in batch.chunks(CHUNK):
             batches.append(chunk)
             items.append(_items(criterion, chunk))
@@ -99,6 +103,7 @@ def item_rows(
         confidence=np.concatenate([_confidence(batch) for batch in batches]),
         occurrences=np.concatenate(occurrences),
         items=tuple(items),
+        unusable=unusable,
     )
 
 

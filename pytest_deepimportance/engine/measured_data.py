@@ -8,6 +8,7 @@ from torch import nn
 
 from pytest_deepimportance.data.activations import UNKNOWN
 from pytest_deepimportance.data.reference import Reference
+from pytest_deepimportance.data.streaming import no_classes
 from pytest_deepimportance.engine.assemble import assemble
 from pytest_deepimportance.engine.intake import run_suites
 from pytest_deepimportance.engine.opening import recorder_for
@@ -84,13 +85,15 @@ def _as_test(name: str, states: Sequence[BlockState]) -> TestState:
 def _notes(name: str, states: Sequence[BlockState], data: Reference) -> list[str]:
     """Say what a reader would not expect of these inputs."""
     rows, inputs = sum(len(state.digests) for state in states), len(distinct_inputs(states))
-    notes = []
+    notes = [f"{name}: {fact}" for fact in data.facts]
     if inputs < 2:
         notes.append(f"{name} is one input: no number here is about more than that one")
     if inputs < rows:
         notes.append(f"{name}: {count(rows - inputs)} of {count(rows)} rows repeat an input")
     unlabelled = sum(int((state.labels == UNKNOWN).sum()) for state in states)
     if unlabelled:
+        if data.unused:
+            notes.append(f"{name}: the labels given are not used: {no_classes(data)}")
         which = "no row has" if unlabelled == rows else f"{plural(unlabelled, 'row')} without"
         notes.append(f"{name}: {which} a label; accuracy is of those that have one")
     if data.sampled:

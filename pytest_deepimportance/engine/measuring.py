@@ -11,6 +11,7 @@ import numpy as np
 from torch import nn
 
 from pytest_deepimportance.attribution.importance import Importance
+from pytest_deepimportance.data.streaming import no_classes
 from pytest_deepimportance.engine.assemble import assemble
 from pytest_deepimportance.engine.chosen import asked_for
 from pytest_deepimportance.engine.item_matrix import ItemMatrix, matrix_of
@@ -40,10 +41,12 @@ class Recording:
 
     Attributes:
         profile: What is measured against; `profile.with_m(8)` put here changes m at no cost.
+        notes: Sentences for the report.
     """
 
     def __init__(self, recorder: Recorder, profile: Profile, settings: Settings) -> None:
         self.profile = profile
+        self.notes: list[str] = []
         self._recorder, self._settings = recorder, settings
         self._block = Block(_NAME, "test")
         recorder.block = self._block
@@ -88,6 +91,7 @@ class Recording:
             blocks={_NAME: {"main": state}},
             totals=(self._recorder.totals.to_wire(),),
             run=RunInfo(marked_collected=1, marked_ran=1),
+            notes=tuple(self.notes),
         )
         return assemble(self.profile, self._settings, session)
 
@@ -169,6 +173,8 @@ def measure(
             around=lambda rows: recording.sliced(columns.next(rows)),
         )
     columns.check_used_up()
+    if data.unused:
+        recording.notes.append(f"the labels given are not used: {no_classes(data)}")
     report = recording.report()
     if not report.total.rows:
         raise RecordingError(

@@ -28,6 +28,7 @@ from pytest_deepimportance.models.wrappers import eager, wrapper_notes
 from pytest_deepimportance.profile.accumulate import Progress
 from pytest_deepimportance.profile.build import build
 from pytest_deepimportance.profile.cache import cache_key, get_or_build
+from pytest_deepimportance.profile.classnames import with_class_names
 from pytest_deepimportance.profile.command import build_command
 from pytest_deepimportance.profile.echo import answers_alike
 from pytest_deepimportance.profile.model import Profile
@@ -136,13 +137,14 @@ def load_profile(path: str | Path, model: nn.Module, settings: Settings) -> Prof
 
     Raises:
         ProfileError: Other weights, or a setting that contradicts the profile.
+        SettingsError: Class names are given, and not as many as the model has classes.
     """
     profile = Profile.load(path)
     check_model(profile, fingerprint(eager(model)), str(path), settings)
     check_code(profile, eager(model), output_adapter(settings), str(path), settings)
     profile.check_settings(settings)
     _check_scores(profile, str(path), settings)
-    return profile
+    return with_class_names(profile, settings.class_names)
 
 
 def _check_scores(profile: Profile, path: str, settings: Settings) -> None:

@@ -150,4 +150,6 @@ def encoded(space: CombinationSpace, batches: Iterable[ActivationBatch]) -> NDAr
 
 
 def _joined(parts: Sequence[NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:
+    if len(parts) == 1:
+        return parts[0]
     return np.concatenate(parts) if parts else np.empty(0, dtype=dtype)

@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pytest_deepimportance.compare_gate import judge, tolerances
-from pytest_deepimportance.engine.comparing import compare, opened
+from pytest_deepimportance.engine.comparing import compare
+from pytest_deepimportance.engine.one_run import opened
 from pytest_deepimportance.glue.collector import Collector
 from pytest_deepimportance.profile.model import Profile
-from pytest_deepimportance.results import Report
+from pytest_deepimportance.reporting.base import SHORT_MODEL, model_names
+from pytest_deepimportance.reporting.judged import about_model
+from pytest_deepimportance.results import GateOutcome, Report
 from pytest_deepimportance.store.content import Content
 from pytest_deepimportance.store.datafile import read
 
@@ -41,9 +44,18 @@ def with_comparison(
     after = opened(_HERE, content, settings, profiles, reports)
     found = {comparison.after.profile: comparison for comparison in compare(before, after)}
     given = tolerances(settings.compare_fail, criteria=None)
+    everywhere = {change.suite for comparison in found.values() for change in comparison.changes}
     result = []
-    for report in reports:
+    for report, name in zip(reports, model_names(reports, SHORT_MODEL), strict=True):
         comparison = found.get(report.profile.fingerprint)
-        gates = report.gates if comparison is None else (*report.gates, *judge(comparison, given))
+        gates: tuple[GateOutcome, ...] = ()
+        if comparison is not None:
+            suites = {change.suite for change in comparison.changes}
+            # Of several models, a suite is compared where it ran.
+            here = [t for t in given if t.suite in suites or t.suite not in everywhere]
+            gates = about_model(judge(comparison, here), name, reports)
+        elif given:
+            collector.complaints.append(f"not compared: {path.name} does not hold the model {name}")
+        gates = (*report.gates, *gates)
         result.append(dataclasses.replace(report, comparison=comparison, gates=gates))
     return result

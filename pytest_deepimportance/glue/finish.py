@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -15,10 +17,12 @@ from pytest_deepimportance.errors import DataFileError, IdcError, ReportError
 from pytest_deepimportance.gating import SHARD
 from pytest_deepimportance.glue.collector import Collector
 from pytest_deepimportance.glue.compared import with_comparison
+from pytest_deepimportance.glue.failing import fail
 from pytest_deepimportance.glue.gathered import gathered
 from pytest_deepimportance.glue.markers import Suite
 from pytest_deepimportance.glue.places import UNWRITTEN, as_shown, data_path
 from pytest_deepimportance.glue.thresholds import session_thresholds, suite_thresholds
+from pytest_deepimportance.glue.unjudged import GATE, failure, may_fail, sentence
 from pytest_deepimportance.reporting import junit, terminal, writing
 from pytest_deepimportance.reporting.audit.reproduce import Invocation
 from pytest_deepimportance.reporting.destinations import JUNIT, TERM_MISSING, destinations
@@ -30,16 +34,29 @@ from pytest_deepimportance.store.datafile import write
 
 _CACHED_HINT = "idc/gate-hint"
 
-_NOT_TOLD = ("session", "lfplugin", "stepwiseplugin", "dsession", "terminalreporter")
-"""Plugins that must not hear of the gate's report: they would take it for a test that failed and
-remember it, stop at it, count it a second time, or print progress beyond 100 %."""
-
 
 def finish(collector: Collector, session: pytest.Session, exitstatus: int) -> None:
     """Make the reports, judge the gate, and turn each unmet threshold into a failed report."""
+    with _without_collections():
+        _finish(collector, session, exitstatus)
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Put off the search for garbage: ten thousand states are made, and all of them stay."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _finish(collector: Collector, session: pytest.Session, exitstatus: int) -> None:
     collector.settle()
     if collector.foreign:
-        _fail(session, [("idc::workers", _of_foreign(collector.foreign))])
+        fail(session, [("idc::workers", _of_foreign(collector.foreign))])
     try:
         content, profiles = gathered(collector, session, exitstatus)
         thresholds = [
@@ -48,12 +65,10 @@ def finish(collector: Collector, session: pytest.Session, exitstatus: int) -> No
         ]
         shown = as_shown(collector.settings, collector.config)
         partial = SHARD if collector.settings.shard else collector.settings.partial
-        reports = [
-            judged(report, thresholds, partial) for report in reports_of(content, shown, profiles)
-        ]
+        reports = judged(reports_of(content, shown, profiles), thresholds, partial)
         reports = with_comparison(reports, content, profiles, collector)
     except IdcError as error:
-        _fail(session, [("idc::report", str(error))])
+        fail(session, [("idc::report", str(error))])
         collector.complaints.append(f"nothing to show: {error.what}")
         return
     collector.reports = reports
@@ -61,10 +76,12 @@ def finish(collector: Collector, session: pytest.Session, exitstatus: int) -> No
         session.config.hook.pytest_idc_report(report=report)
     failed = [gate for report in reports for gate in report.gates if gate.status == "failed"]
     if failed and int(exitstatus) in (0, 1) and reports[0].run.complete:
-        _fail(
+        fail(
             session,
             [(f"idc::{gate.suite}::{gate.threshold}", gate.message) for gate in failed],
         )
+    if not reports and collector.ran:
+        _fail_unjudged(collector, session)
     write_files(collector, reports)
     write_data(collector, session, content)
 
@@ -86,32 +103,8 @@ def write_data(collector: Collector, session: pytest.Session, content: Content) 
     try:
         write(content, path)
     except DataFileError as error:
-        _fail(session, [("idc::data-file", f"{error.what}\n{UNWRITTEN}")])
+        fail(session, [("idc::data-file", f"{error.what}\n{UNWRITTEN}")])
         collector.complaints.append(error.what)
-
-
-def _fail(session: pytest.Session, failed: list[tuple[str, str]]) -> None:
-    """Report failures of ours, as (node id, message), where those of tests are reported."""
-    manager = session.config.pluginmanager
-    silent = [manager.getplugin(name) for name in _NOT_TOLD]
-    caller = manager.subset_hook_caller(
-        "pytest_runtest_logreport", remove_plugins=[p for p in silent if p is not None]
-    )
-    reporter = manager.getplugin("terminalreporter")
-    for nodeid, message in failed:
-        report = pytest.TestReport(
-            nodeid=nodeid,
-            location=("idc", None, nodeid),
-            keywords={},
-            outcome="failed",
-            longrepr=message,
-            when="call",
-        )
-        caller(report=report)
-        if reporter is not None:
-            reporter.stats.setdefault("failed", []).append(report)
-        session.testsfailed += 1
-    session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def write_files(collector: Collector, reports: list[Report]) -> None:
@@ -145,22 +138,40 @@ def _into_pytests_junit(config: pytest.Config, reports: list[Report]) -> None:
         log.add_global_property(name, value)
 
 
-def _nothing(collector: Collector, reporter: Any) -> str:
+def _silence(collector: Collector, reporter: Any) -> str:
     """Say that there is no profile, why, and what is missing because of it."""
-    skipped = not (reporter.stats.get("error") or reporter.stats.get("failed"))
+    why = _nothing(reporter)
+    return sentence(collector.settings, why) or why
+
+
+def _nothing(reporter: Any) -> str:
+    """Say that there is no profile, and why."""
+    failed = [one for one in reporter.stats.get("failed", ()) if one.nodeid != GATE]
+    skipped = not (reporter.stats.get("error") or failed)
     why = "every marked test was skipped" if skipped else "see the errors above"
-    gate = "; the gate is not judged" if collector.settings.fail_under else ""
-    file = "; no report was written" if collector.settings.report else ""
-    return f"nothing measured: no marked test got as far as a profile ({why}){gate}{file}"
+    return f"nothing measured: no marked test got as far as a profile ({why})"
+
+
+def _judged_suites(collector: Collector) -> list[Suite]:
+    return [suite for suite in collector.suites.values() if suite.gate]
+
+
+def _fail_unjudged(collector: Collector, session: pytest.Session) -> None:
+    """Fail a session that would look as if thresholds were met of which none was judged."""
+    settings = collector.settings
+    thresholds = [*settings.fail_under]
+    thresholds += [f"{s.name}/{t}" for s in _judged_suites(collector) for t in s.fail_under]
+    if thresholds and settings.missing == "fail" and may_fail(settings, session):
+        fail(session, [failure(thresholds, "every marked test was skipped")])
 
 
 def summarise(collector: Collector, reporter: Any) -> None:
     """Print the screen at the end of the session."""
     if not collector.reports:
         if collector.ran:
-            said = collector.complaints or [_nothing(collector, reporter)]
-            for sentence in said:
-                reporter.write_line(f"idc: {sentence}", yellow=True)
+            said = collector.complaints or [_silence(collector, reporter)]
+            for line in said:
+                reporter.write_line(f"idc: {line}", yellow=True)
         return
     lines = terminal.render(
         collector.reports,

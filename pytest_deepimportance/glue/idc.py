@@ -47,6 +47,7 @@ class Idc:
             RecordingError: A slice has another number of values; the model is not run then.
         """
         from pytest_deepimportance.data.batches import as_call
+        from pytest_deepimportance.data.streaming import no_classes
 
         adapted = self._request.config.hook.pytest_idc_batch(batch=batch)
         call = as_call(batch if adapted is None else adapted)
@@ -55,6 +56,8 @@ class Idc:
         given = labels if labels is not None else call.labels
         if given is not None:
             self.labels(given)
+        elif call.unused and self._watch is not None:
+            self._watch.recorder.note(f"passes came with unused labels: {no_classes(call)}")
         return output
 
     def labels(self, labels: Any) -> None:

@@ -9,6 +9,15 @@ from pytest_deepimportance.settings import Settings
 SETTINGS = pytest.StashKey[Settings]()
 """On the config: the session's settings; absent with --no-idc."""
 
+MARKED = pytest.StashKey[int]()
+"""On the config: how many marked tests this process collected, before any was deselected."""
+
+UNWATCHED = pytest.StashKey[bool]()
+"""On the config: there are marked tests, but no model is named."""
+
+MISSPELLED = pytest.StashKey[str]()
+"""On the config of a worker: a mark that was meant to be ours."""
+
 SKIPPED = pytest.StashKey[str]()
 """On the config: why the measurement was skipped (idc_missing = skip)."""
 

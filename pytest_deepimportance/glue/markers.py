@@ -88,7 +88,7 @@ def assign_suites(
             message names file and line.
     """
     paths = [_suite_path(line) for line in settings.suites]
-    seen: dict[str, tuple[Suite, str]] = {}
+    seen: dict[str, tuple[Suite, pytest.Item]] = {}
     marked = []
     for item in items:
         suite = _suite_of(item, paths, own_criteria)
@@ -96,11 +96,11 @@ def assign_suites(
             continue
         earlier = seen.get(suite.name)
         if earlier is None or _is_plain(earlier[0]):
-            seen[suite.name] = (suite, place(item))
+            seen[suite.name] = (suite, item)
         elif not _is_plain(suite) and suite != earlier[0]:
             raise pytest.UsageError(
                 f"idc_suite {suite.name!r} has two different settings:\n"
-                f"  {earlier[1]}: {_shown(earlier[0])}\n  {place(item)}: {_shown(suite)}\n"
+                f"  {place(earlier[1])}: {_shown(earlier[0])}\n  {place(item)}: {_shown(suite)}\n"
                 "Give the settings once, or use two names."
             )
         marked.append((item, suite.name))
@@ -185,6 +185,11 @@ def _from_marker(marker: pytest.Mark, item: pytest.Item, own_criteria: bool) -> 
         raise refuse(f"name={name!r} is not a usable name (text without '/', not TOTAL)")
     if not isinstance(gate, bool):
         raise refuse(f"gate={gate!r} is neither True nor False")
+    if not gate and arguments.get("fail_under") is not None:
+        raise refuse(
+            "gate=False leaves the suite out of every threshold, so fail_under would never be "
+            "judged: leave one of the two out"
+        )
     criteria, bounds, reason = map(arguments.get, ("criteria", "fail_under", "reason"))
     suite = Suite(
         name=name.strip(),

@@ -6,6 +6,7 @@ import functools
 import operator
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from pytest_deepimportance.glue.places import (
     data_path,
     placed,
 )
+from pytest_deepimportance.parsing import uncommented
 from pytest_deepimportance.reporting.destinations import destinations
 from pytest_deepimportance.setting import Setting
 from pytest_deepimportance.settings import TABLE, Settings, resolve
@@ -93,6 +95,7 @@ def settings_of(config: pytest.Config) -> Settings:
     _refuse_unknown_keys(config)
     ini = {s.name: config.getini(s.key) for s in TABLE.values() if s.ini}
     cli = {s.name: config.getoption(s.key) for s in TABLE.values() if s.cli}
+    ini |= {s.name: "" for s in TABLE.values() if ini.get(s.name) == [] and not _is_list(config, s)}
     base = config.inipath.parent if config.inipath is not None else config.rootpath
     _anchor(config, ini, base)
     for name in FILES:
@@ -116,11 +119,24 @@ def settings_of(config: pytest.Config) -> Settings:
         raise pytest.UsageError(str(error)) from None
 
 
+def _is_list(config: pytest.Config, setting: Setting) -> bool:
+    """Whether `[]` stands in the ini file: no line, on purpose; others left a line empty."""
+    raw = _written(config).get(setting.key)
+    return getattr(raw, "value", raw) == []
+
+
+def _written(config: pytest.Config) -> Mapping[str, Any]:
+    """Return what the ini file itself says.
+
+    `inicfg` is deprecated from 9.0 on, and getini only answers known names.
+    """
+    written: Mapping[str, Any] | None = vars(config).get("_inicfg")
+    return config.inicfg if written is None else written
+
+
 def _refuse_unknown_keys(config: pytest.Config) -> None:
     known = [s.key for s in TABLE.values() if s.ini]
-    # The file's own keys: `inicfg` is deprecated from 9.0 on, and getini only answers known names.
-    written = vars(config).get("_inicfg")
-    for key in config.inicfg if written is None else written:
+    for key in _written(config):
         if key.startswith("idc_") and key not in known:
             raise pytest.UsageError(
                 f"{config.inipath}: unknown key {key!r}: {did_you_mean(key, known)}"
@@ -152,7 +168,7 @@ def _anchor(config: pytest.Config, values: dict[str, Any], base: Path) -> None:
             path = value if own else path_in(value, base)
             values[name] = placed(config, base, "", path, value[len(path) :]) if path else value
     if isinstance(values.get("report"), (list, tuple)):
-        parts = [line.partition(":") for line in values["report"]]
+        parts = [uncommented(line).partition(":") for line in values["report"]]
         values["report"] = [
             placed(config, base, kind + colon, place.strip()) if place.strip() else kind + colon
             for kind, colon, place in parts

@@ -14,6 +14,7 @@ from pytest_deepimportance.glue.entries import Entry
 from pytest_deepimportance.glue.keys import node_id
 from pytest_deepimportance.glue.markers import REQUIREMENTS, SLICE, SUITE
 from pytest_deepimportance.glue.watch import WATCH
+from pytest_deepimportance.recording.causes import of_uncounted
 
 if TYPE_CHECKING:
     from pytest_deepimportance.glue.recording import Recording
@@ -66,10 +67,12 @@ class Sender:
                 "slice": [list(tag) for tag in item.stash.get(SLICE, ())],
                 "requirements": [*item.stash.get(REQUIREMENTS, ())],
             },
-            "profiles": self._profiles(item, counts),
+            "profiles": self._profiles(item, report, counts),
         }
 
-    def _profiles(self, item: pytest.Item, counts: bool) -> dict[str, Any]:
+    def _profiles(
+        self, item: pytest.Item, report: pytest.TestReport, counts: bool
+    ) -> dict[str, Any]:
         """Return the entry of each profile that the test was to exercise, or did."""
         profiles: dict[str, Any] = {}
         for watch in self._recording.watches:
@@ -79,6 +82,8 @@ class Sender:
                 profiles[watch.profile.fingerprint] = entry
                 continue
             plain = entry.plain()
+            if not counts:
+                plain["cause"] = of_uncounted(report.skipped, plain["uncounted"])
             if self._travels:
                 # The controller may be on another machine: it gets the profile itself, once.
                 plain["profile"] = watch.profile_bytes_once()

@@ -57,6 +57,7 @@ class Site:
         graph_reading: Where the very tensor of the pass is found when `reading` recomputes it from
             a module's output; None where `reading` already finds it.
         activation: The activation that the reading lies after, or None.
+        function: What that computes, such as "relu"; None where it is more than one function.
         flags: "branches", "no activation", "shared", "reused", ...
         is_output: Whether this is the output layer (never a candidate for importance).
         rows_are_inputs: False where the layer's rows are not the inputs (region heads).
@@ -77,10 +78,11 @@ class Site:
     feeders: tuple[str, ...] = ()
     row_axis: int = 0
     graph_reading: Reading | None = None
+    function: str | None = None
 
     def non_negative(self, tap: str) -> bool:
         """Whether nothing that is read here can be below 0."""
-        return tap == "post" and self.activation in _NON_NEGATIVE
+        return tap == "post" and self.function in _NON_NEGATIVE
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,8 @@ class SiteMap:
     def find(self, layer: str | int | None) -> Site:
         """Return the site named by `layer`: a name, an alias, an index, or None for the default.
 
+        An index is that of `sites`, as they are listed; -1 is the last of the candidates.
+
         Raises:
             LayerError: There is no such layer; the message lists the nearest names.
         """
@@ -155,11 +159,11 @@ class SiteMap:
             if text == site.name or text in site.aliases:
                 return site
         if text.lstrip("-").isdigit():
-            pool = self.candidates()
+            pool = self.candidates() if text.startswith("-") else self.sites
             if -len(pool) <= int(text) < len(pool):
                 return pool[int(text)]
             raise LayerError(
-                f"layer index {text} is outside 0..{len(pool) - 1}",
+                f"layer index {text} is outside 0..{len(self.sites) - 1}",
                 fix="List the layers with: deepimportance layers MODEL",
             )
         for other in self.unmeasured:

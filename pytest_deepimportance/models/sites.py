@@ -90,7 +90,7 @@ class _Finder:
     def _site(self, group: list[Tap]) -> Site:
         graph, tap, spot = self._graph, group[0], group[0].spot
         labels = [item.layer.label or item.kind for item in group]
-        activation = None
+        activation, op = None, None
         if tap.activation is not None:
             result, op = tap.activation.result, tap.activation.operation
             activation = activation_name(graph, result, op, self._names)
@@ -110,6 +110,7 @@ class _Finder:
             reading=reading,
             pre_reading=reading_of(graph, tap.before),
             activation=activation,
+            function=op.function if op is not None else None,
             flags=_flags(group),
             is_output=any(item.layer.output is self._last for item in group),
             rows_are_inputs=spot.rows is not None,

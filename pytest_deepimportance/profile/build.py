@@ -62,7 +62,7 @@ def build(
     """
     first = _first_call(reference, settings.batch_size)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    unscored = why_unscored(model, first.first_rows(2).to(device), output)
+    unscored = why_unscored(model, first.first_rows(2).to(device), output, settings.class_names)
     sites = find_sites(model, first.to(device), output)
     unranked = why_unranked(sites, settings)
     if importance is None and not is_callable_target(settings.target):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_deepimportance.settings import TABLE, Settings
@@ -38,17 +40,35 @@ def run_command(model: str, settings: Settings, path: str) -> str:
 
 
 def build_command(profile: Profile, settings: Settings) -> str:
-    """Return how a profile like this one is built again, with the settings that are asked for."""
+    """Return how a profile like this one is built again, with the settings that are asked for.
+
+    Model and reference that were objects of a program have no specification: MODEL and REFERENCE
+    stand in their places, and a line below the command says what they were.
+    """
     asked = settings.profile_values()
     given = {name: asked[name] for name in asked if settings.origins.get(name) not in _UNASKED}
     built = _not_default({**profile.settings, **given})
-    model = settings.model or profile.model.spec or "MODEL"
+    model = settings.model or _specified(profile.model.spec, "MODEL")
+    reference = settings.reference or _specified(profile.reference.descriptor, "REFERENCE")
     options = [typed(name, getattr(settings, name)) for name in _WHERE]
-    options += [typed("reference", settings.reference or profile.reference.descriptor)]
+    options += [typed("reference", reference)]
     options += [typed(name, value) for name, value in built.items()]
     parts = ["deepimportance profile build", shlex.quote(model), *filter(None, options)]
     origin = profile.origin if profile.origin not in ("built", "cached") else "model.idc"
-    return " ".join([*parts, f"-o {shlex.quote(origin)}"])
+    command = " ".join([*parts, f"-o {shlex.quote(origin)}"])
+    if reference != "REFERENCE":
+        return command
+    return (
+        f"{command}\n(REFERENCE: pkg.mod:callable, DIR or FILE.npz with what it was built from, "
+        f"{profile.reference.descriptor or 'data of a program'}; in Python: build_profile)"
+    )
+
+
+def _specified(text: str, place: str) -> str:
+    """Return `text` if it can be typed as a specification, else what stands in its place."""
+    path = Path(text)
+    named = re.fullmatch(r"\S+:\S+", text) or ".py:" in text or re.fullmatch(r"\.\w+", path.suffix)
+    return text if text and (named or path.exists()) else place
 
 
 def _not_default(values: Mapping[str, Any]) -> dict[str, Any]:

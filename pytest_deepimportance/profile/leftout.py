@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,20 +12,30 @@ from pytest_deepimportance.data.batches import ModelCall
 from pytest_deepimportance.data.outputs import class_scores, describe_output
 from pytest_deepimportance.models.restore import evaluating
 from pytest_deepimportance.models.sitemap import SiteMap
+from pytest_deepimportance.profile.classnames import check_class_names
 from pytest_deepimportance.settings import Settings
 
 
-def why_unscored(model: nn.Module, call: ModelCall, output: Any) -> str:
+def why_unscored(
+    model: nn.Module, call: ModelCall, output: Any, class_names: Sequence[str] = ()
+) -> str:
     """Return why the model's output is no class score, empty where it is one.
 
     A forward that raises is left to the probe, which words that error.
+
+    Raises:
+        SettingsError: Class names are given, and not as many as the model has classes.
     """
     with evaluating(model), torch.no_grad():
         try:
             answer = model(*call.args, **call.kwargs)
         except Exception:
             return ""
-    return "" if class_scores(answer, output) is not None else describe_output(answer)
+    scores = class_scores(answer, output)
+    if scores is None:
+        return describe_output(answer)
+    check_class_names(class_names, scores.shape[1])
+    return ""
 
 
 def why_unranked(sites: SiteMap, settings: Settings) -> str:

@@ -20,7 +20,8 @@ def remarks(found: Accumulated, settings: Settings, importance: Importance) -> l
         notes.append(f"layer {settings.layer} is not singled out: the scope is {settings.scope}")
     if settings.correct == "only" and not found.labelled and found.spools:
         notes.append(
-            "the reference has no labels: importance and clusters are fitted on all of its inputs"
+            "the reference has no class labels: importance and clusters are fitted on all of its "
+            "inputs"
         )
     unlabelled = int((found.labels == UNKNOWN).sum())
     if settings.correct == "only" and found.labelled and unlabelled and found.spools:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from types import FrameType
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from pytest_deepimportance.recording.compiling import COMPILING
 from pytest_deepimportance.recording.inert import InertHook
 from pytest_deepimportance.recording.watching import AfterHook, BeforeHook, Hub, Watch
 from pytest_deepimportance.recording.weights import WeightsCheck
@@ -31,10 +32,6 @@ class AdoptingHub(Hub, Protocol):
 
     expected: str
 
-    @property
-    def model(self) -> nn.Module:
-        """The watched model."""
-
     def compiled_around(self) -> None:
         """Note a call of a compiled module that holds the watched model."""
 
@@ -44,6 +41,10 @@ class Adoption(InertHook):
 
     A class is looked at once, a module once; what was found out about a module outlives `detach`,
     so that a service's model is not hashed again in each test.
+
+    Attributes:
+        compiled: Set when a module of the model's class runs inside a compiled graph (see
+            `BeforeHook.compiled`).
     """
 
     def __init__(self, hub: AdoptingHub) -> None:
@@ -55,12 +56,17 @@ class Adoption(InertHook):
         self._watches: weakref.WeakSet[Watch] = weakref.WeakSet()
         self._gates: weakref.WeakSet[_Gate | _Around] = weakref.WeakSet()
         self._explicit: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self._in_place: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self._class = type(hub.model)
+        self.compiled = False
         self._handle: Any = None
         self._silenced: Any = None
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         """Look at a module that is being called."""
         if torch.compiler.is_compiling():
+            if type(module) is self._class:
+                self.compiled = True
             return
         kind = self._kinds.get(type(module))
         if kind is None:
@@ -83,23 +89,26 @@ class Adoption(InertHook):
         # A torch.compile wrapper warns at each call that a global hook meets it. That is intended.
         warnings.filterwarnings("ignore", _COMPILE_WARNING, UserWarning)
         self._silenced = warnings.filters[0]
-        for module in list(self._explicit):
+        for module in list(self._explicit) if self._explicit else ():
             self.watch_of(module, named=True)
+        for module in list(self._in_place):
+            self.watch_of(module)
+        COMPILING.listen(self._stand_before)
 
     def detach(self) -> None:
         """Stop looking, and take the hooks off every adopted module."""
         if self._handle is not None:
+            COMPILING.stop(self._stand_before)
             self._handle.remove()
             self._handle = None
         if self._silenced in warnings.filters:
             warnings.filters.remove(self._silenced)  # type: ignore[attr-defined]
         self._silenced = None
-        for watch in list(self._watches):
-            watch.detach()
-        for gate in list(self._gates):
-            gate.detach()
-        self._watches.clear()
-        self._gates.clear()
+        for part in (self._watches, self._gates):
+            if part:
+                for hook in list(part):
+                    hook.detach()
+                part.clear()
         self._kinds.clear()
 
     def adopt(self, module: nn.Module) -> None:
@@ -128,6 +137,17 @@ class Adoption(InertHook):
             watch.attach()
             self._watches.add(watch)
         return watch
+
+    def _stand_before(self, module: nn.Module, compiled: Callable[..., Any]) -> Callable[..., Any]:
+        """Meet a module that is being compiled in place."""
+        same = _hook_on(module, self._hub) is not None
+        if not same and self._classify(type(module)) is not _Kind.SAME:
+            return compiled
+        watch = self.watch_of(module)
+        if watch is None:
+            return compiled
+        self._in_place.add(module)
+        return watch.before_compiled(compiled)
 
     def _meet(self, module: nn.Module, args: tuple[Any, ...], caller: FrameType) -> None:
         if self._hub.flights.here is not None or _hook_on(module, self._hub) is not None:

@@ -9,7 +9,8 @@ from pytest_deepimportance.recording.blocks import Block
 
 IN_COMPILED = (
     "or more passes ran inside code compiled by torch.compile or torch.export, where hooks do not "
-    "fire (to be recorded, compile the model itself: torch.compile(model) or model.compile())"
+    "fire (to be recorded, compile the model itself, in the test or its fixtures: "
+    "torch.compile(model) or model.compile())"
 )
 """Why passes inside compiled code are not recorded, after their number."""
 
@@ -67,16 +68,34 @@ def _of_excluded(blocks: Sequence[Block], model: str) -> str:
     if total("partial_model_calls"):
         calls = plural(total("partial_model_calls"), "call")
         return (
-            f"only part of the model was called ({calls} of layers of the {model}, as by "
-            "model.features(x)): call the model itself"
+            f"layers were called without a call of the model ({calls} of layers of the {model}, as "
+            "by model.features(x) or model.forward(x)): call the model itself"
         )
     return ""
 
 
 def silence(model: str, unmarked: int) -> str:
     """Return what is said when nothing at all was seen; `unmarked` as for `cause_of_nothing`."""
-    text = f"no forward pass of the watched {model} happened in this process"
+    text = f"no forward pass of the watched {model} was seen in this process"
     if unmarked:
         made = plural(unmarked, "pass", "passes")
         return f"{text} during this test; unmarked tests made {made} (mark them with idc_suite)"
-    return f"{text}; a model in a subprocess or behind a network service cannot be seen"
+    return (
+        f"{text}; seen is model(x), of this model or of one of its class with its weights, but not "
+        "model.forward(x), a part as model.features(x), a subclass (give it to idc.watch), or a "
+        "model in a subprocess or behind a network service"
+    )
+
+
+def of_uncounted(skipped: bool, passes: int) -> str:
+    """Return why a test does not count that was skipped, or failed before it began.
+
+    Args:
+        passes: Made by the test itself before it was skipped.
+    """
+    if not skipped:
+        return "its set-up failed, so nothing that it or its fixtures did counts"
+    if not passes:
+        return "it was skipped"
+    made = plural(passes, "pass", "passes")
+    return f"it was skipped after {made}, and what a skipped test did does not count"

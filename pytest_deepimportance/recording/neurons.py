@@ -9,6 +9,9 @@ from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.packing import unpacked
 
+_LARGE = 1 << 13
+"""Values of an input in one layer from which on a single neuron is looked at first."""
+
 
 def reduce_to_neurons(
     tensor: Tensor,
@@ -85,9 +88,9 @@ class _Rows:
         """Return the smallest and largest value of each row."""
         axes = [a for a in range(self._tensor.dim()) if a != self._row_axis]
         if self._mask is None:
+            high = torch.amax(self._tensor, axes)
             low = self._smallest_from_zero(axes) if non_negative else None
-            low = torch.amin(self._tensor, axes) if low is None else low
-            return low, torch.amax(self._tensor, axes)
+            return torch.amin(self._tensor, axes) if low is None else low, high
         low = self._tensor.masked_fill(~self._mask, float("inf"))
         high = self._tensor.masked_fill(~self._mask, float("-inf"))
         return torch.amin(low, axes), torch.amax(high, axes)
@@ -96,6 +99,8 @@ class _Rows:
         """Return the smallest value of each row where one neuron shows that it is 0, else None."""
         if self._tensor.device.type != "cpu":  # to ask would be to wait for the device
             return None
+        if self._tensor.numel() < _LARGE * self._tensor.shape[self._row_axis]:
+            return None  # to look at all is as fast
         first = torch.amin(self._tensor.narrow(self._channels, 0, 1), axes)
         return None if first.any() else first
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from pytest_deepimportance.data.confidence import scale_of
 from pytest_deepimportance.errors import RecordingError
+from pytest_deepimportance.formatting import an
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.recording.adoption import Adoption
 from pytest_deepimportance.recording.blocks import Block
@@ -150,6 +151,8 @@ class Recorder:
 
     @block.setter
     def block(self, block: Block | None) -> None:
+        if block is self._block:
+            return
         with self._lock:
             self._note_compiled()
             self.flights.abandon_here()
@@ -186,7 +189,7 @@ class Recorder:
         module = getattr(module, "_orig_mod", module)
         if not isinstance(module, nn.Module):
             raise RecordingError(
-                f"a {type(module).__name__} cannot be watched",
+                f"{an(type(module).__name__)} cannot be watched",
                 "Forward passes are recorded by hooks on a torch.nn.Module.",
                 "Pass the module itself.",
             )
@@ -204,6 +207,11 @@ class Recorder:
             self._note_compiled()
         seen = self.totals.unmarked_passes if unmarked is None else unmarked
         return cause_of_nothing(blocks, type(self.model).__name__, seen)
+
+    def note(self, cause: str) -> None:
+        """Note something of the passes of the current block that left none of them out."""
+        if self._block is not None:
+            self._note(self._block, cause)
 
     # --- what watches ask -------------------------------------------------------------------
 
@@ -297,10 +305,20 @@ class Recorder:
         self.totals.note(cause)
         block.counters.note(cause)
 
+    def forget_compiled(self) -> None:
+        """Forget that a module of the model's class ran inside a compiled graph."""
+        self._adoption.compiled = False
+
     def _note_compiled(self) -> None:
+        # Taken first: whose watch it is says so itself, and taking its mark forgets this one.
+        stranger = self._adoption.compiled
+        seen = False
         for watch in (self._primary, *self._adoption.watches()):
             if watch.take_compiled_mark():
                 self._count(self._block, "dropped_passes", IN_COMPILED)
+                seen = True
+        if stranger and not seen:
+            self._count(self._block, "dropped_passes", IN_COMPILED)
 
 
 def _other_rows(flight: Flight) -> str:

@@ -33,11 +33,18 @@ class Hub(Protocol):
     slices: Slices
 
     @property
+    def model(self) -> nn.Module:
+        """The watched model."""
+
+    @property
     def block(self) -> Block | None:
         """The current block."""
 
     def exclusion(self, watch: Watch) -> tuple[str, str | None] | None:
         """Why a pass that begins now is not recorded: counter and cause, or None."""
+
+    def forget_compiled(self) -> None:
+        """Forget that a module of the model's class ran inside a compiled graph."""
 
     def finish(self, flight: Flight) -> None:
         """Book a flight whose call has returned."""
@@ -112,13 +119,18 @@ class Watch:
         module = self.module
         compiled = None if module is None else without_idle(module._compiled_call_impl)
         if module is not None and compiled is not None and compiled is not self._compiled:
-            self._compiled = CompiledCall(self, compiled)
-            module._compiled_call_impl = self._compiled
+            module._compiled_call_impl = self.before_compiled(compiled)
+
+    def before_compiled(self, compiled: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what stands before a compiled form of the module, until the watch is detached."""
+        self._compiled = CompiledCall(self, compiled)
+        return self._compiled
 
     def take_compiled_mark(self) -> bool:
         """Return whether the module ran inside a compiled graph, out of reach, since last asked."""
         seen = self._before.compiled
         self._before.compiled = False
+        self.hub.forget_compiled()
         return seen
 
     # --- one pass ---------------------------------------------------------------------------
@@ -129,7 +141,7 @@ class Watch:
         if flight is not None:
             flight.depth += 1
             return
-        if _measuring_apart():
+        if _measuring_apart() or self._is_of_another():
             return
         flight = Flight(self, self.hub.block, self.hub.slices)
         self.hub.flights.open(flight)
@@ -142,6 +154,14 @@ class Watch:
                 self._measure(flight, args, kwargs, compiled)
         except Exception as error:
             flight.fail(error)
+
+    def _is_of_another(self) -> bool:
+        """Whether the module is the very model of another recorder, which takes its passes."""
+        module = self.module
+        if module is None or module is self.hub.model:
+            return False
+        hooks = module._forward_pre_hooks.values()
+        return any(isinstance(h, BeforeHook) and h.watch.hub.model is module for h in hooks)
 
     def end(self, output: Any) -> None:
         """Take note that the call returned, or raised."""

@@ -14,6 +14,9 @@ from pytest_deepimportance.models.fingerprint import fingerprint, weights_versio
 
 _SAMPLED = 16
 
+Places = tuple[list[memoryview], bytes]
+"""Memory that holds the first values of every weight, and these values one after another."""
+
 
 class WeightSample:
     """A few values of every weight: enough to see that a training step changed them."""
@@ -23,15 +26,20 @@ class WeightSample:
         self._rows = {name: _few(tensor).clone() for name, tensor in _weights(model)}
         self._values = {name: _bytes(tensor) for name, tensor in _weights(model)}
 
-    def places(self, model: nn.Module) -> list[tuple[int, int, bytes]] | None:
-        """Return address, length and content of the sample in a model that does not differ.
+    def places(self, model: nn.Module) -> Places | None:
+        """Return where a model that does not differ holds the sample, and what stands there.
 
         None where a weight cannot be read in place. Good as long as `weights_version` is the same.
         """
-        found = [(name, tensor, _size_in_place(tensor)) for name, tensor in _weights(model)]
-        if any(size is None for _, _, size in found):
-            return None
-        return [(tensor.data_ptr(), size or 0, self._values[name]) for name, tensor, size in found]
+        views, known = [], []
+        for name, tensor in _weights(model):
+            size = _size_in_place(tensor)
+            if size is None:
+                return None
+            place = (ctypes.c_ubyte * size).from_address(tensor.data_ptr())
+            views.append(memoryview(place).cast("B"))
+            known.append(self._values[name])
+        return views, b"".join(known)
 
     def differs(self, model: nn.Module) -> bool:
         """Whether `model` certainly has other weights; stops at the first difference."""
@@ -85,7 +93,7 @@ class WeightsCheck:
         self._matches = False
         self._looked_again = True
         self._differed: bool | None = None
-        self._places: list[tuple[int, int, bytes]] | None = None
+        self._places: Places | None = None
 
     def trust(self, model: nn.Module) -> None:
         """Take the weights as they are now for the profile's: they were compared just before."""
@@ -116,8 +124,8 @@ class WeightsCheck:
 
     def _differs(self, model: nn.Module, sample: WeightSample) -> bool:
         if self._places is not None:
-            read = ctypes.string_at
-            if all(read(address, size) == known for address, size, known in self._places):
+            views, known = self._places
+            if b"".join(views) == known:
                 return False
         differs = sample.differs(model)
         self._places = None if differs else sample.places(model)

@@ -6,6 +6,7 @@ it is shown.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from pytest_deepimportance.formatting import clean, count, listed, percent, plural
@@ -13,13 +14,13 @@ from pytest_deepimportance.provenance import SpaceRow
 from pytest_deepimportance.readings import headline, row_is_degenerate, why_not_judged
 from pytest_deepimportance.reporting import leaks, measured, remarks, verdicts
 from pytest_deepimportance.reporting.contributions_table import remark
+from pytest_deepimportance.reporting.lowered import lowered_notes
 from pytest_deepimportance.reporting.text import cell_len, shorten
 from pytest_deepimportance.results import (
     ClassShare,
     CriterionRow,
     Gap,
     Report,
-    RunInfo,
     SuiteResult,
 )
 from pytest_deepimportance.settings import Settings
@@ -27,6 +28,9 @@ from pytest_deepimportance.thresholds import IDC
 
 NAME = "Importance-Driven Coverage (IDC)"
 NAME_WITHOUT_IDC = "Neural network coverage"
+
+SHORT_MODEL = 24
+"""Columns for the name of a model where others stand beside it."""
 
 _BALANCED = 1e-3
 
@@ -58,6 +62,24 @@ def model_name(report: Report, width: int) -> str:
     if cell_len(spec) > width:
         spec = spec.removesuffix(".safetensors")
     return shorten(spec, width)
+
+
+def model_names(reports: Sequence[Report], width: int) -> list[str]:
+    """Return a name for each model, by which they can be told apart.
+
+    Models of equal names, as two instances of one class, carry the first characters of their
+    fingerprint; one model with two references those of its profile.
+    """
+    names = [model_name(report, width) for report in reports]
+    for prints in (
+        [report.model.fingerprint for report in reports],
+        [report.profile.fingerprint for report in reports],
+    ):
+        pairs = zip(list(names), prints, strict=True)
+        names = [
+            f"{name} {clean(text[:8])}" if names.count(name) > 1 else name for name, text in pairs
+        ]
+    return names
 
 
 def main_spaces(report: Report) -> list[SpaceRow]:
@@ -212,7 +234,7 @@ def gap_size(gap: Gap, usable: int) -> str:
 
 def run_labels(report: Report) -> list[tuple[str, str]]:
     """Return what limits the numbers as (label, sentence): partial, incomplete, leak, ..."""
-    labels = part_labels(report.run, gated=bool(report.gates))
+    labels = verdicts.part_labels(report.run, gated=bool(report.gates))
     leak = leaks.leak(report)
     if leak:
         labels.append(("leak", leak))
@@ -224,21 +246,6 @@ def run_labels(report: Report) -> list[tuple[str, str]]:
                 "choose another layer: deepimportance layers MODEL",
             )
         )
-    return labels
-
-
-def part_labels(run: RunInfo, *, gated: bool = False) -> list[tuple[str, str]]:
-    """Return how much of the tests ran, as (label, sentence), where it is not all."""
-    labels = []
-    if not run.complete:
-        because = f": {clean(run.incomplete_because)}" if run.incomplete_because else ""
-        gates = "; gates are not judged" if gated else ""
-        labels.append(("incomplete", f"the run was stopped early{because}{gates}"))
-    if run.lost:
-        labels.append(("incomplete", verdicts.lost(run.lost)))
-    if run.partial:
-        whole = max(run.marked_collected, run.marked_ran + run.deselected)
-        labels.append(("partial", f"{count(run.marked_ran)} of {plural(whole, 'marked test')} ran"))
     return labels
 
 
@@ -255,7 +262,7 @@ def notes(report: Report, *, every: bool = False) -> list[str]:
             f"{plural(info.non_finite, 'reference row')} with NaN or infinity not in the profile"
         )
     if not info.labelled and measured.has_idc(report):
-        found.append("the reference has no labels: classes are predictions")
+        found.append("the reference has no class labels: classes are predictions")
     found += [text for text in [verdicts.only_failing(report)] if text]
     per_class = [row for row in idc_rows(report.total) if row.class_name is not None]
     if report.total.rows and per_class and not any(row.judged for row in per_class):
@@ -269,15 +276,10 @@ def notes(report: Report, *, every: bool = False) -> list[str]:
     idle = measured.not_asked_for(report)
     found += [t for t in (*report.notes, *report.profile.notes) if " left out: " in t]
     spaces = main_spaces(report) if measured.has_idc(report) else []
-    lowered = [
-        f"m={space.m}, {space.m_from.removeprefix('auto: ')}"
-        for space in spaces
-        if "lowered" in space.m_from or "fewer" in space.m_from
-    ]
     sources = (report, info, report.model, report.profile, report.profile.importance)
     texts = found + [text for source in sources for text in source.notes]
     texts = [text for text in texts if text not in idle]
     if report.total.rows:
         texts += remarks.sentences(report, every=every)
-    texts += lowered
+    texts += lowered_notes(spaces)
     return list(dict.fromkeys(clean(text).rstrip(".") for text in texts))

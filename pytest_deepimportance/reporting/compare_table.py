@@ -50,8 +50,8 @@ def headline(found: Comparison) -> str:
     change = found.change("TOTAL", IDC) or next(iter(found.changes), None)
     if change is None:
         return "nothing to compare"
-    text = f"{clean(change.criterion)} {_pair(change.before, change)} -> "
-    text += f"{_pair(change.after, change)} ({signed(change.difference, change.unit)})"
+    text = f"{clean(change.criterion)} {pair(change.before, change.unit)} -> "
+    text += f"{pair(change.after, change.unit)} ({signed(change.difference, change.unit)})"
     if change.share_difference is not None:
         text += f", share {signed(change.share_difference, 'ratio')}"
     if change.gained is not None:
@@ -100,8 +100,8 @@ def _row(change: Change) -> tuple[str, ...]:
     name = shorten(clean(change.suite), _NAME) + (" (new)" if new else " (gone)" if gone else "")
     return (
         name,
-        _pair(change.before, change),
-        _pair(change.after, change),
+        pair(change.before, change.unit),
+        pair(change.after, change.unit),
         signed(change.difference, change.unit),
         "-" if change.gained is None else count(change.gained),
         "-" if change.lost is None else count(change.lost),
@@ -109,12 +109,13 @@ def _row(change: Change) -> tuple[str, ...]:
     )
 
 
-def _pair(pair: tuple[int | float, int] | None, change: Change) -> str:
-    if pair is None:
+def pair(found: tuple[int | float, int] | None, unit: str) -> str:
+    """Write (covered, total) as a percentage, of other units than ratios what is covered."""
+    if found is None:
         return "-"
-    if change.unit != "ratio":
-        return amount(pair[0])
-    return percent(Fraction(pair[0]) / pair[1] if pair[1] else None, unit=" %")
+    if unit != "ratio":
+        return amount(found[0])
+    return percent(Fraction(found[0]) / found[1] if found[1] else None, unit=" %")
 
 
 def _other(change: Change) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_deepimportance.formatting import amount, clean, count, plural
+from pytest_deepimportance.formatting import amount, clean, count
 from pytest_deepimportance.readings import headline
 from pytest_deepimportance.reporting import measured
 from pytest_deepimportance.reporting.remarks import MARK, notable
@@ -59,7 +59,7 @@ def _grid(cells: Sequence[str], width: int) -> list[str]:
 
 
 def details(report: Report, width: int) -> Section:
-    """Return one row for each criterion: total, items, layers, and the suites that fit."""
+    """Return a row for each criterion: total, items, layers, suites; the rest stands below."""
     suites = [] if len(report.suites) == 1 else list(report.suites)
     names, marked = measured.criteria(report), notable(report)
     columns = [
@@ -71,19 +71,15 @@ def details(report: Report, width: int) -> Section:
     random = [_beside_random(report, name) for name in names]
     if any(text != "-" for text in random):
         columns.append(["random suite", *random])
-    shown = 0
+    lines: list[Paragraph] = []
     for suite in suites:
         title = shorten(clean(suite.name), _LONGEST_SUITE)
         more = [title, *(measured.value_text(headline(suite, name)) for name in names)]
         if _taken([*columns, more]) > width:
-            break
+            lines += [*_aligned(columns), Paragraph.of("")]
+            columns = [columns[0]]
         columns.append(more)
-        shown += 1
-    lines = _aligned(columns)
-    if shown < len(suites):
-        more_suites = plural(len(suites) - shown, "more suite")
-        text = f"... and {more_suites} (in the JSON report)"
-        lines.append(Paragraph.of(text, "dim"))
+    lines += _aligned(columns)
     return Section(lambda _: lines if names else [], int(bool(names)), rank=6, apart=True)
 
 

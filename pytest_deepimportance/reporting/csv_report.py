@@ -7,12 +7,15 @@ import io
 from collections.abc import Sequence
 
 from pytest_deepimportance.formatting import clean, is_formula
+from pytest_deepimportance.readings import headline
+from pytest_deepimportance.reporting import base
+from pytest_deepimportance.reporting.names import WHOLE
 from pytest_deepimportance.results import CriterionRow, Report, SuiteResult
 
 COLUMNS = (
     "model", "suite", "criterion", "layer", "class", "unit", "covered", "total", "value", "judged",
     "inputs", "reach", "covered_reached", "exercised_rows", "reference_rows", "random_expected",
-    "random_low", "random_high",
+    "random_low", "random_high", "before_covered", "before_total", "gained", "lost",
 )  # fmt: skip
 
 
@@ -21,10 +24,10 @@ def render(reports: Sequence[Report]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for report in reports:
+    for report, model in zip(reports, base.model_names(reports, WHOLE), strict=True):
         for suite in (*report.suites, report.total):
             for row in suite.criteria.values():
-                writer.writerow(_cells(report, suite, row))
+                writer.writerow([name(model), *_cells(report, suite, row)])
     return stream.getvalue()
 
 
@@ -37,7 +40,6 @@ def name(text: str | None) -> str:
 def _cells(report: Report, suite: SuiteResult, row: CriterionRow) -> list[object]:
     random = row.random if row.random is not None and row.random.comparable else None
     return [
-        name(report.model.spec),
         name(suite.name),
         name(row.criterion),
         name(row.layer),
@@ -55,4 +57,16 @@ def _cells(report: Report, suite: SuiteResult, row: CriterionRow) -> list[object
         f"{random.expected:.10g}" if random else None,
         random.low if random else None,
         random.high if random else None,
+        *_compared(report, suite, row),
     ]
+
+
+def _compared(report: Report, suite: SuiteResult, row: CriterionRow) -> list[object]:
+    """Return what an earlier run had; of the row over all layers and classes only."""
+    change = None
+    if report.comparison is not None and headline(suite, row.criterion) is row:
+        change = report.comparison.change(suite.name, row.criterion)
+    if change is None:
+        return [None] * 4
+    covered, total = change.before or (None, None)
+    return [covered, total if change.unit == "ratio" else None, change.gained, change.lost]

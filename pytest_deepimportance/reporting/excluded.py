@@ -11,7 +11,7 @@ EXCLUDED = (
     ("unclaimed_passes", "pass of an unused fixture", "passes of unused fixtures"),
     ("other_weights_passes", "pass with other weights", "passes with other weights"),
     ("partial_model_calls", "call of a part of the model", "calls of a part of the model"),
-    ("dropped_passes", "pass outside any test", "passes outside any test"),
+    ("dropped_passes", "pass that could not be recorded", "passes that could not be recorded"),
     ("raised_passes", "pass that raised", "passes that raised"),
     ("skipped_passes", "pass of a skipped test", "passes of skipped tests"),
     ("rerun_passes", "pass of an earlier attempt", "passes of earlier attempts"),

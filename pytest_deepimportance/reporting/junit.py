@@ -24,7 +24,29 @@ def properties(reports: Sequence[Report]) -> list[tuple[str, str]]:
         for suite in (report.total, *report.suites):
             place = prefix if suite is report.total else f"{prefix}.{clean(suite.name)}"
             found += [(f"{place}.{name}", value) for name, value in _numbers(suite)]
+        found += _compared(report, prefix)
     return found
+
+
+def _compared(report: Report, prefix: str) -> Iterator[tuple[str, str]]:
+    """Yield what changed against an earlier run: `idc.against`, `idc.clean.IDC.gained`, ..."""
+    if report.comparison is None:
+        return
+    yield f"{prefix}.against", clean(report.comparison.before.name)
+    for change in report.comparison.changes:
+        place = prefix if change.suite == "TOTAL" else f"{prefix}.{clean(change.suite)}"
+        numbers = (
+            ("change", None if change.difference is None else float(change.difference)),
+            ("gained", change.gained),
+            ("lost", change.lost),
+        )
+        for name, number in numbers:
+            if number is not None:
+                yield f"{place}.{clean(change.criterion)}.{name}", repr(number)
+        if change.share_difference is not None:
+            yield f"{place}.share.change", repr(float(change.share_difference))
+    for number, note in enumerate(report.comparison.notes, 1):
+        yield f"{prefix}.against.note{number}", clean(note)
 
 
 def _numbers(suite: SuiteResult) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_deepimportance.formatting import clean
-from pytest_deepimportance.reporting import base, grids, measured
+from pytest_deepimportance.reporting import base, compared, grids, measured
 from pytest_deepimportance.reporting.grids import Grid
 from pytest_deepimportance.results import Report
 
@@ -18,16 +18,20 @@ _ESCAPES = {
 
 def render(reports: Sequence[Report]) -> str:
     """Return the tables of each report, for documents that use the package booktabs."""
-    return "\n".join(_report(report) for report in reports)
+    names = base.model_names(reports, 60)
+    return "\n".join(map(_report, reports, names))
 
 
-def _report(report: Report) -> str:
-    about = f"{base.model_name(report, 60)}, {base.measured_layers(report)}"
+def _report(report: Report, name: str) -> str:
+    about = f"{name}, {base.measured_layers(report)}"
     parts = [f"% pytest-deepimportance {report.version}, {clean(report.created)}"]
     if report.total.rows:
         parts.append(_table(grids.suites(report), f"Test adequacy of {about}."))
         if measured.criteria(report):
             parts.append(_table(grids.criteria(report), f"Coverage criteria of {about}."))
+        if report.comparison is not None:
+            against = compared.title(report.comparison)
+            parts.append(_table(compared.grid(report.comparison), f"{against}: {about}."))
     else:
         parts.append("% nothing was recorded")
     return "\n".join(parts) + "\n"

@@ -25,7 +25,7 @@ _SIGNS = {"ok": "ok", "failed": "**FAIL**", "warned": "warn", "not judged": "not
 
 def render(reports: Sequence[Report]) -> str:
     """Return the reports of one session as GitHub-flavoured Markdown."""
-    parts = [MARKER] + [_report(report) for report in reports]
+    parts = [MARKER, *map(_report, reports, base.model_names(reports, 60))]
     return "\n".join(parts) + "\n"
 
 
@@ -57,11 +57,11 @@ def summary(reports: Sequence[Report], path: Path | None) -> Path:
     return append_to_summary(render(reports), path, os.environ)
 
 
-def _report(report: Report) -> str:
+def _report(report: Report, name: str) -> str:
     lines = [
         f"### Neural network coverage: {grids.figures(report)} - {grids.verdict(report)}",
         "",
-        _text(f"{base.model_name(report, 60)}, {base.measured_layers(report)}"),
+        _text(f"{name}, {base.measured_layers(report)}"),
         "",
     ]
     lines += [_text(f"{label}: {sentence}") + "\n" for label, sentence in base.run_labels(report)]

@@ -60,7 +60,7 @@ def sections(report: Report, width: int, *, verbose: bool = False) -> list[Secti
     apart = not any(part.most for part in parts[parts.index(gates) :])
     remarks = _remarks(report, apart=apart and bool(report.total.rows))
     apart = remarks.apart and not remarks.most
-    parts.extend([remarks, _fixed(lambda: [_excluded(report)], apart=apart)])
+    parts.extend([remarks, _fixed(lambda: [_excluded(report, verbose)], apart=apart)])
     if unmet and report.total.rows:
         parts.append(advice(report, unmet))
     parts.append(_fixed(lambda: [total_line(report, width)]))
@@ -150,9 +150,9 @@ def _identity(report: Report, width: int) -> list[Paragraph]:
 
 
 def _compared(found: Comparison) -> Paragraph:
-    """Say what changed against an earlier run; items only where they can be matched."""
+    """Say what changed against an earlier run, and what the numbers do not say."""
     text = f"against {clean(found.before.name)}: {compare_table.headline(found)}"
-    doubt = f" [{clean(found.notes[0])}]" if found.notes else ""
+    doubt = f" [{clean('; '.join(found.notes))}]" if found.notes else ""
     return Paragraph.labelled("compared", text + doubt)
 
 
@@ -232,5 +232,8 @@ def _remarks(report: Report, *, apart: bool) -> Section:
     return Section(build, len(texts), least, rank=3, apart=apart, last=least)
 
 
-def _excluded(report: Report) -> Paragraph:
-    return Paragraph.labelled("not counted:", excluded(report.exclusions), "dim", column=13)
+def _excluded(report: Report, verbose: bool) -> Paragraph:
+    text = excluded(report.exclusions)
+    if verbose and report.exclusions.details:
+        text += f" ({clean('; '.join(report.exclusions.details))})"
+    return Paragraph.labelled("not counted:", text, "dim", column=13)

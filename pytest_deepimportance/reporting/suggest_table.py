@@ -34,8 +34,15 @@ def render(found: Suggestions, class_names: Sequence[str] = ()) -> list[str]:
     number = plural(len(found.chosen), "input")
     lines += ["", f"what {number} chosen in other ways would bring", *_ways(found)]
     if found.errors is not None:
-        rate = percent(Fraction(found.errors, found.pool_inputs), unit=" %")
-        lines.append(f"(of all new inputs of the pool {count(found.errors)}, {rate}, are wrong)")
+        rate = percent(Fraction(found.errors, found.labelled), unit=" %")
+        which = (
+            "all"
+            if found.labelled == found.pool_inputs
+            else f"the {count(found.labelled)} labelled"
+        )
+        lines.append(
+            f"(of {which} new inputs of the pool {count(found.errors)}, {rate}, are wrong)"
+        )
     for note in found.notes:
         lines += wrapped("note", clean(note))
     return lines

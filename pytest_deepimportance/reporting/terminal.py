@@ -24,7 +24,7 @@ _SUMMARY = {False: 1, True: 2}
 NARROWEST = 60
 _LONGEST_PARAGRAPH = 3
 _UNLIMITED = 10_000
-_SHORT_MODEL, _LONG_MODEL = 24, 40
+_LONG_MODEL = 40
 _LONGEST_WORD = 24
 
 
@@ -49,8 +49,9 @@ def render(
     """
     printer = _Printer(max(width, NARROWEST), color)
     lines: list[str] = []
-    for report in reports:
-        model = base.model_name(report, _LONG_MODEL) if len(reports) > 1 else ""
+    room = base.SHORT_MODEL if verbosity < 0 else _LONG_MODEL
+    names = base.model_names(reports, room) if len(reports) > 1 else [""]
+    for report, model in zip(reports, names, strict=True):
         if verbosity < 0:
             lines += _quiet(report, model, printer)
             continue
@@ -59,6 +60,7 @@ def render(
         if verbosity == 0:
             lines += _fitted(report, printer)
         else:
+            printer.longest = _UNLIMITED
             lines += _Layout(report, printer, verbose=True).lines()
         if missing:
             items = missing_report(report)
@@ -69,7 +71,7 @@ def render(
 
 
 def _quiet(report: Report, model: str, printer: _Printer) -> list[str]:
-    name = f"   {shorten(model, _SHORT_MODEL)}" if model else ""
+    name = f"   {model}" if model else ""
     total = total_line(report, printer.width - len(name))
     total = Paragraph((*total.spans, (name, "")), cut=True)
     items = (total, *limits(report, quiet=True), *verdict_lines(report))

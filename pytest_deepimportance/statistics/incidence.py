@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
+from pytest_deepimportance.errors import SettingsError
+
 Indices = NDArray[np.int64]
 
 _MAPPED = 1 << 28
@@ -43,6 +45,30 @@ class RowItems:
     def one_each(cls, items: Indices, has: NDArray[np.bool_]) -> RowItems:
         """Return one item (N,) for each row that has one, (N,)."""
         return cls(has.astype(np.int64), items[has])
+
+
+def chosen_rows(rows: ArrayLike, count: int) -> Indices:
+    """Return which of `count` inputs `rows` (indices, or a mask of all of them) name, (n,).
+
+    Raises:
+        SettingsError: They are neither, or name an input that is not there.
+    """
+    given = np.asarray(rows).reshape(-1)
+    if given.dtype == bool and len(given) == count:
+        return np.flatnonzero(given)
+    if given.dtype.kind not in "iu" and len(given):
+        what = f"a mask of {len(given)}" if given.dtype == bool else f"{given[0]!r}"
+        raise SettingsError(
+            f"rows: {what} names no inputs of {count}",
+            fix=f"Give whole numbers below {count}, or one True or False for each input.",
+        )
+    out = given[(given >= count) | (given < -count)] if len(given) else given
+    if len(out):
+        raise SettingsError(
+            f"rows: there is no input {out[0]} among {count}", fix=f"Give numbers below {count}."
+        )
+    found = given.astype(np.int64)
+    return np.where(found < 0, found + count, found)
 
 
 @dataclass(frozen=True)
@@ -105,8 +131,12 @@ class Incidence:
         return int(seen.sum())
 
     def select(self, rows: ArrayLike) -> csr_array:
-        """Return the table of some inputs, columns as they are."""
-        return self.matrix[np.asarray(rows)]
+        """Return the table of some inputs (indices or a mask), columns as they are.
+
+        Raises:
+            SettingsError: They name no inputs of the table.
+        """
+        return self.matrix[chosen_rows(rows, len(self))]
 
     def only(self, rows: ArrayLike) -> Incidence:
         """Return the table of some inputs, without the items that none of them covers."""
@@ -131,8 +161,11 @@ class Incidence:
 
         Args:
             order: All inputs, or some, in the order in which they are added; None: as they are.
+
+        Raises:
+            SettingsError: They name no inputs of the table.
         """
-        chosen = np.arange(len(self)) if order is None else np.asarray(order, dtype=np.int64)
+        chosen = np.arange(len(self)) if order is None else chosen_rows(order, len(self))
         place = np.full(len(self), len(chosen), dtype=np.int64)
         # An input that is named twice counts where it comes first.
         place[chosen[::-1]] = np.arange(len(chosen))[::-1]

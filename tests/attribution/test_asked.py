@@ -20,6 +20,7 @@ def _model():
         ({"rules": "z"}, "rule='z'"),
         ({"samples": "all"}, "samples is 'all'"),
         ({"seed": "x"}, "seed is 'x'"),
+        ({"seed": -1}, "seed: -1 is not from 0 to 4294967295"),
         ({"reduce": "x"}, "reduce is 'x'"),
         ({"tap": "x"}, "tap='post' or tap='pre'"),
         ({"output": "scores"}, "output is 'scores'"),

@@ -164,3 +164,26 @@ def test_a_suite_that_lacks_a_class_is_said_before_it_becomes_the_standard(
     assert max(map(len, out.splitlines())) <= 80
     _, out, _ = run("calibrate", *MODEL, "--inputs", "clean.npz")
     assert "note" not in out
+
+
+def second_model(saved: Path, suite: str) -> None:
+    """Add a report of another model, with one suite and without IDC."""
+    content = json.loads(saved.read_text())
+    other = json.loads(json.dumps(content["reports"][0]))
+    other["suites"] = [{**other["suites"][0], "name": suite, "ladder": []}]
+    other["total"]["ladder"] = []
+    content["reports"] = [other, *content["reports"]]
+    saved.write_text(json.dumps(content))
+
+
+def test_a_model_that_allows_no_threshold_hides_no_other(run: Run, saved: Path) -> None:
+    second_model(saved, "away")
+    for arguments in ((), ("--suite", "clean")):
+        code, out, _ = run("calibrate", "idc.json", *arguments)
+        assert code == 0
+        assert out.count("suggested  idc_m") == 1
+        assert "note       not shown: " in out
+    code, _, err = run("calibrate", "idc.json", "--suite", "claen")
+    assert (code, "did you mean clean" in err) == (2, True)
+    code, _, err = run("calibrate", "idc.json", "--suite", "away")
+    assert (code, "nothing to calibrate in away" in err) == (2, True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -34,6 +35,30 @@ def test_help_version_and_mistakes(run: Run) -> None:
         code, _, err = run(*wrong)
         assert code == 2
         assert "usage:" in err
+
+
+@pytest.mark.parametrize(
+    "command", ["compare a.data b.data", "suggest a b", "profile build m -o x"]
+)
+def test_an_unknown_option_shows_the_usage_of_the_subcommand(run: Run, command: str) -> None:
+    code, _, err = run(*command.split(), "--bogus")
+    name = " ".join(command.split()[: 2 if command.startswith("profile") else 1])
+    assert code == 2
+    assert err.startswith(f"usage: deepimportance {name} ")
+    assert "unrecognized arguments: --bogus" in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
+def test_a_reader_that_leaves_early_stops_nothing(folder: Path) -> None:
+    command = f"{sys.executable} -m pytest_deepimportance.cli.main "
+    for arguments in ("profile build app.py:net --reference app.py:train -o n.idc", "layers -h"):
+        found = subprocess.run(
+            ["bash", "-c", f"set -o pipefail; {command} {arguments} | true"],
+            cwd=folder, env={**os.environ, "PYTHONUNBUFFERED": "1"}, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert (found.returncode, found.stderr) == (0, "")
+    assert (folder / "n.idc").exists()
 
 
 def test_the_examples_are_commands_that_exist() -> None:

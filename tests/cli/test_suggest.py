@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,17 @@ def test_rows_that_are_not_finite_keep_the_numbers_of_the_others(run: Run, folde
     assert numbers == (expected - {6, 9}) | {156, 159}
 
 
+def test_the_page_documents_every_field_of_the_file(run: Run, folder: Path) -> None:
+    found = suggested(run, folder, "pool.npz", *AGAINST, *SUITE, "-n", "2")
+    page = (Path(__file__).parents[2] / "docs" / "suggest.md").read_text(encoding="utf-8")
+    tables = re.findall(r"\| field \|.*?\n\n", page, re.DOTALL)
+    cells = [[row.split("|")[1] for row in table.strip().splitlines()[2:]] for table in tables]
+    listed = [re.findall(r"`(\w+)`", " ".join(column)) for column in cells if column]
+    plain = {key: value for key, value in found.items() if key not in ("schema", "format")}
+    first = found["chosen"][0], found["strategies"][0]  # type: ignore[index]
+    assert [sorted(own) for own in listed] == [sorted(own) for own in (plain, *first)]
+
+
 def test_csv(run: Run, folder: Path) -> None:
     code, out, _ = run("suggest", "pool.npz", *AGAINST, *SUITE, "-n", "12", "--out", "next.csv")
     assert code == 0
@@ -126,6 +138,85 @@ def test_csv(run: Run, folder: Path) -> None:
     assert all(0 <= int(line["index"]) < len(x) for line in lines)
 
 
+def test_rows_without_a_label_are_no_right_answers(run: Run, folder: Path) -> None:
+    pool = dict(np.load(folder / "pool.npz"))
+    pool["y"][::2] = -1
+    np.savez(folder / "half.npz", **pool)
+    found = suggested(run, folder, "half.npz", *AGAINST, *SUITE, "-n", "12")
+    whole = suggested(run, folder, "pool.npz", *AGAINST, *SUITE, "-n", "12")
+    assert whole["labelled"] == whole["pool_inputs"] == 150
+    assert found["labelled"] == 75  # rows 5, 7, ... of 155, of which 0 to 4 are in the suite
+    _, out, _ = run("suggest", "half.npz", *AGAINST, *SUITE, "-n", "12")
+    assert f"(of the 75 labelled new inputs of the pool {found['errors']}, " in out
+    assert "75 new inputs of the pool without a label" in " ".join(out.split())
+
+
+def test_rows_that_are_not_finite_are_named(run: Run, folder: Path) -> None:
+    found = suggested(run, folder, "broken.npz", *AGAINST, *SUITE, "-n", "200")
+    assert "2 rows of the pool with NaN or infinity left out" in found["notes"]  # type: ignore[operator]
+    found = suggested(run, folder, "same.npz", *AGAINST, "--inputs", "broken.npz", "-n", "2")
+    assert "2 rows of the suite with NaN or infinity left out" in found["notes"]  # type: ignore[operator]
+
+
+def test_fewer_inputs_than_asked_for_are_said(run: Run, folder: Path) -> None:
+    found = suggested(run, folder, "pool.npz", *AGAINST, *SUITE, "-n", "151")
+    text = "151 were asked for, but the pool holds only 150 new inputs"
+    assert text in found["notes"]  # type: ignore[operator]
+
+
+def test_classes_each_by_itself_need_labels(run: Run, folder: Path) -> None:
+    built = run("profile", "build", *AGAINST, "--classes", "each", "-o", "each.idc")
+    assert built[0] == 0
+    each = (*NET, "--profile", "each.idc")
+    for arguments in (("bare.npz", *each, *SUITE), ("pool.npz", *each, "--inputs", "bare.npz")):
+        code, out, err = run("suggest", *arguments)
+        assert (code, out) == (2, "")
+        assert "has a label, and IDC counts inputs by their true class" in err
+    pool = dict(np.load(folder / "pool.npz"))
+    pool["y"][5:15] = -1
+    np.savez(folder / "part.npz", **pool)
+    found = suggested(run, folder, "part.npz", *each, *SUITE)
+    assert found["model"] == NET[0]  # as with --reference
+    assert "10 rows of the pool without a label: they cover nothing of IDC" in str(found["notes"])
+
+
+@pytest.mark.parametrize("asked", ["idc", "Kmnc"])
+def test_criteria_are_named_in_any_case(run: Run, folder: Path, asked: str) -> None:
+    found = suggested(run, folder, "pool.npz", *AGAINST, *SUITE, "--criterion", asked)
+    assert found == suggested(
+        run, folder, "pool.npz", *AGAINST, *SUITE, "--criterion", asked.upper()
+    )
+
+
+def test_a_folder_of_images_without_class_folders_is_a_pool(run: Run, folder: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    (folder / "images").mkdir()
+    for number in (2, 0, 1):
+        grey = np.full((1, 4), 40 * number + 9, dtype=np.uint8)
+        image.fromarray(grey).save(folder / "images" / f"i{number}.png")
+    (folder / "images" / "notes.txt").write_text("no image")
+    (folder / "grey.py").write_text(
+        "from torchvision.transforms import functional as F\n\n\n"
+        "def flat(picture):\n    return F.to_tensor(picture.convert('L')).flatten()\n"
+    )
+    found = suggested(
+        run, folder, "images", *AGAINST, *SUITE, "--input-transform", "grey.py:flat", "-n", "3"
+    )
+    assert (found["pool_inputs"], found["labelled"], found["errors"]) == (3, 0, None)
+    assert "its 3 images are read in the order of their names, without labels" in str(found)
+    x = np.stack([np.full(4, (40 * n + 9) / 255, dtype=np.float32) for n in range(3)])
+    np.savez(folder / "same_images.npz", x=x)
+    same = suggested(run, folder, "same_images.npz", *AGAINST, *SUITE, "-n", "3")
+    assert found["chosen"] == same["chosen"]
+    code, out, _ = run(
+        "measure", *AGAINST, "--inputs", "images", "--input-transform", "grey.py:flat", "-vv"
+    )
+    assert (code, "images are read in the order of their names" in " ".join(out.split())) == (
+        0,
+        True,
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -134,6 +225,8 @@ def test_csv(run: Run, folder: Path) -> None:
         (("pol.npz", *AGAINST), "pool.npz"),
         (("pool.npz", *AGAINST, "-n", "0"), "-n 0"),
         (("pool.npz", *AGAINST, "--criterion", "NLC"), "covers nothing of NLC"),
+        (("pool.npz", *AGAINST, "--criterion", "cc"), "what an input adds to CC depends on"),
+        (("pool.npz", *AGAINST, "--criterion", "all"), "names more than one criterion"),
         (("pool.npz", *AGAINST, "--criterion", "IDK"), "IDC"),
         (("pool.npz", *AGAINST, "--out", "next.xlsx"), "must end in .csv or .json"),
     ],

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_deepimportance.criteria.base import get
+from pytest_deepimportance.errors import SettingsError
 from tests.criteria.against_twins import layers, measured, numbers
 from tests.oracles.reference_cc import cc
 from tests.oracles.reference_kmnc import kmnc
@@ -19,6 +21,15 @@ from tests.oracles.reference_tknp import tknp
 
 many = settings(max_examples=150, deadline=None)
 flag = st.booleans()
+
+
+@pytest.mark.parametrize("threshold", [1.0, 1.5])
+def test_nc_refuses_a_threshold_that_no_scaled_value_is_above(threshold):
+    nc_class = get("NC")
+    assert nc_class({"a": 2}, nc_threshold=threshold, nc_scale="none").name == "NC"
+    for scale in ("map", "channel_mean_first"):
+        with pytest.raises(SettingsError, match="no scaled value is above"):
+            nc_class({"a": 2}, nc_threshold=threshold, nc_scale=scale)
 
 
 @many

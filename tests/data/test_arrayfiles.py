@@ -32,23 +32,14 @@ def refused(path, pattern):
 
 
 def test_x_and_y(file):
-    (x, y), notes = read_arrays(write(file, x=X, y=Y, extra=X + 1))
+    x, y = read_arrays(write(file, x=X, y=Y, extra=X + 1))
     assert torch.equal(x, X)
     assert torch.equal(torch.as_tensor(y), Y)
-    assert notes == []
 
 
 def test_x_alone(file):
-    arrays, notes = read_arrays(write(file, x=X))
-    assert torch.equal(arrays[0], X)
-    assert len(arrays) == 1
-    assert notes == []
-
-
-def test_y_that_holds_no_labels_is_said(file):
-    arrays, notes = read_arrays(write(file, x=X, y=torch.rand(20)))
-    assert len(arrays) == 1
-    assert notes == [f"y in {file.name} ((20,) float32) holds no class labels and is not used"]
+    (x,) = read_arrays(write(file, x=X))
+    assert torch.equal(x, X)
 
 
 def test_uint8(file):

@@ -178,7 +178,7 @@ class TestRows:
         ({"boxes": 1}, "a dict with keys boxes"),
         ((), "an empty tuple"),
         (None, "None"),
-        (3, "a int"),
+        (3, "an int"),
     ],
 )
 def test_describe(value, text):

@@ -104,9 +104,10 @@ class TestFiles:
 
     def test_notes(self, tmp_path, user):
         np.savez(tmp_path / "a.npz", x=X.numpy(), y=np.random.rand(20))
-        notes = load_reference("a.npz", keywords(transform=f"{user}:inverted")).notes
-        assert "no class labels" in notes[0]
-        assert "idc_transform is not applied" in notes[1]
+        reference = load_reference("a.npz", keywords(transform=f"{user}:inverted"))
+        read(reference)
+        assert "idc_transform is not applied" in reference.notes[0]
+        assert "labels of a.npz are not used" in reference.notes[1]
 
     def test_absent(self, tmp_path, monkeypatch):
         np.savez(tmp_path / "train.npz", x=X.numpy())

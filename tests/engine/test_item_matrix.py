@@ -99,6 +99,36 @@ def test_asking_for_what_is_not_there_names_what_is(matrix):
         matrix.growth(criterion="NLC")
 
 
+def test_our_criteria_are_named_in_any_case(matrix):
+    assert matrix.coverage(criterion="kmnc") == matrix.coverage(criterion="KMNC")
+    assert matrix.of("idc") is matrix.of("IDC")
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([0.5], "0.5"),
+        ([500], "no input 500 among 90"),
+        ([-91], "no input -91"),
+        ([True, False], "a mask of 2"),
+        (["a"], "'a'"),
+    ],
+)
+def test_rows_that_are_none_are_refused(matrix, rows, said):
+    for ask in (matrix.coverage, matrix.growth, matrix.select):
+        with pytest.raises(SettingsError, match=said):
+            ask(rows)
+
+
+def test_rows_are_indices_or_a_mask(matrix):
+    mask = np.zeros(90, dtype=bool)
+    mask[[3, 89]] = True
+    both = matrix.coverage([3, 89])
+    assert matrix.coverage(mask) == matrix.coverage([3, -1]) == matrix.growth(mask)[-1] == both
+    assert matrix.coverage([]) == 0
+    np.testing.assert_array_equal(matrix.select(mask).digests, matrix.digests[[3, 89]])
+
+
 def test_the_model_is_as_it_was_and_other_weights_are_refused(profile, inputs):
     model = Mlp().train()
     idc.item_matrix(model, profile, inputs, criteria=["IDC"])

@@ -77,7 +77,7 @@ COMMANDS = {
     "mnist_measure": f"deepimportance measure {_MNIST} --reference-samples all --inputs torchvision:MNIST:test",
     "mnist_calibrate": f"deepimportance calibrate {_MNIST} --inputs torchvision:MNIST:test --input-samples 1000",
     "mnist_drift": f"deepimportance drift torchvision:MNIST:test {_MNIST} --reference-samples all",
-    "demo_forgot": "python -m pytest -o idc_fail_under= tests/test_without_789.py",
+    "demo_forgot": "python -m pytest --idc-fail-under=none tests/test_without_789.py",
     "demo_gate": "python -m pytest --idc-fail-under without_789/share=0.95 "
     "tests/test_without_789.py",
     "mnist_audit": f"deepimportance measure {_MNIST} --inputs torchvision:MNIST:test "

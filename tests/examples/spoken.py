@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[2] / "pytest_deepimportance"
 GAP = "…"
 
 _SINK = re.compile(
-    r"_*(notes?|remarks?|sentences?|causes?|left_out|doubts|unscored|apart|incomplete_because|"
+    r"_*(notes?|facts?|remarks?|sentences?|causes?|left_out|doubts|unscored|apart|incomplete_because|"
     r"complaints?|said|SKIPPED)$"
 )
 _SPEAKER = re.compile(
@@ -30,7 +30,7 @@ _PASSES = "passes "
 
 _SPEAKING = (
     "recording.causes", "reporting.remarks", "reporting.verdicts", "reporting.leaks",
-    "models.unmeasured",
+    "models.unmeasured", "glue.unjudged", "glue.marks",
 )  # fmt: skip
 """Modules that do nothing else: all of their sentences count."""
 

@@ -53,10 +53,10 @@ def test_marker_fixture_and_neither(items_of: Any) -> None:
 def test_all_arguments(items_of: Any) -> None:
     (found,) = suites(
         items_of(
-            "idc_suite('a', criteria='IDC', fail_under=[0.5, 'share=0.9'], gate=False, reason='old')"
+            "idc_suite('a', criteria='IDC', fail_under=[0.5, 'share=0.9'], gate=True, reason='old')"
         )
     ).values()
-    assert found == Suite("a", ("IDC",), ("0.5", "share=0.9"), False, "old")
+    assert found == Suite("a", ("IDC",), ("0.5", "share=0.9"), True, "old")
     assert Suite.from_wire(found.to_wire()) == found
     (plain,) = suites(items_of("idc_suite('a', fail_under=None, criteria=None)")).values()
     assert plain == Suite("a")
@@ -75,6 +75,7 @@ def test_all_arguments(items_of: Any) -> None:
         ("idc_suite('TOTAL')", "usable name"),
         ("idc_suite(7)", "usable name"),
         ("idc_suite(gate='no')", "neither True nor False"),
+        ("idc_suite(gate=False, fail_under=0.5)", "would never be judged"),
         ("idc_suite(fail_under='abc')", "has no value"),
         ("idc_suite(fail_under=1.5)", "above 1"),
         ("idc_suite(fail_under=True)", "has no value"),

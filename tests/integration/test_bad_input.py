@@ -70,7 +70,7 @@ def test_reference_without_labels_fits_on_all_and_says_so(project: Project) -> N
     project.run().assert_outcomes(passed=1)
     report = project.report()
     assert report["reference"]["fitted"] == report["reference"]["usable"] == 300
-    assert any("no labels" in note for note in report["profile"]["notes"])
+    assert any("no class labels" in note for note in report["profile"]["notes"])
 
 
 def test_some_nan_rows_in_the_reference_are_left_out_and_said(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import pytest
 
 from pytest_deepimportance.cli.main import main
-from pytest_deepimportance.engine.comparing import Opened, opened
 from pytest_deepimportance.engine.merging import codes_of
+from pytest_deepimportance.engine.one_run import Opened, opened
 from pytest_deepimportance.store.datafile import read
 from tests.integration.conftest import Project
 from tests.oracles import reference_compare
@@ -125,6 +126,7 @@ def test_a_run_against_itself_changes_nothing(
     [
         (False, "IDC=0", 0, "IDC rose by"),
         (True, "IDC=0", 2, "FAIL       IDC fell by"),
+        (True, "far/kmnc=0", 2, "FAIL       far/KMNC fell by"),
         (True, "IDC=1", 0, "ok         IDC fell by"),
         (True, "share=0", 2, "FAIL       share fell by"),
         (True, "far/TKNP=1000", 0, "ok         far/TKNP fell by"),
@@ -157,9 +159,7 @@ def test_a_retrained_model_compares_numbers_only(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = record(project, "before.data", "[0, 1, 2]", 3)
-    text = (project.path / "net.py").read_text()
-    project.write("net.py", text.replace("manual_seed(6)", "manual_seed(5)"))
-    assert (project.path / "net.py").read_text() != text
+    retrain(project)
     after = record(project, "after.data", "[0, 1, 2]", 3)
     capsys.readouterr()
     found = compared(before, after)
@@ -170,6 +170,46 @@ def test_a_retrained_model_compares_numbers_only(
     assert "new model (" in out
     assert "items cannot be matched" in out
     assert f"of the {len(found['neurons_after'])} important neurons were" in out
+
+
+def retrain(project: Project) -> None:
+    text = (project.path / "net.py").read_text()
+    project.write("net.py", text.replace("manual_seed(6)", "manual_seed(5)"))
+
+
+def test_a_retrained_model_with_another_m_is_compared_at_the_smaller(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = record(project, "before.data", "[0, 1, 2]", 3)
+    retrain(project)
+    after = record(project, "after.data", "[0, 1, 2]", 3, "--idc-m=6")
+    wanted = compared(before, record(project, "alike.data", "[0, 1, 2]", 3))
+    found = compared(before, after)
+    assert found["changes"] == wanted["changes"]
+    total = project.run("--idc-data-file=x.data", *CRITERIA, "--idc-m=6") and headline(project)
+    notes = " ".join(found["notes"])
+    assert "m differs (3 -> 6): both are compared at the smaller m" in notes
+    assert f" and {total} combinations there)" in notes
+
+
+def headline(project: Project) -> int:
+    rows = project.report()["total"]["criteria"]
+    return next(int(row["total"]) for row in rows.values() if row["criterion"] == "IDC")
+
+
+def test_idc_of_another_layer_gets_no_verdict(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = record(project, "before.data", "[0, 1, 2]", 3)
+    after = record(project, "after.data", "[0]", 1, "--idc-layer=fc1")
+    capsys.readouterr()
+    asked = ["--fail", "IDC=0", "--fail", "share=0", "--fail", "NC=1"]
+    assert main(["compare", str(before), str(after), *asked]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "IDC looks at other layers or classes (fc2 -> fc1): no verdict on IDC and share" in out
+    assert "NOTE IDC is not judged: it means something else in" in out
+    assert "NOTE share is not judged" in out
+    assert "ok NC " in out
 
 
 @pytest.mark.parametrize(
@@ -202,6 +242,36 @@ def test_a_run_compares_itself_with_an_earlier_one(project: Project) -> None:
     assert report["comparison"]["same_profile"]
     assert [gate["status"] for gate in report["gates"]] == ["ok"]
     assert "**Against before.data:** IDC" in (project.path / "idc.md").read_text()
+
+
+def test_every_report_says_what_changed(project: Project) -> None:
+    record(project, "before.data", "[0, 1, 2]", 3)
+    project.write("test_suite.py", SUITE.replace("{parts}", "[1, 2, 3]").replace("{far}", "9"))
+    kinds = {"markdown": "r.md", "html": "r.html", "csv": "r.csv", "latex": "r.tex",
+             "junit": "r.xml", "audit": "audit"}  # fmt: skip
+    asked = [f"--idc-report={kind}:{name}" for kind, name in kinds.items()]
+    assert project.run(*CRITERIA, "--idc-compare=before.data", *asked).ret == 0
+    found = project.report()["comparison"]
+    idc = next(c for c in found["changes"] if (c["suite"], c["criterion"]) == ("TOTAL", "IDC"))
+    assert idc["gained"]
+    moved = f"{idc['gained']} gained, {idc['lost']} lost"
+    source = found["gained_by"][0]["nodeid"]
+    for name in ("r.md", "r.html", "audit/audit.html"):
+        text = (project.path / name).read_text().replace("\\", "")  # Markdown escapes names
+        assert "before.data" in text
+        assert moved in text
+        assert source in text
+    assert r"\caption{Against before.data of " in (project.path / "r.tex").read_text()
+    row = next(
+        row
+        for row in csv.DictReader((project.path / "r.csv").open())
+        if (row["suite"], row["criterion"], row["layer"]) == ("TOTAL", "IDC", "")
+    )
+    assert [row["gained"], row["lost"]] == [str(idc["gained"]), str(idc["lost"])]
+    assert [row["before_covered"], row["before_total"]] == list(map(str, idc["before"]))
+    junit = (project.path / "r.xml").read_text()
+    assert f'name="idc.IDC.gained" value="{idc["gained"]}"' in junit
+    assert f'name="idc.IDC.lost" value="{idc["lost"]}"' in junit
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "n2"])
@@ -242,29 +312,3 @@ def test_a_file_that_is_not_there_yet_may_be_skipped(project: Project) -> None:
     )
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*not compared: *main.data does not exist"])
-
-
-def test_a_first_run_is_told_how_to_go_on(project: Project) -> None:
-    project.write("test_suite.py", SUITE.replace("{parts}", "[0]").replace("{far}", "3"))
-    result = project.run("--idc-compare=absent.data")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(
-        ["*data file not found: absent.data", "*first run*--idc-missing=skip"]
-    )
-    assert project.run("--idc-compare=absent.data", "--idc-missing=skip").ret == 0
-
-
-@pytest.mark.parametrize(
-    ("tolerance", "hint"),
-    [("FOO=1", "compared by 'FOO'"), ("reached=0", "'reached'*Names: share, IDC, NC,")],
-)
-def test_a_number_that_no_run_has_is_refused_before_the_tests(
-    project: Project, tolerance: str, hint: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = record(project, "before.data", "[0]", 3)
-    result = project.run(f"--idc-compare={before}", f"--idc-compare-fail={tolerance}")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    capsys.readouterr()
-    assert main(["compare", str(before), str(before), "--fail", tolerance]) == 2
-    for said in (result.stderr.str(), capsys.readouterr().err):
-        assert all(part in said for part in hint.split("*"))

@@ -100,7 +100,7 @@ def test_one_criterion_one_suite_and_mistakes(
 ) -> None:
     suite.run("-q", "-p", "no:xdist")
     capsys.readouterr()
-    assert main(["tests", "--criteria", "IDC", "--suite", "one", "-q"]) == 0
+    assert main(["tests", "--criteria", "idc", "--suite", "one", "-q"]) == 0
     printed = capsys.readouterr().out.splitlines()
     covered = suite.report()["total"]["criteria"]["IDC"]["covered"]
     assert printed[0] == f"items      {covered} of IDC"
@@ -121,3 +121,37 @@ def test_the_text_says_that_only_a_part_ran(
     capsys.readouterr()
     assert main(["tests"]) == 0
     assert "partial    4 of 6 marked tests ran" in capsys.readouterr().out
+
+
+TWO = """
+import pytest
+from net import Net, suite_points
+
+
+@pytest.fixture(scope="session")
+def idc_model():
+    return Net({shift}).eval()
+
+
+@pytest.mark.idc_suite("{suite}")
+def test_own(idc):
+    idc(suite_points()[0])
+"""
+
+
+def test_a_model_without_what_is_asked_for_hides_no_other(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project.path)
+    project.ini(model="")
+    for suite, shift in (("near", 0.0), ("far", 0.1)):
+        project.write(f"test_{suite}.py", TWO.format(suite=suite, shift=shift))
+    assert project.run("-p", "no:xdist").ret == 0
+    assert len(project.reports()) == 2
+    for suite in ("near", "far"):
+        capsys.readouterr()
+        assert main(["tests", "-q", "--suite", suite]) == 0
+        out = capsys.readouterr().out
+        assert out.count("model      Net ") == 2
+        assert out.count("subset     1 test of 1") == 1
+        assert f"note       not shown: it has no test of suite '{suite}'" in out

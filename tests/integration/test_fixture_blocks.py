@@ -128,41 +128,6 @@ def test_everything_is_recorded_once(project: Project, workers: str, source: str
     assert not [test for test in report["tests"] if test["cause"]]
 
 
-def test_two_models_in_one_session_are_kept_apart(project: Project) -> None:
-    project.ini(model="", reference="")
-    for name, shift in (("a", 0.0), ("z", 0.1)):
-        project.write(
-            f"{name}/conftest.py",
-            f"""
-            import pytest
-            from net import Net, reference
-
-            @pytest.fixture(scope="session")
-            def idc_model():
-                return Net({shift}).eval()
-
-            @pytest.fixture(scope="session")
-            def idc_reference():
-                return reference()
-            """,
-        )
-        project.write(
-            f"{name}/test_{name}.py",
-            f"""
-            import pytest
-            from net import suite_points
-
-            @pytest.mark.idc_suite
-            def test_it(idc):
-                idc(suite_points()[0][:{10 if name == "a" else 20}])
-            """,
-        )
-    result = project.run()
-    result.assert_outcomes(passed=2)
-    inputs = sorted(report["total"]["inputs"] for report in project.reports())
-    assert inputs == [10, 20]
-
-
 def test_function_fixture_parametrised_and_teardown(project: Project) -> None:
     project.write(
         "test_it.py",

@@ -191,7 +191,7 @@ def test_thresholds_by_suite_share_reached_and_marker(project: Project) -> None:
         def test_a(idc):
             idc(X[:30])
 
-        @pytest.mark.idc_suite("b", gate=False, fail_under="IDC=0.999")
+        @pytest.mark.idc_suite("b", gate=False)
         def test_b(idc):
             idc(X[30:])
         """,

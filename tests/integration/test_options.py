@@ -92,6 +92,9 @@ def test_settings_are_listed_with_origin(suite: Project) -> None:
         ("--idc-report=pdf:x", "json:"),
         ("--idc-criteria=IDCC", "IDC"),
         ("--idc-memory=lots", "512MB"),
+        ("--idc-fail-under=", "empty value"),
+        ("--idc-report=", "empty value"),
+        ("--override-ini=idc_fail_under=", "empty value"),
     ],
 )
 def test_mistakes_are_usage_errors_with_a_hint(suite: Project, argument: str, hint: str) -> None:
@@ -107,6 +110,27 @@ def test_a_key_typed_with_o_is_named_as_such(suite: Project) -> None:
     listed = suite.run("-o", "idc_m=2", "--idc-settings").stdout.str()
     rows = [" ".join(line.split()) for line in listed.splitlines()]
     assert any(row.endswith("2 command line -o") for row in rows)
+
+
+def test_none_takes_the_thresholds_of_the_ini_file_away(suite: Project) -> None:
+    suite.ini("idc_fail_under = 0.999")
+    assert suite.run().ret == pytest.ExitCode.TESTS_FAILED
+    assert suite.run("--idc-fail-under=none").ret == 0
+    assert suite.report()["gates"] == []
+
+
+def test_an_empty_list_of_toml_is_no_mistake(suite: Project) -> None:
+    (suite.path / "pytest.ini").unlink()
+    keys = 'idc_model = "net:Net"\nidc_reference = "net:reference"\nidc_fail_under = []\n'
+    text = f'[tool.pytest.ini_options]\npythonpath = ["."]\n{keys}'
+    (suite.path / "pyproject.toml").write_text(text)
+    assert suite.run().ret == 0
+
+
+def test_a_comment_behind_a_report_is_no_part_of_its_place(suite: Project) -> None:
+    suite.ini("idc_report = json:out.json  # for the page")
+    assert suite.pytester.runpytest_inprocess().ret == 0
+    assert (suite.path / "out.json").exists()
 
 
 def test_unknown_ini_key(suite: Project) -> None:

@@ -9,7 +9,9 @@ from tests.integration.conftest import Project
 CASES = {
     "nothing": ("pass", "no forward pass"),
     "other weights": ("Net(0.3)(X[:5])", "other weights"),
-    "part of the model": ("idc_model.fc2(idc_model.fc1(X[:5]))", "part of the"),
+    "part of the model": ("idc_model.fc2(idc_model.fc1(X[:5]))", "layers were called"),
+    "its forward": ("idc_model.forward(X[:5])", "model.forward(x)"),
+    "forward of another": ("Net().forward(X[:5])", "not model.forward(x)"),
     "attack steps only": (
         "x = X[:5].clone().requires_grad_()\n            idc_model(x).sum().backward()",
         "attack",
@@ -92,3 +94,41 @@ def test_without_any_input_the_total_is_no_number(project: Project) -> None:
     for criteria, name in (("all", "IDC"), ("TKNP", "TKNP")):
         result = project.run(f"--idc-criteria={criteria}")
         assert f"{name} total: not measured (nothing was recorded)" in result.outlines
+
+
+def test_a_test_that_was_skipped_or_not_set_up_says_so(project: Project) -> None:
+    project.write(
+        "test_it.py",
+        """
+        import pytest
+        from net import suite_points
+
+        X, _ = suite_points()
+        pytestmark = pytest.mark.idc_suite
+
+        @pytest.fixture
+        def broken(idc_model):
+            idc_model(X[:3])
+            raise RuntimeError("broken")
+
+        def test_broken(broken):
+            pass
+
+        def test_late(idc_model):
+            idc_model(X[:2])
+            pytest.skip("late")
+
+        @pytest.mark.skip
+        def test_early():
+            pass
+        """,
+    )
+    project.run()
+    causes = {
+        test["nodeid"].partition("::")[2]: test["cause"] for test in project.report()["tests"]
+    }
+    assert causes == {
+        "test_broken": "its set-up failed, so nothing that it or its fixtures did counts",
+        "test_early": "it was skipped",
+        "test_late": "it was skipped after 1 pass, and what a skipped test did does not count",
+    }

@@ -37,6 +37,7 @@ def test_by_name_alias_index_and_default():
     assert SITES.find(0).name == "conv1"
     assert SITES.find("-1").name == "fc2"
     assert SITES.find("out").is_output
+    assert [SITES.find(at) for at in range(len(SITES.sites))] == list(SITES.sites)
 
 
 def test_candidates_are_hidden_and_have_one_row_an_input():
@@ -46,8 +47,8 @@ def test_candidates_are_hidden_and_have_one_row_an_input():
 def test_messages_teach():
     with pytest.raises(LayerError, match="did you mean fc1"):
         SITES.find("fc11")
-    with pytest.raises(LayerError, match=r"outside 0\.\.2"):
-        SITES.find(3)
+    with pytest.raises(LayerError, match=r"outside 0\.\.4"):
+        SITES.find(5)
     with pytest.raises(LayerError, match="cannot be measured: recurrent"):
         SITES.find("lstm")
     with pytest.raises(LayerError, match="no hidden layer"):

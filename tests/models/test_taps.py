@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -185,3 +187,15 @@ def test_rows_merged_into_another_axis_stop_the_walk():
     site = site_of_a(lambda net, h: torch.relu(h.reshape(-1, 6)).reshape(len(h), -1), x)
     assert site.flags == ("no activation",)
     assert site.rows_are_inputs
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [(nn.ReLU(), True), (nn.ReLU(inplace=True), True), (nn.LeakyReLU(), False)],
+)
+def test_what_is_never_negative_is_told_by_the_function_and_not_by_its_name(kind, expected):
+    layers = {"fc1": nn.Linear(3, 4), "relu": kind, "fc2": nn.Linear(4, 2)}
+    model = nn.Sequential(OrderedDict(layers))
+    site = find_sites(model, as_call(torch.rand(2, 3))).find("fc1")
+    assert site.non_negative("post") is expected
+    assert not site.non_negative("pre")

@@ -97,7 +97,7 @@ def test_a_reference_without_labels_is_fitted_whole() -> None:
     profile = profile_of(x)
     assert not profile.reference.labelled
     assert profile.reference.fitted == 200
-    assert any("no labels" in note for note in profile.notes)
+    assert any("no class labels" in note for note in profile.notes)
     labelled = profile_of((x, rows(200)[1]))
     assert content(profile) == content(labelled)  # all are right: the classes are the predictions
 
@@ -186,7 +186,7 @@ CASES: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     ),
     "class absent": (
         ProfileError, "no class has enough",
-        lambda: profile_of(classes="dog", class_names="ape,bee,cat,dog"),
+        lambda: profile_of(rows(200), Mlp(4, 10, 14, 4), classes="dog", class_names="ape,bee,cat,dog"),
     ),
 }  # fmt: skip
 

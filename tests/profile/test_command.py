@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 
 import pytest
@@ -61,3 +62,25 @@ def test_a_contradiction_says_what_to_drop_and_how_to_build(sources, drop) -> No
 
 def test_what_to_drop_of_a_preset_is_the_preset() -> None:
     assert without("k", "preset wisdom") == "--idc-preset wisdom"
+
+
+def test_data_and_models_of_a_program_are_no_specifications() -> None:
+    command, explained = build_command(profile_of(rows(60)), resolve([])).split("\n")
+    assert " --idc-reference REFERENCE " in command
+    assert "tensor (60, 4) float32 with labels" in explained
+    given = resolve([("ini", {"reference": "app.data:train", "model": "net.pth"})])
+    assert "\n" not in build_command(profile_of(rows(60)), given)
+    described = dataclasses.replace(profile_of(rows(60)).model, spec="Mlp")
+    without_file = dataclasses.replace(profile_of(rows(60)), model=described)
+    assert build_command(without_file, resolve([])).startswith("deepimportance profile build MODEL")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["app.data:train", "my data.py:train", "torchvision:MNIST:train", "x/a b.npz", "t.jsonl"],
+)
+def test_specifications_are_typed_as_they_were(spec) -> None:
+    profile = profile_of(rows(60))
+    named = dataclasses.replace(profile.reference, descriptor=spec)
+    command = build_command(dataclasses.replace(profile, reference=named), resolve([]))
+    assert shlex.split(command)[shlex.split(command).index("--idc-reference") + 1] == spec

@@ -20,14 +20,14 @@ def counted(**counters: int) -> Block:
     [
         (
             Block("t", "test"),
-            "no forward pass of the watched Net happened in this process; a model",
+            "no forward pass of the watched Net was seen in this process; seen is model(x)",
         ),
         (counted(paused_passes=2), "2 passes made while recording was paused (idc.paused)"),
         (counted(dropped_passes=3), "3 passes of dropped_passes"),
         (counted(raised_passes=1), "the forward of Net raised an exception each time"),
         (
             counted(partial_model_calls=1),
-            "only part of the model was called (1 call of layers of the Net",
+            "layers were called without a call of the model (1 call of layers of the Net",
         ),
         (filled(a_pass(2, attack=True)), "only attack steps: a gradient flowed back"),
         (

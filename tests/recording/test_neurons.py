@@ -72,9 +72,9 @@ def test_padded_tokens_count_nothing(channels, rows, how):
 
 @pytest.mark.parametrize(("rows", "channels"), [(0, 1), (1, 0), (0, 3)])
 def test_extremes_of_what_is_never_negative_are_the_same(rows, channels):
-    tensor = torch.relu(torch.randn(4, 4, 4, 4))
+    tensor = torch.relu(torch.randn(32, 32, 32, 32))
     for change in (tensor, tensor + 0.5, tensor.clone().fill_(float("nan"))):
-        where = site(4, channels, rows)
+        where = site(32, channels, rows)
         quick = reduce_to_neurons(change, where, non_negative=True)
         slow = reduce_to_neurons(change, where)
         np.testing.assert_array_equal(quick.raw_min, slow.raw_min)

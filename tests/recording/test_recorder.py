@@ -411,7 +411,9 @@ def test_calls_of_a_part_are_counted_as_calls():
         model.features(torch.randn(2, 4))
     assert not block.passes
     assert block.counters.partial_model_calls == 2
-    assert "only part of the model was called (2 calls" in recorder.cause_of_nothing(block)
+    assert "layers were called without a call of the model (2 calls" in recorder.cause_of_nothing(
+        block
+    )
 
 
 def test_no_tensor_of_the_user_is_kept_alive():

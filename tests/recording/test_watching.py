@@ -184,17 +184,57 @@ def test_compiled_models_are_recorded_exactly_once_a_call(how, when):
     assert block.counted_passes == 3
 
 
-def test_a_model_compiled_in_place_during_a_test_is_named_then_recorded():
+@pytest.mark.parametrize("own", [False, True])
+def test_a_model_compiled_in_place_during_a_test_is_recorded_from_the_first_call(own):
     torch._dynamo.reset()
     model = make()
+    used = make() if own else model
+    x, function = torch.randn(2, 4), torch.compile
+    wanted = eager(used, x)
     with recording(model) as (recorder, block):
-        model.compile(backend="eager", fullgraph=True)
-        model(torch.randn(2, 4))
-        assert "torch.compile" in recorder.cause_of_nothing(block)
+        used.compile(backend="eager", fullgraph=True)
+        assert torch.equal(used(x), wanted)
+        recorder.detach()
+        assert torch.compile is function
+        assert type(used._compiled_call_impl).__name__ == "function"
+        used(x)
+        recorder.attach()
         recorder.block = later = Block("later", "test")
-        model(torch.randn(3, 4))
-    assert block.counters.dropped_passes == 1
+        used(torch.randn(3, 4))
+    assert (block.counters.compiled_passes, block.counters.dropped_passes) == (1, 0)
+    assert [len(p) for p in block.passes] == [2]
     assert [len(p) for p in later.passes] == [3]
+
+
+def test_what_else_is_compiled_meanwhile_is_left_alone():
+    model, other = make(), nn.Linear(4, 2)
+    with recording(model) as (_, block):
+        other.compile(backend="eager")
+        assert type(other._compiled_call_impl).__name__ == "function"
+        assert torch.compile(backend="eager")(abs)(torch.tensor(-1.0)) == 1
+        make(seed=1).compile(backend="eager")
+    assert not block.passes
+
+
+def test_a_function_of_torch_that_others_replace_meanwhile_stays(monkeypatch):
+    function = torch.compile
+    monkeypatch.setattr(torch, "compile", function)  # put back when the test ends
+    with recording(make()):
+        ours = torch.compile
+        torch.compile = theirs = lambda *a, **k: ours(*a, **k)
+    assert torch.compile is theirs
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_a_compiled_function_around_a_copy_is_named(passes):
+    torch._dynamo.reset()
+    model, other = make(), make()
+    function = torch.compile(lambda value: other(value), backend="eager", fullgraph=True)
+    with recording(model) as (recorder, block):
+        for _ in range(passes):
+            function(torch.randn(2, 4))
+        assert "torch.compile" in recorder.cause_of_nothing(block)
+    assert block.counters.dropped_passes == 1
 
 
 def test_a_compiled_function_around_the_model_is_named():

@@ -170,6 +170,25 @@ def test_notes_say_why_m_is_low() -> None:
     assert base.notes(report) == ["m=4, lowered from 6, why"]
 
 
+def test_notes_on_m_name_class_and_layer() -> None:
+    whole = samples.profile().spaces[0]
+    why = "auto: lowered from 6, why"
+    each = [
+        dataclasses.replace(whole, class_name=str(label), m=2 + label // 3, m_from=why)
+        for label in range(4)
+    ]
+    report = samples.passing(profile=samples.profile(spaces=tuple(each)))
+    assert base.notes(report) == [
+        "m=2 of class 0, class 1, class 2; class 0: lowered from 6, why",
+        "m=3 of class 3; lowered from 6, why",
+    ]
+    two = tuple(dataclasses.replace(whole, layer=name, m_from=why) for name in ("fc1", "fc2"))
+    report = samples.passing(profile=samples.profile(spaces=two))
+    assert base.notes(report) == [
+        f"m={whole.m} of layer fc1, layer fc2; layer fc1: lowered from 6, why"
+    ]
+
+
 def test_notes_of_failing_tests_only() -> None:
     row = samples.row(5, 10, 1, None, only_failing=3)
     report = samples.report((), samples.suite("TOTAL", 10, 9, row))

@@ -80,12 +80,16 @@ def test_the_long_table_has_items_layers_and_suites() -> None:
     assert cells["NLC"] == ["1.62", "-", "5", "1.45", "1.13"]
 
 
-def test_suites_that_do_not_fit_are_counted() -> None:
+def test_suites_that_do_not_fit_stand_below() -> None:
     report = everything()
     many = tuple(dataclasses.replace(report.suites[0], name=f"night {at}") for at in range(9))
     lines = details(dataclasses.replace(report, suites=many), 60)
     assert all(cell_len(line) <= 60 for line in lines)
-    assert lines[-1] == "... and 8 more suites (in the JSON report)"
+    heads = [line.split("  ") for line in lines if line.startswith("criterion")]
+    named = [title.strip() for head in heads for title in head if title.strip().startswith("night")]
+    assert named == [f"night {at}" for at in range(9)]
+    rows = [line.split() for line in lines if line.startswith("KMNC")]
+    assert [row[-1] for row in rows] == ["33.5%"] * len(heads)
 
 
 def test_a_single_suite_has_no_column_of_its_own() -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pytest_deepimportance.reporting.base import title
 from pytest_deepimportance.reporting.terminal import SCREEN, render
 from pytest_deepimportance.reporting.text import cell_len
-from pytest_deepimportance.results import CriterionRow, GateOutcome, Report, RunInfo
+from pytest_deepimportance.results import CriterionRow, Exclusions, GateOutcome, Report, RunInfo
 from tests.reporting import samples
 from tests.reporting.criteria_samples import (
     EVERY,
@@ -215,6 +215,14 @@ def test_models_are_told_apart() -> None:
     assert len(titles) == 2
     assert "lenet5" in titles[0]
     assert "lenet1" in titles[1]
+
+
+def test_what_could_not_be_recorded_is_detailed_when_asked() -> None:
+    found = Exclusions(dropped_passes=2, details=("2 passes were traced by torch.jit.trace",))
+    report = samples.passing(exclusions=found)
+    for verbosity, end in ((0, ""), (1, " (2 passes were traced by torch.jit.trace)")):
+        text = " ".join("\n".join(render([report], verbosity=verbosity)).split())
+        assert f"not counted: 2 passes that could not be recorded{end} IDC total" in text
 
 
 def test_incomplete_and_partial_are_labelled() -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_deepimportance.errors import SettingsError
 from pytest_deepimportance.statistics.incidence import Incidence, RowItems
 from tests.oracles import reference_items as slow
 
@@ -77,5 +78,5 @@ def test_hashes_that_are_negative_and_large():
 
 @pytest.mark.parametrize("rows", [[3], np.array([True])])
 def test_inputs_that_are_not_there_are_refused(rows):
-    with pytest.raises(IndexError):
+    with pytest.raises(SettingsError):
         table([{1}, {2}]).coverage(rows)

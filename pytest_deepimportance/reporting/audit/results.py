@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from pytest_deepimportance.comparison import Comparison
 from pytest_deepimportance.formatting import amount, clean, count, percent, plural, significant
 from pytest_deepimportance.readings import headline, row_is_degenerate, why_not_judged
-from pytest_deepimportance.reporting import base, measured
+from pytest_deepimportance.reporting import base, compare_table, compared, measured
 from pytest_deepimportance.reporting.audit.parts import parts
 from pytest_deepimportance.reporting.grids import random_range
 from pytest_deepimportance.reporting.markup import Content, Html, bullets, el, section, table
@@ -22,9 +23,23 @@ def results(report: Report) -> Html:
     if measured.criteria(report):
         found += [el("h3", "Other criteria by suite"), _others(report)]
     found += parts(report)
+    if report.comparison is not None:
+        found += _compared(report.comparison)
     found += [el("h3", "All suites together, with limits"), _limited(report)]
     found += [el("h3", "What limits these numbers"), bullets(_limits(report))]
     return section("Results", *found)
+
+
+def _compared(found: Comparison) -> list[Content]:
+    grid = compared.grid(found)
+    first, second, *rest = grid.titles
+    titles = (first, second, *(">" + title for title in rest))
+    return [
+        el("h3", compared.title(found)),
+        el("p", compare_table.headline(found)),
+        table(titles, grid.rows),
+        bullets(compared.lines(found)),
+    ]
 
 
 def suites_of(report: Report) -> list[SuiteResult]:

@@ -59,8 +59,8 @@ def _report(report: Report) -> Html:
     parts: list[Content] = [_top(report), _first_screen(report)]
     if report.total.rows:
         parts += [
-            sections.suites(report), sections.criteria(report), sections.neurons(report),
-            sections.gaps(report), pictures(report),
+            sections.suites(report), sections.compared(report), sections.criteria(report),
+            sections.neurons(report), sections.gaps(report), pictures(report),
         ]  # fmt: skip
     return el("article", *parts, sections.tests(report), sections.notes(report))
 

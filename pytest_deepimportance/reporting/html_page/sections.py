@@ -8,7 +8,14 @@ from typing import Any
 from pytest_deepimportance.contributions import Contribution
 from pytest_deepimportance.formatting import amount, clean, count, percent, plural
 from pytest_deepimportance.readings import headline
-from pytest_deepimportance.reporting import base, contributions_table, grids, measured
+from pytest_deepimportance.reporting import (
+    base,
+    compare_table,
+    contributions_table,
+    grids,
+    measured,
+)
+from pytest_deepimportance.reporting import compared as compared_
 from pytest_deepimportance.reporting.excluded import excluded
 from pytest_deepimportance.reporting.grids import Grid
 from pytest_deepimportance.reporting.html_page.charts import bar, heat
@@ -35,6 +42,21 @@ def suites(report: Report) -> Html:
     return part("Suites", "suites", grid_table(grids.suites(report)))
 
 
+def compared(report: Report) -> Html | None:
+    """Return what changed against an earlier run, to unfold, where there is one."""
+    found = report.comparison
+    if found is None:
+        return None
+    grid = compared_.grid(found)
+    first, second, *rest = grid.titles
+    shown = table((first, second, *(">" + title for title in rest)), grid.rows)
+    every = el("details", el("summary", "Every suite and criterion"), scrolled(shown))
+    return part(
+        compared_.title(found), "compared", el("p", compare_table.headline(found)),
+        bullets(compared_.lines(found)), every,
+    )  # fmt: skip
+
+
 def criteria(report: Report) -> Html:
     """Return every criterion of the total with a bar, its limits, and its layers to unfold."""
     names = dict.fromkeys(row.criterion for row in report.criteria.values())
@@ -43,7 +65,10 @@ def criteria(report: Report) -> Html:
         row = headline(report.total, name)
         if row is not None:
             blocks.append(_criterion(report, name, row))
-    note = "Counts and NLC have no total, so no bar. Open a criterion for its layers and classes."
+    note = (
+        "Counts and NLC have no total, so no bar. Reach: what the reference covers; ceiling: the "
+        "most that so many inputs can cover. Open a criterion for its layers and classes."
+    )
     return part("Criteria", "criteria", el("p", note, class_="muted"), *blocks)
 
 
