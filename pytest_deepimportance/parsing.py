@@ -107,7 +107,12 @@ def lines_or_none(value: Any) -> tuple[str, ...]:
 
 def plain_lines(value: Any) -> tuple[str, ...]:
     """Accept lines or none, without the comments behind them (` # why`)."""
-    return lines_or_none([_COMMENT.sub("", line) for line in lines(value)])
+    return lines_or_none([uncommented(line) for line in lines(value)])
+
+
+def uncommented(line: str) -> str:
+    """Return a line without the comment behind it."""
+    return _COMMENT.sub("", line)
 
 
 def integer(value: Any) -> int:

@@ -45,8 +45,7 @@ class Reading:
         who: "class 7" when the lowest class was asked for.
         reach: Items the reference covers, for IDC only.
         random: The random suite, for `random` only.
-        beyond: Covered items that are not compared with it: the reference, which it is drawn from,
-            has none.
+        beyond: Covered items that the reference, which it is drawn from, does not reach.
     """
 
     covered: int | float
@@ -163,9 +162,7 @@ def _against_random(row: CriterionRow, who: str) -> Reading:
         note = suite.note if suite else _WHY_NOT_DRAWN.get(row.criterion, "")
         raise NoVerdict("not judged", clean(note) or "random suites are not comparable here")
     beyond = 0 if suite.source else int(row.covered) - suite.covered
-    return Reading(
-        suite.covered, row.total, row.fraction, row.unit, who, random=suite, beyond=beyond
-    )
+    return Reading(suite.covered, row.total, row.fraction, row.unit, who, None, suite, beyond)
 
 
 _WHY_NOT_DRAWN = dict.fromkeys(

@@ -1,4 +1,4 @@
-"""Thresholds on the criteria beside IDC: ratios, counts, floats, layers."""
+"""Thresholds on the criteria beside IDC: ratios, counts, floats, layers; and what random counts."""
 
 from __future__ import annotations
 
@@ -84,3 +84,12 @@ def test_a_number_that_is_not_finite_is_not_judged() -> None:
 def test_what_the_surprise_cannot_judge_is_not_judged() -> None:
     outcome = gate(criteria_samples.not_judged(), "MDSC=0.1")
     assert outcome.message == "MDSC is not judged: the class of no input is known"
+
+
+def test_random_says_why_it_counts_less_than_the_screen() -> None:
+    row = samples.row(39, 400, 35.0, samples.random(400, 35.0, 30, 40, 38))
+    outcome = gate(samples.report((), samples.suite("TOTAL", 400, 9, row)), "random")
+    assert outcome.message == (
+        "IDC 38 >= 30 (1st percentile of random suites of 400 inputs from the reference; "
+        "1 covered item it does not reach left out)"
+    )

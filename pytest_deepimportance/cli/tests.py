@@ -13,9 +13,9 @@ from pytest_deepimportance.cli.measure import add_loudness
 from pytest_deepimportance.cli.report import add_conftest, opened
 from pytest_deepimportance.errors import SettingsError, did_you_mean
 from pytest_deepimportance.formatting import clean
-from pytest_deepimportance.reporting.base import part_labels
 from pytest_deepimportance.reporting.contributions_table import render
 from pytest_deepimportance.reporting.json_report import write_text
+from pytest_deepimportance.reporting.verdicts import part_labels
 from pytest_deepimportance.reporting.wrapping import wrapped
 
 if TYPE_CHECKING:

@@ -27,6 +27,7 @@ from pytest_deepimportance.glue.places import (
     data_path,
     placed,
 )
+from pytest_deepimportance.parsing import uncommented
 from pytest_deepimportance.reporting.destinations import destinations
 from pytest_deepimportance.setting import Setting
 from pytest_deepimportance.settings import TABLE, Settings, resolve
@@ -167,7 +168,7 @@ def _anchor(config: pytest.Config, values: dict[str, Any], base: Path) -> None:
             path = value if own else path_in(value, base)
             values[name] = placed(config, base, "", path, value[len(path) :]) if path else value
     if isinstance(values.get("report"), (list, tuple)):
-        parts = [line.partition(":") for line in values["report"]]
+        parts = [uncommented(line).partition(":") for line in values["report"]]
         values["report"] = [
             placed(config, base, kind + colon, place.strip()) if place.strip() else kind + colon
             for kind, colon, place in parts

@@ -21,7 +21,6 @@ from pytest_deepimportance.results import (
     CriterionRow,
     Gap,
     Report,
-    RunInfo,
     SuiteResult,
 )
 from pytest_deepimportance.settings import Settings
@@ -235,7 +234,7 @@ def gap_size(gap: Gap, usable: int) -> str:
 
 def run_labels(report: Report) -> list[tuple[str, str]]:
     """Return what limits the numbers as (label, sentence): partial, incomplete, leak, ..."""
-    labels = part_labels(report.run, gated=bool(report.gates))
+    labels = verdicts.part_labels(report.run, gated=bool(report.gates))
     leak = leaks.leak(report)
     if leak:
         labels.append(("leak", leak))
@@ -247,21 +246,6 @@ def run_labels(report: Report) -> list[tuple[str, str]]:
                 "choose another layer: deepimportance layers MODEL",
             )
         )
-    return labels
-
-
-def part_labels(run: RunInfo, *, gated: bool = False) -> list[tuple[str, str]]:
-    """Return how much of the tests ran, as (label, sentence), where it is not all."""
-    labels = []
-    if not run.complete:
-        because = f": {clean(run.incomplete_because)}" if run.incomplete_because else ""
-        gates = "; gates are not judged" if gated else ""
-        labels.append(("incomplete", f"the run was stopped early{because}{gates}"))
-    if run.lost:
-        labels.append(("incomplete", verdicts.lost(run.lost)))
-    if run.partial:
-        whole = max(run.marked_collected, run.marked_ran + run.deselected)
-        labels.append(("partial", f"{count(run.marked_ran)} of {plural(whole, 'marked test')} ran"))
     return labels
 
 

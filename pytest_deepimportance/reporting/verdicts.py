@@ -1,4 +1,4 @@
-"""What only failing tests cover, in words."""
+"""What only failing tests cover, and how much of the tests ran, in words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pytest_deepimportance.formatting import clean, count, plural
 from pytest_deepimportance.readings import headline
 from pytest_deepimportance.reporting import measured
-from pytest_deepimportance.results import Report
+from pytest_deepimportance.results import Report, RunInfo
 from pytest_deepimportance.thresholds import IDC
 
 
@@ -30,3 +30,18 @@ def lost(tests: Sequence[str]) -> str:
     if len(tests) == 1:
         return f"1 marked test was lost when its worker crashed: {names}"
     return f"{count(len(tests))} marked tests were lost when their workers crashed: {names}"
+
+
+def part_labels(run: RunInfo, *, gated: bool = False) -> list[tuple[str, str]]:
+    """Return how much of the tests ran, as (label, sentence), where it is not all."""
+    labels = []
+    if not run.complete:
+        because = f": {clean(run.incomplete_because)}" if run.incomplete_because else ""
+        gates = "; gates are not judged" if gated else ""
+        labels.append(("incomplete", f"the run was stopped early{because}{gates}"))
+    if run.lost:
+        labels.append(("incomplete", lost(run.lost)))
+    if run.partial:
+        whole = max(run.marked_collected, run.marked_ran + run.deselected)
+        labels.append(("partial", f"{count(run.marked_ran)} of {plural(whole, 'marked test')} ran"))
+    return labels

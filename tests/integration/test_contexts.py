@@ -114,6 +114,15 @@ def test_one_criterion_one_suite_and_mistakes(
         assert word in capsys.readouterr().err
 
 
+def test_the_text_says_that_only_a_part_ran(
+    suite: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite.run("-p", "no:xdist", "-k", "rows")
+    capsys.readouterr()
+    assert main(["tests"]) == 0
+    assert "partial    4 of 6 marked tests ran" in capsys.readouterr().out
+
+
 TWO = """
 import pytest
 from net import Net, suite_points
@@ -146,12 +155,3 @@ def test_a_model_without_what_is_asked_for_hides_no_other(
         assert out.count("model      Net ") == 2
         assert out.count("subset     1 test of 1") == 1
         assert f"note       not shown: it has no test of suite '{suite}'" in out
-
-
-def test_the_text_says_that_only_a_part_ran(
-    suite: Project, capsys: pytest.CaptureFixture[str]
-) -> None:
-    suite.run("-p", "no:xdist", "-k", "rows")
-    capsys.readouterr()
-    assert main(["tests"]) == 0
-    assert "partial    4 of 6 marked tests ran" in capsys.readouterr().out

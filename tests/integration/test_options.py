@@ -103,6 +103,15 @@ def test_mistakes_are_usage_errors_with_a_hint(suite: Project, argument: str, hi
     assert hint in result.stderr.str() + result.stdout.str()
 
 
+def test_a_key_typed_with_o_is_named_as_such(suite: Project) -> None:
+    result = suite.run("-o", "idc_m=many")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "idc_m (command line -o): " in result.stderr.str()
+    listed = suite.run("-o", "idc_m=2", "--idc-settings").stdout.str()
+    rows = [" ".join(line.split()) for line in listed.splitlines()]
+    assert any(row.endswith("2 command line -o") for row in rows)
+
+
 def test_none_takes_the_thresholds_of_the_ini_file_away(suite: Project) -> None:
     suite.ini("idc_fail_under = 0.999")
     assert suite.run().ret == pytest.ExitCode.TESTS_FAILED
@@ -122,15 +131,6 @@ def test_a_comment_behind_a_report_is_no_part_of_its_place(suite: Project) -> No
     suite.ini("idc_report = json:out.json  # for the page")
     assert suite.pytester.runpytest_inprocess().ret == 0
     assert (suite.path / "out.json").exists()
-
-
-def test_a_key_typed_with_o_is_named_as_such(suite: Project) -> None:
-    result = suite.run("-o", "idc_m=many")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "idc_m (command line -o): " in result.stderr.str()
-    listed = suite.run("-o", "idc_m=2", "--idc-settings").stdout.str()
-    rows = [" ".join(line.split()) for line in listed.splitlines()]
-    assert any(row.endswith("2 command line -o") for row in rows)
 
 
 def test_unknown_ini_key(suite: Project) -> None:
