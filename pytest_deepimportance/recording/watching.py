@@ -122,7 +122,7 @@ class Watch:
             module._compiled_call_impl = self.before_compiled(compiled)
 
     def before_compiled(self, compiled: Callable[..., Any]) -> Callable[..., Any]:
-        """Return what stands before a compiled form of the module, until the watch is detached."""
+        """Return what stands before a compiled form of the module until `detach`."""
         self._compiled = CompiledCall(self, compiled)
         return self._compiled
 
