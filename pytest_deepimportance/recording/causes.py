@@ -81,8 +81,7 @@ def silence(model: str, unmarked: int) -> str:
         made = plural(unmarked, "pass", "passes")
         return f"{text} during this test; unmarked tests made {made} (mark them with idc_suite)"
     return (
-        f"{text}; seen is model(x), of this model or of one of its class with its weights, but not "
-        "model.forward(x), a part as model.features(x), a subclass (give it to idc.watch), or a "
+        f"{text}; not seen are model.forward(x), a part as model.features(x), a subclass, and a "
         "model in a subprocess or behind a network service"
     )
 

@@ -122,14 +122,13 @@ class Watch:
             module._compiled_call_impl = self.before_compiled(compiled)
 
     def before_compiled(self, compiled: Callable[..., Any]) -> Callable[..., Any]:
-        """Return what stands before a compiled form of the module, until the watch is detached."""
+        """Return what stands before a compiled form of the module until `detach`."""
         self._compiled = CompiledCall(self, compiled)
         return self._compiled
 
     def take_compiled_mark(self) -> bool:
         """Return whether the module ran inside a compiled graph, out of reach, since last asked."""
-        seen = self._before.compiled
-        self._before.compiled = False
+        seen, self._before.compiled = self._before.compiled, False
         self.hub.forget_compiled()
         return seen
 
@@ -157,8 +156,7 @@ class Watch:
 
     def _is_of_another(self) -> bool:
         """Whether the module is the very model of another recorder, which takes its passes."""
-        module = self.module
-        if module is None or module is self.hub.model:
+        if (module := self.module) is None or module is self.hub.model:
             return False
         hooks = module._forward_pre_hooks.values()
         return any(isinstance(h, BeforeHook) and h.watch.hub.model is module for h in hooks)

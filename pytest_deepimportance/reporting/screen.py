@@ -179,7 +179,7 @@ def _gates(report: Report, *, apart: bool) -> Section:
     told = " ".join(line.plain for line in lines)
     silent = [
         Paragraph.of(
-            f"{plural(n, 'marked test')} recorded nothing: {cause} ({_who(report, cause, n)})",
+            f"{plural(n, 'marked test')} recorded nothing ({_who(report, cause, n)}): {cause}",
             "yellow",
             2,
         )

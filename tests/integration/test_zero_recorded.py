@@ -11,7 +11,7 @@ CASES = {
     "other weights": ("Net(0.3)(X[:5])", "other weights"),
     "part of the model": ("idc_model.fc2(idc_model.fc1(X[:5]))", "layers were called"),
     "its forward": ("idc_model.forward(X[:5])", "model.forward(x)"),
-    "forward of another": ("Net().forward(X[:5])", "not model.forward(x)"),
+    "forward of another": ("Net().forward(X[:5])", "not seen are model.forward(x)"),
     "attack steps only": (
         "x = X[:5].clone().requires_grad_()\n            idc_model(x).sum().backward()",
         "attack",

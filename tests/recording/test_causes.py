@@ -20,7 +20,7 @@ def counted(**counters: int) -> Block:
     [
         (
             Block("t", "test"),
-            "no forward pass of the watched Net was seen in this process; seen is model(x)",
+            "no forward pass of the watched Net was seen in this process; not seen are model.forward(x)",
         ),
         (counted(paused_passes=2), "2 passes made while recording was paused (idc.paused)"),
         (counted(dropped_passes=3), "3 passes of dropped_passes"),
