@@ -73,9 +73,14 @@ def run(options: argparse.Namespace) -> int:
     for file in (item for item in files if not item.on_screen):
         started = Invocation(("deepimportance", *options.arguments), Path.cwd())
         print(f"written    {writing.write(file, reports, started)}")
-    gates = [gate for report in reports for gate in report.gates]
-    stopped = any(not report.run.complete for report in reports) and bool(gates)
-    return BELOW if stopped or any(gate.status == "failed" for gate in gates) else 0
+    return BELOW if any(map(_is_below, reports)) else 0
+
+
+def _is_below(report: Report) -> bool:
+    """Whether a threshold is not met, or not judged because tests are missing."""
+    statuses = {gate.status for gate in report.gates}
+    unjudged = report.run.partial and "not judged" in statuses
+    return "failed" in statuses or unjudged or (not report.run.complete and bool(statuses))
 
 
 def opened(options: argparse.Namespace) -> tuple[Content, Settings]:
@@ -107,5 +112,6 @@ def judged_reports(content: Content, settings: Settings) -> list[Report]:
         *gates.suite_thresholds(content.run.suites.values()),
     ]
     return [
-        judged(report, thresholds, settings.partial) for report in reports_of(content, settings)
+        judged(report, thresholds, settings.partial, gates.unsteady())
+        for report in reports_of(content, settings)
     ]

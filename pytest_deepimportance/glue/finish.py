@@ -10,6 +10,7 @@ import pytest
 from _pytest.junitxml import xml_key
 
 from pytest_deepimportance import __version__
+from pytest_deepimportance.engine.gates import unsteady
 from pytest_deepimportance.engine.stored import reports_of
 from pytest_deepimportance.errors import DataFileError, IdcError, ReportError
 from pytest_deepimportance.gating import SHARD
@@ -46,7 +47,7 @@ def finish(collector: Collector, session: pytest.Session, exitstatus: int) -> No
         ]
         partial = SHARD if collector.settings.shard else collector.settings.partial
         reports = [
-            judged(report, thresholds, partial)
+            judged(report, thresholds, partial, unsteady())
             for report in reports_of(content, collector.settings, profiles)
         ]
         reports = with_comparison(reports, content, profiles, collector)
