@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 
 from pytest_deepimportance.formatting import (
@@ -20,6 +20,7 @@ from pytest_deepimportance.formatting import (
     places_of,
     plural,
 )
+from pytest_deepimportance.nouns import NOUNS
 from pytest_deepimportance.provenance import ProfileInfo, ReferenceInfo
 from pytest_deepimportance.readings import NoVerdict, Reading, read
 from pytest_deepimportance.results import GateOutcome, Report, RunInfo, SuiteResult, TestRow
@@ -27,8 +28,6 @@ from pytest_deepimportance.thresholds import (
     IDC,
     LOWEST,
     RANDOM,
-    REACHED,
-    SHARE,
     Threshold,
     parse_threshold,
 )
@@ -52,7 +51,11 @@ _WAY_OUT = "lower m or k, or gate reached or share"
 
 
 def judge(
-    report: Report, thresholds: Sequence[Threshold], *, partial: str = "fail"
+    report: Report,
+    thresholds: Sequence[Threshold],
+    *,
+    partial: str = "fail",
+    unsteady: Collection[str] = (),
 ) -> tuple[GateOutcome, ...]:
     """Judge each threshold on the report's exact numbers.
 
@@ -61,13 +64,15 @@ def judge(
         thresholds: In the order of the outcomes.
         partial: With marked tests deselected, an unmet threshold is "failed" ("fail") or only
             "warned" ("warn").
+        unsteady: Criteria whose number all tests may miss though a part of them reaches it.
 
     Returns:
         One outcome per threshold. A threshold on something that does not exist, or on a suite in
         which nothing was recorded, fails; one that cannot be judged (the run was stopped early, no
-        marked test ran, the random suite is not comparable) is "not judged".
+        marked test ran, the random suite is not comparable, a part of the tests meets what all of
+        them may not) is "not judged".
     """
-    return tuple(_judge(report, threshold, partial) for threshold in thresholds)
+    return tuple(_judge(report, threshold, partial, unsteady) for threshold in thresholds)
 
 
 def above_reach(reach: int, total: int, threshold: Threshold, reference_rows: int) -> str | None:
@@ -152,7 +157,9 @@ def silent_tests(tests: Sequence[TestRow]) -> list[tuple[str, int]]:
     return causes.most_common()
 
 
-def _judge(report: Report, threshold: Threshold, partial: str) -> GateOutcome:
+def _judge(
+    report: Report, threshold: Threshold, partial: str, unsteady: Collection[str]
+) -> GateOutcome:
     suite_name = report.total.name if threshold.suite is None else threshold.suite
     reading: Reading | None = None
     try:
@@ -163,6 +170,8 @@ def _judge(report: Report, threshold: Threshold, partial: str) -> GateOutcome:
         reading = read(report, suite, threshold)
         status = OK if reading.passes(threshold) else FAILED
         message = _message(threshold, reading, status)
+        if status == OK and report.run.partial:
+            _refuse_unsteady(report.run, threshold, unsteady)
     except NoVerdict as verdict:
         status, message = verdict.status, verdict.message
         joint = " is not judged: " if status == NOT_JUDGED else ": "
@@ -201,6 +210,14 @@ def _refuse_stopped_run(report: Report) -> None:
         raise NoVerdict(NOT_JUDGED, "no marked test ran")
 
 
+def _refuse_unsteady(run: RunInfo, threshold: Threshold, unsteady: Collection[str]) -> None:
+    """Refuse to call a threshold met by a part of the tests where all of them may miss it."""
+    if threshold.value == RANDOM:
+        raise NoVerdict(NOT_JUDGED, f"of more inputs more is asked; partial: {_ran(run)}")
+    if threshold.name in unsteady:
+        raise NoVerdict(NOT_JUDGED, f"all tests may stay below; partial: {_ran(run)}")
+
+
 def _suite(report: Report, name: str) -> SuiteResult:
     """Return the suite if it recorded anything, else say why it did not."""
     suite = report.suite(name)
@@ -226,7 +243,7 @@ def _message(threshold: Threshold, reading: Reading, status: str) -> str:
     if reading.unit != "ratio":
         return f"{subject} {_plain_message(reading, value, sign)}"
     shown, asked = contrast(reading.value * 100, value * 100)
-    parts = f"{amount(reading.covered)} of {count(reading.total or 0)} {_NOUNS[threshold.name]}"
+    parts = f"{amount(reading.covered)} of {count(reading.total or 0)} {NOUNS[threshold.name]}"
     who = f"{reading.who}: " if reading.who else ""
     needed = reading.needed(threshold) or 0
     return (
@@ -248,27 +265,6 @@ def _plain_message(reading: Reading, bound: Fraction, sign: str) -> str:
 def _grouped(number: str) -> str:
     """Put thousands separators into a whole number of any size, digit by digit exact."""
     return f"{int(number):,}" if number.isdigit() else number
-
-
-class _Nouns(dict[str, str]):
-    def __missing__(self, name: str) -> str:
-        return "covered"
-
-
-_NOUNS = _Nouns(
-    {
-        SHARE: "reference inputs exercised",
-        REACHED: "reached combinations covered",
-        "NC": "neurons covered",
-        "KMNC": "sections covered",
-        "NBC": "corners covered",
-        "SNAC": "upper corners covered",
-        "TKNC": "neurons covered",
-        "LSC": "buckets hit",
-        "DSC": "buckets hit",
-        "MDSC": "buckets hit",
-    }
-)
 
 
 def _reach(reading: Reading, needed: int, status: str) -> str:

@@ -30,7 +30,8 @@ class SessionSettings:
     )  # fmt: skip
     missing: str = setting(
         "fail", choice("fail", "skip"), "When the model, reference or profile file is absent: "
-        "fail, or skip the measurement", metavar="HOW",
+        "fail, or skip the measurement, and tests that ask for what is absent (fixture idc)",
+        metavar="HOW",
     )  # fmt: skip
     fail_under: tuple[str, ...] = setting(
         (), lines_or_none, "Threshold: [SUITE/]NAME[@LAYER][:CLASS]=VALUE, or VALUE for IDC; none: "

@@ -15,7 +15,7 @@ FLOORS = {
     "errors": 0, "parsing": 0, "plaindata": 0, "provenance": 0, "results": 0, "rows": 0, "yardsticks": 0,
     "companions": 0, "contributions": 0, "measurements": 0, "checks": 0, "atomic": 0, "drift_results": 0, "exercise": 0, "pictures": 0, "suggestions": 0, "comparison": 0, "votes": 0, "formatting": 0, "methods": 0,
     "importance_results": 0, "selector_results": 0, "tree_results": 0,
-    "setting": 1, "criterion_settings": 1, "importance_settings": 1, "session_settings": 1, "presets": 1, "relevance_rules": 1, "settings": 1, "keywords": 1, "gating": 1, "thresholds": 1, "readings": 1,
+    "setting": 1, "criterion_settings": 1, "importance_settings": 1, "session_settings": 1, "presets": 1, "relevance_rules": 1, "settings": 1, "keywords": 1, "nouns": 1, "gating": 1, "thresholds": 1, "readings": 1,
     "calibration": 1, "compare_gate": 1, "drift_gate": 1, "traceability": 1,
     "data": 2, "models": 3, "recording": 4,
     "attribution": 5, "clustering": 5, "statistics": 5,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from fractions import Fraction
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_deepimportance.gating import judge
-from pytest_deepimportance.results import CriterionRow, GateOutcome, Report
+from pytest_deepimportance.results import CriterionRow, GateOutcome, Report, RunInfo
 from pytest_deepimportance.thresholds import parse_threshold
 from tests.reporting import criteria_samples, samples
 
@@ -93,3 +94,22 @@ def test_random_says_why_it_counts_less_than_the_screen() -> None:
         "IDC 38 >= 30 (1st percentile of random suites of 400 inputs from the reference; "
         "1 covered item it does not reach left out)"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("IDC=random", "of more inputs more is asked"), ("NLC=0.1", "all tests may stay below")],
+)
+def test_what_a_part_of_the_tests_meets_is_not_judged_where_all_may_miss_it(
+    text: str, why: str
+) -> None:
+    whole = criteria_samples.everything()
+    part = dataclasses.replace(whole, run=RunInfo(40, 3, 37))
+    threshold = [parse_threshold(text)]
+    assert judge(whole, threshold, unsteady=["NLC"])[0].status == "ok"
+    (outcome,) = judge(part, threshold, unsteady=["NLC"])
+    assert outcome.status == "not judged"
+    assert outcome.message.endswith(f" is not judged: {why}; partial: 3 of 40 marked tests")
+    assert outcome.value is not None
+    (missed,) = judge(part, [parse_threshold("NLC=1e9")], unsteady=["NLC"])
+    assert missed.status == "failed"

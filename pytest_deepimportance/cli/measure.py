@@ -20,8 +20,9 @@ from pytest_deepimportance.cli.against import (
 )
 from pytest_deepimportance.cli.arguments import settings_from
 from pytest_deepimportance.cli.inputs import add_inputs, open_inputs, suites_of
+from pytest_deepimportance.cli.report_files import wanted_files, write_reports
 from pytest_deepimportance.errors import GateError, did_you_mean
-from pytest_deepimportance.reporting.destinations import TERM_MISSING, destinations
+from pytest_deepimportance.reporting.destinations import TERM_MISSING
 from pytest_deepimportance.thresholds import Threshold, parse_threshold
 
 if TYPE_CHECKING:
@@ -79,7 +80,6 @@ def run(options: argparse.Namespace) -> int:
 
 def write_files(options: argparse.Namespace, report: Report) -> None:
     """Write the report files asked for, and say so."""
-    from pytest_deepimportance.reporting import writing
     from pytest_deepimportance.reporting.audit.reproduce import Invocation
 
     started = Invocation(
@@ -87,9 +87,7 @@ def write_files(options: argparse.Namespace, report: Report) -> None:
         Path.cwd(),
         inputs=tuple(suites_of(options.inputs).values()),
     )
-    for destination in destinations(options.report or (), "--report"):
-        if not destination.on_screen:
-            print(f"written    {writing.write(destination, [report], started)}")
+    write_reports(wanted_files(options.report), [report], started)
 
 
 def measured(options: argparse.Namespace, settings: Settings) -> Report:
@@ -102,7 +100,7 @@ def measured(options: argparse.Namespace, settings: Settings) -> Report:
     """
     from pytest_deepimportance.engine.measured_data import measure_data
 
-    destinations(settings.report, "--report")
+    wanted_files(settings.report)
     specs = suites_of(options.inputs)
     thresholds = thresholds_of(settings, specs)
     check_source(settings)

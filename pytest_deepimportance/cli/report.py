@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from pytest_deepimportance.cli.arguments import add_settings
 from pytest_deepimportance.cli.datafiles import add_file
 from pytest_deepimportance.cli.measure import BELOW, add_loudness
+from pytest_deepimportance.cli.report_files import wanted_files, write_reports
 from pytest_deepimportance.errors import DataFileError
-from pytest_deepimportance.reporting.destinations import TERM_MISSING, destinations
+from pytest_deepimportance.reporting.destinations import TERM_MISSING
 from pytest_deepimportance.store.datafile import read
 
 if TYPE_CHECKING:
@@ -51,10 +52,10 @@ def add_conftest(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the screen, write the files asked for, judge."""
-    from pytest_deepimportance.reporting import terminal, writing
+    from pytest_deepimportance.reporting import terminal
     from pytest_deepimportance.reporting.audit.reproduce import Invocation
 
-    files = destinations(options.report or (), "--report")
+    files = wanted_files(options.report)
     content, settings = opened(options)
     reports = judged_reports(content, settings)
     if not reports:
@@ -70,12 +71,16 @@ def run(options: argparse.Namespace) -> int:
         missing=any(file.kind == TERM_MISSING for file in files),
     )
     print("\n".join(lines))
-    for file in (item for item in files if not item.on_screen):
-        started = Invocation(("deepimportance", *options.arguments), Path.cwd())
-        print(f"written    {writing.write(file, reports, started)}")
-    gates = [gate for report in reports for gate in report.gates]
-    stopped = any(not report.run.complete for report in reports) and bool(gates)
-    return BELOW if stopped or any(gate.status == "failed" for gate in gates) else 0
+    started = Invocation(("deepimportance", *options.arguments), Path.cwd())
+    write_reports(files, reports, started)
+    return BELOW if any(map(_is_below, reports)) else 0
+
+
+def _is_below(report: Report) -> bool:
+    """Whether a threshold is not met, or not judged because tests are missing."""
+    statuses = {gate.status for gate in report.gates}
+    unjudged = report.run.partial and "not judged" in statuses
+    return "failed" in statuses or unjudged or (not report.run.complete and bool(statuses))
 
 
 def opened(options: argparse.Namespace) -> tuple[Content, Settings]:
@@ -106,4 +111,4 @@ def judged_reports(content: Content, settings: Settings) -> list[Report]:
         *gates.session_thresholds(settings),
         *gates.suite_thresholds(content.run.suites.values()),
     ]
-    return judged(reports_of(content, settings), thresholds, settings.partial)
+    return judged(reports_of(content, settings), thresholds, settings.partial, gates.unsteady())

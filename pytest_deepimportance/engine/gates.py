@@ -45,6 +45,12 @@ def suite_thresholds(suites: Iterable[Mapping[str, Any]]) -> list[Threshold]:
     return result
 
 
+def unsteady() -> set[str]:
+    """Return the criteria whose number may be lower for all tests than for a part of them."""
+    rules = {"monotone", "order-free"}
+    return {name for name in names() if rules & set(get(name).breaks)}
+
+
 def _units() -> dict[str, str]:
     """Return the unit of every criterion, those of conftest files included."""
     return {name: get(name).unit for name in names()}

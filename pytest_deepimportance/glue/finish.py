@@ -12,6 +12,7 @@ import pytest
 from _pytest.junitxml import xml_key
 
 from pytest_deepimportance import __version__
+from pytest_deepimportance.engine.gates import unsteady
 from pytest_deepimportance.engine.stored import reports_of
 from pytest_deepimportance.errors import DataFileError, IdcError, ReportError
 from pytest_deepimportance.gating import SHARD
@@ -65,7 +66,8 @@ def _finish(collector: Collector, session: pytest.Session, exitstatus: int) -> N
         ]
         shown = as_shown(collector.settings, collector.config)
         partial = SHARD if collector.settings.shard else collector.settings.partial
-        reports = judged(reports_of(content, shown, profiles), thresholds, partial)
+        found = reports_of(content, shown, profiles)
+        reports = judged(found, thresholds, partial, unsteady())
         reports = with_comparison(reports, content, profiles, collector)
     except IdcError as error:
         fail(session, [("idc::report", str(error))])

@@ -80,7 +80,7 @@ class Inlet:
         if thresholds and not meant and may_fail(self._settings, session):
             fail(session, [failure(thresholds, why)])
         else:
-            self._said = found.skipped or sentence(self._settings, why)
+            self._said = sentence(self._settings, why) or found.skipped
 
     def _collected(self) -> Collected | None:
         """Return what was collected; None where workers crashed before they could tell."""

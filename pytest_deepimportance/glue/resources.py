@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -44,7 +44,7 @@ def load_idc_model(config: pytest.Config) -> Any:
     try:
         return _loaded(config, settings).module
     except IdcError as error:
-        pytest.fail(str(error), pytrace=False)
+        _give_up(config, settings.model, error)
 
 
 def _settings(config: pytest.Config) -> Settings:
@@ -84,10 +84,17 @@ def load_idc_reference(config: pytest.Config) -> Any:
         try:
             reference = load_reference(settings.reference, settings)
         except IdcError as error:
-            pytest.fail(str(error), pytrace=False)
+            _give_up(config, settings.reference, error)
         reference.descriptor = below_root(reference.descriptor, config.rootpath)
         config.stash[_REFERENCE] = reference
     return config.stash[_REFERENCE]
+
+
+def _give_up(config: pytest.Config, spec: str, error: IdcError) -> NoReturn:
+    """Fail the test that asks for it, or skip it where the file may be absent (idc_missing)."""
+    if SKIPPED in config.stash and _absent(spec):
+        raise pytest.skip.Exception(config.stash[SKIPPED]) from None
+    raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 def prepare_from_specs(recording: Recording, selected: Sequence[pytest.Item]) -> Watch | None:
@@ -127,18 +134,19 @@ def prepare_from_specs(recording: Recording, selected: Sequence[pytest.Item]) ->
 
 def missing_files(settings: Settings) -> str:
     """Return the first of model, reference and profile that is a path without a file, or ""."""
-    for value in (settings.model, settings.profile, settings.reference):
-        if value is None:
-            continue
-        if value.startswith("hf:"):
-            if not _has_folder(value):
-                return value
-            continue
-        path = value.partition(":")[0] if value.partition(":")[0].endswith(".py") else value
-        is_path = "/" in path or (":" not in path and Path(path).suffix != "")
-        if is_path and not Path(path).exists():
-            return path
-    return ""
+    given = (settings.model, settings.profile, settings.reference)
+    return next((path for path in map(_absent, given) if path), "")
+
+
+def _absent(value: str | None) -> str:
+    """Return the path in a specification that leads to no file, or ""."""
+    if value is None:
+        return ""
+    if value.startswith("hf:"):
+        return "" if _has_folder(value) else value
+    path = value.partition(":")[0] if value.partition(":")[0].endswith(".py") else value
+    is_path = "/" in path or (":" not in path and Path(path).suffix != "")
+    return path if is_path and not Path(path).exists() else ""
 
 
 def _has_folder(spec: str) -> bool:

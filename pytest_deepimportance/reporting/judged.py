@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from pytest_deepimportance import gating
 from pytest_deepimportance.reporting import base
@@ -13,7 +13,10 @@ from pytest_deepimportance.traceability import requirement_rows
 
 
 def judged(
-    reports: Sequence[Report], thresholds: Sequence[Threshold], partial: str
+    reports: Sequence[Report],
+    thresholds: Sequence[Threshold],
+    partial: str,
+    unsteady: Collection[str],
 ) -> list[Report]:
     """Return the reports of one session, one for each measured model, with their gates judged.
 
@@ -23,6 +26,7 @@ def judged(
     Args:
         thresholds: Of the session and of the markers of all suites.
         partial: Setting of that name.
+        unsteady: Criteria whose number all tests may miss though a part of them reaches it.
     """
     ran = [_suites(report) for report in reports]
     everywhere = set().union(*ran)
@@ -37,7 +41,9 @@ def judged(
             or t.suite in own
             or (t.origin != "marker" and t.suite not in everywhere)
         ]
-        gates = about_model(gating.judge(report, here, partial=partial), name, reports)
+        gates = about_model(
+            gating.judge(report, here, partial=partial, unsteady=unsteady), name, reports
+        )
         made = dataclasses.replace(
             report, gates=gates, remarks=tuple(base.notes(report, every=True))
         )

@@ -244,3 +244,19 @@ def test_missing_model_is_skipped_only_when_asked(suite: Project) -> None:
     result = suite.run("--idc-missing=skip", "--idc-fail-under=0.5")
     assert result.ret == 0
     assert "not measured" in result.stdout.str()
+    assert "(idc_missing = skip); the gate is not judged; no report was written" in " ".join(
+        result.stdout.str().split()
+    )
+
+
+def test_tests_that_need_what_is_absent_are_skipped_with_it(suite: Project) -> None:
+    suite.ini("idc_factory = net:Net", model="weights/net.pth")
+    result = suite.run("--idc-missing=skip", "-rs")
+    assert result.ret == 0
+    result.assert_outcomes(skipped=1)
+    assert "net.pth is absent (idc_missing = skip)" in result.stdout.str()
+    suite.ini("idc_factory = net:Net", model="net.pth", reference="gone/reference.npz")
+    (suite.path / "net.pth").write_bytes(b"damaged")
+    result = suite.run("--idc-missing=skip")
+    assert result.parseoutcomes() == {"failed": 1}
+    assert result.stdout.str().count("is a text file, not a model") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_deepimportance.cli.main import main
 from tests.integration.conftest import Project
 
 TEST = """
@@ -56,6 +57,16 @@ def test_a_partial_run_says_so_also_where_its_gate_is_met(suite: Project) -> Non
     (gate,) = suite.report()["gates"]
     assert gate["status"] == "ok"
     assert gate["message"].endswith("; partial: 1 of 2 marked tests")
+
+
+def test_a_part_of_the_tests_meets_no_threshold_that_all_may_miss(suite: Project) -> None:
+    for threshold, low in (("NLC", "0.000001"), ("CC", "1")):
+        result = suite.run("-q", "-k", "few", f"--idc-fail-under={threshold}={low}")
+        assert result.ret == 0
+        (gate,) = suite.report()["gates"]
+        assert gate["status"] == "not judged"
+        assert gate["message"].startswith(f"{threshold} is not judged: all tests may stay below; p")
+        assert main(("report", "--fail-under", f"{threshold}={low}")) == 2
 
 
 def test_an_unmet_gate_of_a_partial_run_that_only_warns_is_said(suite: Project) -> None:
