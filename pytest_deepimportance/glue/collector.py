@@ -92,7 +92,7 @@ class Collector:
         for fingerprint, entry in payload["profiles"].items():
             later = isinstance(entry, Entry)
             if not later:
-                self._take_profile(fingerprint, entry.get("profile"), entry.get("origin"))
+                self._take_profile(fingerprint, entry.get("profile"), entry.get("origin", "built"))
             if rerun:
                 passes = entry.own_passes if later else entry["own_passes"]
                 self._traffic(fingerprint).reruns[test["nodeid"]] += passes
@@ -129,10 +129,10 @@ class Collector:
         for nodeid in session["collected"]:
             self.tests.setdefault(nodeid, DESELECTED if nodeid in left_out else WAITING)
 
-    def _take_profile(self, fingerprint: str, sent: bytes | None, origin: str | None) -> None:
+    def _take_profile(self, fingerprint: str, sent: bytes | None, origin: str) -> None:
         """Keep the first profile sent; it was built here if one of the workers built it."""
         traffic = self._traffic(fingerprint)
-        if sent is None or origin is None:
+        if sent is None:
             return
         if traffic.profile is None:
             traffic.profile = dataclasses.replace(deserialise(sent, "worker"), origin=origin)

@@ -34,6 +34,7 @@ def collector(**settings: Any) -> Collector:
     config = SimpleNamespace(
         hook=SimpleNamespace(pytest_idc_criteria=list),
         pluginmanager=SimpleNamespace(getplugin=lambda name: None),
+        stash=pytest.Stash(),
     )
     chosen = {"criteria": SETTINGS.criteria, **settings}
     return Collector(config, from_keywords(**chosen))  # type: ignore[arg-type]

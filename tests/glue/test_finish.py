@@ -21,7 +21,7 @@ class Cache(dict[str, Any]):
 def state(
     collected: int, deselected: int = 0, *, lf: bool = False, cache: Cache | None = None
 ) -> Any:
-    config = SimpleNamespace(getoption=lambda name, default: lf, cache=cache)
+    config = SimpleNamespace(getoption=lambda name, default: lf, cache=cache, stash=pytest.Stash())
     left_out = ["deselected"] * deselected
     states = [*left_out, *["ran"] * (collected - deselected)]
     return SimpleNamespace(
@@ -76,7 +76,7 @@ def test_a_report_that_cannot_be_written_is_said_and_the_others_are_kept(tmp_pat
     collector: Any = SimpleNamespace(
         settings=from_keywords(report=wanted),
         complaints=[],
-        config=SimpleNamespace(invocation_params=started),
+        config=SimpleNamespace(invocation_params=started, stash=pytest.Stash()),
     )
     write_files(collector, [passing()])
     assert (tmp_path / "good.json").exists()
