@@ -36,6 +36,8 @@ class Contributions:
         items: Items that all tests cover together.
         largest: The most that one test covers.
         tests: By node id.
+        fewest: A number of tests below which no subset covers as much, from the table of tests
+            and items; 0 where it was not found.
     """
 
     criteria: tuple[str, ...]
@@ -43,6 +45,7 @@ class Contributions:
     items: int
     largest: int
     tests: tuple[Contribution, ...]
+    fewest: int = 0
 
     @property
     def subset(self) -> tuple[Contribution, ...]:
@@ -74,4 +77,4 @@ class Contributions:
             harmonic = self.bound
         needed = sum(test.only > 0 for test in self.tests)
         counted = math.ceil(self.items / self.largest)
-        return max(needed, counted, math.ceil(len(self.subset) / harmonic - 1e-9))
+        return max(self.fewest, needed, counted, math.ceil(len(self.subset) / harmonic - 1e-9))

@@ -16,6 +16,7 @@ from pytest_deepimportance.errors import SettingsError
 from pytest_deepimportance.parsing import spelled
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.settings import Settings
+from pytest_deepimportance.statistics.covers import fewest
 from pytest_deepimportance.statistics.incidence import Incidence, RowItems
 
 
@@ -65,6 +66,7 @@ def contributions(
             )
             for at, test in enumerate(tests)
         ),
+        fewest=fewest(table.matrix),
     )
 
 
