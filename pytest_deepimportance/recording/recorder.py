@@ -16,16 +16,15 @@ from pytest_deepimportance.formatting import an
 from pytest_deepimportance.models.sitemap import SiteMap
 from pytest_deepimportance.recording.adoption import Adoption
 from pytest_deepimportance.recording.blocks import Block
+from pytest_deepimportance.recording.books import Books
 from pytest_deepimportance.recording.callcounter import CallCounter
 from pytest_deepimportance.recording.causes import IN_COMPILED, cause_of_nothing
 from pytest_deepimportance.recording.counters import Counters
 from pytest_deepimportance.recording.flight import Flight, Measure
 from pytest_deepimportance.recording.flights import Flights
-from pytest_deepimportance.recording.gradients import GradientWatch
 from pytest_deepimportance.recording.leaves import Reading
 from pytest_deepimportance.recording.pages import Pages
 from pytest_deepimportance.recording.scores import Scores
-from pytest_deepimportance.recording.slab import Slab
 from pytest_deepimportance.recording.slices import NO_SLICES, Slices
 from pytest_deepimportance.recording.watching import Watch
 from pytest_deepimportance.recording.weights import WeightSample, WeightsCheck, refuse_other
@@ -84,7 +83,7 @@ class Recorder:
         self.measure = Measure(read, reduce, tap, output, Scores(scale), Pages(reading), images)
         self.flights = Flights()
         self.totals = Counters()
-        self._slab = Slab()
+        self._books = Books(self.totals, self.measure)
         self._block: Block | None = None
         self._paused = 0
         self.slices = NO_SLICES
@@ -94,7 +93,6 @@ class Recorder:
         if verified:
             self._primary.weights.trust(model)
         self._adoption = Adoption(self)
-        self._gradients: list[GradientWatch] = []
         self._counter: Any = None
 
     # --- on and off -------------------------------------------------------------------------
@@ -138,9 +136,10 @@ class Recorder:
         self._primary.detach()
         self._adoption.detach()
         for flight in self.flights.abandon_all():
-            self._count(flight.block, "dropped_passes", "passes still ran when their test ended")
-        while self._gradients:
-            self._gradients.pop().close()
+            self._books.count(
+                flight.block, "dropped_passes", "passes still ran when their test ended"
+            )
+        self._books.close_gradients()
 
     # --- where passes go --------------------------------------------------------------------
 
@@ -211,7 +210,7 @@ class Recorder:
     def note(self, cause: str) -> None:
         """Note something of the passes of the current block that left none of them out."""
         if self._block is not None:
-            self._note(self._block, cause)
+            self._books.note(self._block, cause)
 
     # --- what watches ask -------------------------------------------------------------------
 
@@ -239,71 +238,20 @@ class Recorder:
     def finish(self, flight: Flight) -> None:
         """Book a flight whose call has returned, or raised."""
         try:
-            self._book(flight)
+            self._books.book(flight)
         finally:
             flight.release()
-
-    def _book(self, flight: Flight) -> None:
-        if flight.raised:
-            flight.gradient.close()
-            self._count(flight.block, "raised_passes", "passes raised an exception")
-        elif flight.exclusion is not None:
-            self._count(flight.block, *flight.exclusion)
-        elif flight.failure is not None:
-            self._drop(flight, f"passes could not be measured: {flight.failure}")
-        elif not flight.visited:
-            self._drop(flight, "passes visited no measured layer" + _other_rows(flight))
-        else:
-            self._commit(flight)
 
     def partial(self, order: int) -> None:
         """Note a site visited without a call of the model (`model.features(x)`)."""
         # Checkpointed layers are visited again during the backward: no call of the user's.
         if _BACKWARD_TASK() == -1 and self.flights.starts_partial_call(order):
-            self._count(self._block, "partial_model_calls", None)
+            self._books.count(self._block, "partial_model_calls", None)
 
     def compiled_around(self) -> None:
         """Note a call of a compiled module that holds the watched model."""
         self._primary.take_compiled_mark()
-        self._count(self._block, "dropped_passes", IN_COMPILED)
-
-    # --- booking ----------------------------------------------------------------------------
-
-    def _commit(self, flight: Flight) -> None:
-        block = flight.block
-        assert block is not None
-        recorded = flight.recorded(self.measure, self._slab)
-        if not block.commit(recorded):
-            self._drop(flight, "passes ended after their test")
-            return
-        for name in flight.apart:
-            self._count(block, name, None)
-        for name, rows in flight.skipped.items():
-            self._note(block, f"passes gave layer {name} another number of rows, such as {rows}")
-        if not flight.sliced:
-            self._note(block, "passes have another number of rows than their slices")
-        if flight.unscored is not None:
-            self._note(block, f"passes gave no class: {flight.unscored}")
-        if recorded.gradient is not None:
-            recorded.gradient.arm(lambda: self._attacked(block))
-            self._gradients.append(recorded.gradient)
-
-    def _attacked(self, block: Block) -> None:
-        block.touch()
-        self.totals.add("attack_passes")
-
-    def _drop(self, flight: Flight, cause: str) -> None:
-        flight.gradient.close()
-        self._count(flight.block, "dropped_passes", cause)
-
-    def _count(self, block: Block | None, name: str, cause: str | None) -> None:
-        self.totals.add(name, cause=cause)
-        if block is not None:
-            block.counters.add(name, cause=cause)
-
-    def _note(self, block: Block, cause: str) -> None:
-        self.totals.note(cause)
-        block.counters.note(cause)
+        self._books.count(self._block, "dropped_passes", IN_COMPILED)
 
     def forget_compiled(self) -> None:
         """Forget that a module of the model's class ran inside a compiled graph."""
@@ -315,14 +263,7 @@ class Recorder:
         seen = False
         for watch in (self._primary, *self._adoption.watches()):
             if watch.take_compiled_mark():
-                self._count(self._block, "dropped_passes", IN_COMPILED)
+                self._books.count(self._block, "dropped_passes", IN_COMPILED)
                 seen = True
         if stranger and not seen:
-            self._count(self._block, "dropped_passes", IN_COMPILED)
-
-
-def _other_rows(flight: Flight) -> str:
-    if not flight.skipped:
-        return ""
-    name, rows = next(iter(flight.skipped.items()))
-    return f" with one row per input ({name} has {rows})"
+            self._books.count(self._block, "dropped_passes", IN_COMPILED)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from pytest_deepimportance.data.padding import named_arguments
-from pytest_deepimportance.models.restore import depends_on_mode, evaluating
+from pytest_deepimportance.models.restore import depends_on_mode
 from pytest_deepimportance.models.sitemap import Site
+from pytest_deepimportance.recording.apart import measuring_apart, trains_somewhere, untouched
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.calls import CompiledCall, without_idle
 from pytest_deepimportance.recording.flight import Flight, Measure
 from pytest_deepimportance.recording.flights import Flights
-from pytest_deepimportance.recording.gradients import detached, tensors_in
+from pytest_deepimportance.recording.gradients import detached
 from pytest_deepimportance.recording.inert import InertHook
 from pytest_deepimportance.recording.reader import SiteReader
 from pytest_deepimportance.recording.slices import Slices
@@ -140,7 +139,7 @@ class Watch:
         if flight is not None:
             flight.depth += 1
             return
-        if _measuring_apart() or self._is_of_another():
+        if measuring_apart() or self._is_of_another():
             return
         flight = Flight(self, self.hub.block, self.hub.slices)
         self.hub.flights.open(flight)
@@ -195,7 +194,7 @@ class Watch:
             reader.begin()
             return
         flight.apart = ["train_mode_passes"] * trains + ["compiled_passes"] * compiled
-        with _untouched(module, (args, kwargs)):
+        with untouched(module, (args, kwargs)):
             flight.collecting = True
             reader.begin()
             try:
@@ -217,7 +216,7 @@ class Watch:
         return self._reader
 
     def _mode_matters(self, module: nn.Module) -> bool:
-        if not _trains_somewhere(module):
+        if not trains_somewhere(module):
             return False
         if self._depends is None:
             self._depends = depends_on_mode(module)
@@ -231,7 +230,7 @@ class Watch:
             flight.take_site(site, tensor, self.hub.measure)
 
     def _on_stray(self, site: Site) -> None:
-        if self.hub.flights.here is None and not _measuring_apart():
+        if self.hub.flights.here is None and not measuring_apart():
             self.hub.partial(self.hub.measure.sites.index(site))
 
 
@@ -268,34 +267,3 @@ class AfterHook(InertHook):
         """End a pass."""
         if not torch.compiler.is_compiling():
             self.watch.end(output)
-
-
-def _trains_somewhere(module: nn.Module) -> bool:
-    queue = [module]
-    while queue:
-        part = queue.pop()
-        if part.training:
-            return True
-        queue.extend(child for child in part._modules.values() if child is not None)
-    return False
-
-
-_APART = threading.local()
-
-
-def _measuring_apart() -> bool:
-    """Whether this thread runs a second forward; it is no pass to any other recorder."""
-    return getattr(_APART, "on", False)
-
-
-@contextmanager
-def _untouched(module: nn.Module, inputs: Any) -> Iterator[None]:
-    """Run the module once more without a trace: modes and random state are put back."""
-    devices = {t.device.index or 0 for t in tensors_in(inputs) if t.device.type == "cuda"}
-    devices |= {p.device.index or 0 for p in module.parameters() if p.device.type == "cuda"}
-    _APART.on = True
-    try:
-        with torch.random.fork_rng(devices=sorted(devices)), evaluating(module), torch.no_grad():
-            yield
-    finally:
-        _APART.on = False
