@@ -113,7 +113,7 @@ def _names_a_part(config: pytest.Config) -> bool:
     given = [Path(config.invocation_params.dir, text).resolve() for text in config.args]
     patterns = [str(config.rootpath / text) for text in config.getini("testpaths")]
     paths = [path for pattern in patterns for path in glob.glob(pattern)]
-    roots = [Path(path).resolve() for path in paths or [config.rootpath]]
+    roots = [Path(path).resolve() for path in paths or [str(config.rootpath)]]
     return not all(any(one in (root, *root.parents) for one in given) for root in roots)
 
 
