@@ -104,12 +104,12 @@ def _judged(found: Comparison, tolerance: Tolerance) -> GateOutcome:
         side = found.after if found.before.complete else found.before
         text = f"{subject} is not judged: {side.name} holds not all of its tests"
         return _outcome(tolerance, "not judged", difference, text)
-    if change.after is None and change.before is not None:
-        text = f"{subject} was measured in {found.before.name}, not in {found.after.name}"
-        return _outcome(tolerance, "failed", difference, text)
     if name in found.unjudged:
         text = f"{subject} is not judged: it means something else in {found.before.name}"
         return _outcome(tolerance, "not judged", difference, text)
+    if change.after is None and change.before is not None:
+        text = f"{subject} was measured in {found.before.name}, not in {found.after.name}"
+        return _outcome(tolerance, "failed", difference, text)
     if difference is None:
         which = found.before.name if change.before is None else found.after.name
         text = f"{subject} is not judged: {which} did not measure it"
