@@ -185,7 +185,7 @@ class Flight:
     def recorded(self, measure: Measure, slab: Slab) -> RecordedPass:
         """Return the finished pass; what is not on a page is copied into `slab`."""
         if self._spot is not None and self._spot.complete:
-            leaf, rows = self._spot.page.commit(self._spot.rows)
+            leaf, rows = self._spot.page.commit(self._spot)
             content: Content = Written(leaf, rows)
         else:
             with torch.inference_mode(False), torch.no_grad():

@@ -118,16 +118,18 @@ class Page:
         self._open = False
 
     def discard(self) -> None:
-        """Write no more on this sheet of paper: a pass that was given up may still do so."""
+        """Take other memory: a pass that was given up may still write to this."""
         with self._lock:
             self._columns, self._leaf, self._next, self._open = {}, None, 0, False
 
-    def commit(self, rows: slice) -> tuple[Leaf, slice]:
-        """Return the leaf that the newest rows belong to, and where they stand in it."""
+    def commit(self, spot: Spot) -> tuple[Leaf, slice]:
+        """Return the leaf that the newest pass belongs to, and where its rows stand in it."""
+        rows = spot.rows
         with self._lock:
             leaf = self._leaf
-            if leaf is None or leaf.settled:
-                leaf = Leaf(self.form, self._columns, self.reading, self._lock, rows.start)
+            if leaf is None or leaf.settled or spot.columns is not leaf.columns:
+                leaf = Leaf(self.form, spot.columns, self.reading, self._lock, rows.start)
+            if spot.columns is self._columns:
                 self._leaf = leaf
             leaf.stop = rows.stop
             return leaf, slice(rows.start - leaf.start, rows.stop - leaf.start)
