@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,6 +53,11 @@ def config_of(pytester: pytest.Pytester) -> Any:
     return make
 
 
+def below(root: Path) -> dict[str, Any]:
+    """Places of the ini file begin in its folder."""
+    return {"report": (f"json:{root / 'a.json'}",), "compare": str(root / "main")}
+
+
 @pytest.mark.parametrize("name", TABLE)
 def test_one_name_gives_option_ini_key_and_keyword(config_of: Any, name: str) -> None:
     setting = TABLE[name]
@@ -65,15 +71,18 @@ def test_one_name_gives_option_ini_key_and_keyword(config_of: Any, name: str) ->
         assert getattr(found, name) == wanted
         assert found.origins[name] == "command line"
     if setting.ini:
-        found = settings_of(config_of(ini=f"{setting.key} = {TEXT[name]}"))
-        assert getattr(found, name) == wanted
+        config = config_of(ini=f"{setting.key} = {TEXT[name]}")
+        found = settings_of(config)
+        assert getattr(found, name) == below(config.rootpath).get(name, wanted)
         assert found.origins[name] == "ini pytest.ini"
 
 
 def test_all_at_once_and_the_command_line_wins(config_of: Any) -> None:
     ini = "\n".join(f"idc_{name} = {TEXT[name]}" for name in TABLE if TABLE[name].ini)
-    found = settings_of(config_of("--idc-k=2", "--idc-fail-under=0.1", ini=ini))
+    config = config_of("--idc-k=2", "--idc-fail-under=0.1", ini=ini)
+    found = settings_of(config)
     wanted = from_keywords(**{name: TEXT[name] for name in TABLE if TABLE[name].ini})
+    wanted = wanted.replace("x", **below(config.rootpath))
     assert found == wanted.replace("x", k=2, fail_under="0.1")
 
 

@@ -23,7 +23,9 @@ def notes_of(before: tuple[Opened, Opened], at: tuple[Opened, Opened]) -> Iterat
         yield from _other_m(old, new)
     else:
         yield _other_profile(old, new)
-        yield from unlike(old, new) or _other_m(old, new)
+        yield from unlike(old, new)
+        if spaces_alike(old, new):
+            yield from _other_m(old, new)
         yield from _other_totals(at[0].report, at[1].report)
     for part in before:
         yield from _partial(part)
@@ -41,7 +43,8 @@ def unlike(old: Opened, new: Opened) -> list[str]:
 
     Of another number of important neurons it can, at the smaller m.
     """
-    if spaces_alike(old, new):
+    measured = old.profile.spaces and new.profile.spaces
+    if not measured or spaces_alike(old, new):
         return []
     names = [[space.name for space in part.profile.spaces] for part in (old, new)]
     shown = " -> ".join(

@@ -13,7 +13,7 @@ from pytest_deepimportance.comparison import Change, Comparison, Side, Source
 from pytest_deepimportance.criteria.base import Criterion
 from pytest_deepimportance.engine.assemble import assemble, counted_states
 from pytest_deepimportance.engine.combinations import Combinations
-from pytest_deepimportance.engine.compare_notes import notes_of, unlike
+from pytest_deepimportance.engine.compare_notes import notes_of, spaces_alike, unlike
 from pytest_deepimportance.engine.merging import merged_criteria
 from pytest_deepimportance.engine.one_run import Opened
 from pytest_deepimportance.engine.states import BlockState
@@ -77,7 +77,7 @@ def _compared(old: Opened, new: Opened) -> Comparison:
     matched = old.profile.fingerprint == new.profile.fingerprint
     measured = old, new
     doubts = unlike(old, new)
-    if not doubts:
+    if spaces_alike(old, new):
         old, new = _shortened(old, new), _shortened(new, old)
     return Comparison(
         before=_side(old),

@@ -25,7 +25,7 @@ def is_report(data: bytes) -> bool:
     """Whether the bytes of a file are a report of any type, of this version or another."""
     if data.startswith(_BEGINNINGS):
         return True
-    if data.startswith(b"{"):
+    if data.startswith((b"{", b"[")):
         return any(schema in data for schema in _SCHEMAS)
     return any(mark in data[:_BEGINNING] for mark in _MARKS)
 

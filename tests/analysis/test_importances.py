@@ -81,7 +81,7 @@ def test_all_rows_count_when_asked_or_without_labels() -> None:
     for found in (report(correct="all"), report(data=X)):
         assert found.whole()[0].rows == 60
         assert found.whole()[0].scores["fc2"] == pytest.approx(relevance, rel=1e-4, abs=1e-5)
-    assert any("no labels" in note for note in report(data=X).notes)
+    assert any("no class labels" in note for note in report(data=X).notes)
 
 
 def test_several_methods_and_inputs_are_compared() -> None:

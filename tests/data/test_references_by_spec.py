@@ -154,7 +154,7 @@ class TestFolders:
     @pytest.mark.parametrize("name", ["five", "wrong"])
     def test_no_transform(self, user, tmp_path, name):
         folder_of(tmp_path / "images")
-        refused("images", r"gives a int, which cannot be called", transform=f"{user}:{name}")
+        refused("images", r"gives an int, which cannot be called", transform=f"{user}:{name}")
 
     def test_no_class_folders(self, tmp_path):
         (tmp_path / "one.png").write_bytes(b"")

@@ -150,7 +150,7 @@ def test_the_fingerprint_follows_texts_and_tokenizer(router):
 def test_bad_input(user):
     write(user, rows_of(4))
     assert "hf:DIR" in refused("nothing says how to tokenise").fix
-    assert "list of texts" in refused("five is a int", transform="words_of_user:five").fix
+    assert "list of texts" in refused("five is an int", transform="words_of_user:five").fix
     assert (
         "dict of tensors"
         in refused("returned a list of 2 ints", transform="words_of_user:wrong").fix

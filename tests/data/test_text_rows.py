@@ -49,7 +49,7 @@ def test_rows_without_any_label_and_pairs(tmp_path):
         ({"txt": "a", "label": 0}, "line 2 has no 'text' .its keys: txt, label", "txt"),
         ({"label": 0}, "line 2 has no 'text'", "label"),
         ({"text": ["a", "b"]}, "line 2: 'text' is a list, not a text", "text_pair"),
-        ({"text": 3}, "line 2: 'text' is a int, not a text", "pkg.mod:callable"),
+        ({"text": 3}, "line 2: 'text' is an int, not a text", "pkg.mod:callable"),
         ({"text": "a", "label": 1.0}, "line 2: label 1.0 is neither", "label"),
         ({"text": "a", "label": True}, "line 2: label True is neither", "label"),
         ('{"text": "a", "label": NaN}', "line 2: label nan is neither", "label"),

@@ -219,7 +219,7 @@ def test_idc_of_another_layer_gets_no_verdict(
     before = record(project, "before.data", "[0, 1, 2]", 3)
     after = record(project, "after.data", "[0]", 1, "--idc-layer=fc1")
     capsys.readouterr()
-    asked = ["--fail", "IDC=0", "--fail", "share=0", "--fail", "NC=1"]
+    asked = ["--fail", "IDC=0", "--fail", "share=0", "--fail", "NC=0.99"]
     assert main(["compare", str(before), str(after), *asked]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "IDC looks at other layers or classes (fc2 -> fc1): no verdict on IDC and share" in out

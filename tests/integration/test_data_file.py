@@ -280,8 +280,7 @@ def test_mistakes_of_the_commands(
     assert "not erased" in failing(["erase", "net.py"], capsys)
     assert "empty is a folder, not a data file" in failing(["erase", tmp_path / "empty"], capsys)
     for command in (["combine", "deepimportance.data", "-o", "net.py/x"],
-                    ["tests", "--minimise", "net.py/x"],
-                    ["report", "--report", "json:net.py/x"]):  # fmt: skip
+                    ["tests", "--minimise", "net.py/x"]):  # fmt: skip
         said = failing(command, capsys)
         assert "Give a file in a folder you may write to.\n" in said
         assert "--idc-" not in said

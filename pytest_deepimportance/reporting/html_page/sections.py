@@ -66,8 +66,8 @@ def criteria(report: Report) -> Html:
         if row is not None:
             blocks.append(_criterion(report, name, row))
     note = (
-        "Counts and NLC have no total, so no bar. Reach: what the reference covers; ceiling: the "
-        "most that so many inputs can cover. Open a criterion for its layers and classes."
+        "Counts and NLC have no total, so no bar. Reach: what the reference covers. Open a "
+        "criterion for its layers and classes."
     )
     return part("Criteria", "criteria", el("p", note, class_="muted"), *blocks)
 
