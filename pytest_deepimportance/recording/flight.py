@@ -215,7 +215,7 @@ class Flight:
         kept = iter(slab.keep_rows([t for n in self.visited for t in layers[n].tensors()]))
         return Measured(
             {name: layers[name].map(lambda _: next(kept)) for name in self.visited},
-            slab.keep_array(digests),
+            digests,
             scored,
         )
 

@@ -11,10 +11,8 @@ import mmap
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 _SIZE = 64 << 20
@@ -34,17 +32,11 @@ class Slab:
         self._views: dict[torch.dtype, Tensor] = {}
         self._used = _SIZE
 
-    def keep(self, tensor: Tensor) -> Tensor:
-        """Return a copy of a tensor in main memory; any other tensor as it is."""
-        if not _is_kept(tensor):
-            return tensor
-        memory, start = self._take(tensor.dtype, tensor.nbytes)
-        return memory[start : start + tensor.numel()].view(tensor.shape).copy_(tensor)
-
     def keep_rows(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Return copies of tensors with the same number of rows, (N, U) or (N,), side by side.
 
-        One operation copies all of one kind; what `keep` leaves where it is, this does too.
+        One operation copies all of one kind. What is large, empty or not in main memory is left
+        where it is.
         """
         alike: dict[torch.dtype, list[int]] = {}
         kept = list(tensors)
@@ -61,15 +53,6 @@ class Slab:
             for number, part in zip(numbers, joined.split_with_sizes(widths, dim=1), strict=True):
                 kept[number] = part if tensors[number].dim() == 2 else part.squeeze(1)
         return kept
-
-    def keep_array(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Return a copy of an array."""
-        if not 0 < array.nbytes <= _LARGEST:
-            return array
-        memory, start = self._take(torch.uint8, array.nbytes)
-        copy = memory.numpy()[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
-        copy[...] = array
-        return copy
 
     def _take(self, dtype: torch.dtype, size: int) -> tuple[Tensor, int]:
         """Return the slab as one long tensor of `dtype`, and where in it the space begins."""
