@@ -91,7 +91,7 @@ class Adoption(InertHook):
         self._silenced = warnings.filters[0]
         for module in list(self._explicit) if self._explicit else ():
             self.watch_of(module, named=True)
-        for module in list(self._in_place):
+        for module in list(self._in_place) if self._in_place else ():
             self.watch_of(module)
         COMPILING.listen(self._stand_before)
 

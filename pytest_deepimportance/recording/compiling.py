@@ -34,8 +34,8 @@ class Compiling:
         with self._lock:
             self._listeners.append(listener)
             if len(self._listeners) == 1:
-                self._original = torch.compile
-                self._ours = self._before(torch.compile)
+                if torch.compile is not self._original:
+                    self._original, self._ours = torch.compile, self._before(torch.compile)
                 torch.compile = self._ours
 
     def stop(self, listener: Listener) -> None:

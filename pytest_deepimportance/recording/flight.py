@@ -86,7 +86,7 @@ class Flight:
         self.gradient = GradientWatch()
         self._outer_error = sys.exc_info()[1]
         self._rows = 0
-        self._inputs: Inputs | None = None
+        self._lesson: Inputs | None = None
         self._spot: Spot | None = None
         self._parts: dict[str, Part | None] = {}
         self._scores: Part | None = None
@@ -116,9 +116,10 @@ class Flight:
         """Take the rows, the padding mask and the labels; keep no tensor of the user's."""
         call = captured_call(args, kwargs)
         self._rows = call.rows
-        self._inputs = inputs_of(call)
-        if self._inputs is not None:
-            self._spot = measure.pages.open(call, self._inputs)
+        inputs = inputs_of(call)
+        if inputs is not None:
+            self._spot = measure.pages.open(call, inputs)
+            self._lesson = inputs if measure.pages.lacks(inputs) else None
         if self._spot is None or measure.images:
             with torch.inference_mode(False), torch.no_grad():
                 if self._spot is None:
@@ -153,7 +154,8 @@ class Flight:
             )
         if len(values.values) == self._rows:
             self.visited[site.name] = values
-            self._parts[site.name] = Part.of(tensor)
+            if self._lesson is not None:
+                self._parts[site.name] = Part.of(tensor)
         else:
             self.skipped[site.name] = len(values.values)
 
@@ -174,7 +176,8 @@ class Flight:
     def _take_scores(self, scores: Tensor, taken: Scores) -> None:
         if self._spot is None or not self._spot.take_scores(scores):
             self._scored = taken.add(scores)
-            self._scores = Part.of(scores)
+            if self._lesson is not None:
+                self._scores = Part.of(scores)
 
     def fail(self, error: Exception) -> None:
         """Note why the pass cannot be measured; the user's own pass goes on."""
@@ -209,8 +212,8 @@ class Flight:
             digests = row_digests(call_of(page.form, columns, rows))
             if self._spot.scored:
                 scored = measure.scores.add(torch.from_numpy(columns["scores", ""][rows]))
-        elif self._inputs is not None and not self.skipped:
-            measure.pages.learn(self._inputs, self._parts, self._scores, self._rows)
+        elif self._lesson is not None and not self.skipped:
+            measure.pages.learn(self._lesson, self._parts, self._scores, self._rows)
         assert digests is not None
         kept = iter(slab.keep_rows([t for n in self.visited for t in layers[n].tensors()]))
         return Measured(

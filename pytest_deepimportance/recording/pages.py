@@ -50,6 +50,10 @@ class Pages:
         page = self._pages.get(inputs)
         return None if page is None else page.open(call)
 
+    def lacks(self, inputs: Inputs) -> bool:
+        """Whether a pass of these inputs would show a form that there is no page for yet."""
+        return len(self._pages) < _FORMS and inputs not in self._pages
+
     def learn(
         self, inputs: Inputs, sites: Mapping[str, Part | None], scores: Part | None, rows: int
     ) -> None:
