@@ -106,15 +106,22 @@ def check_criteria(settings: Settings, marked: Sequence[pytest.Item]) -> None:
 
 def overrides_model(item: pytest.Item) -> bool:
     """Whether the item sees an `idc_model` fixture other than the plugin's own."""
-    definition = fixture_definition(item, "idc_model")
-    return definition is not None and definition.func.__module__ != "pytest_deepimportance.plugin"
+    return _overrides(item, "idc_model")
+
+
+def overrides_reference(item: pytest.Item) -> bool:
+    """Whether the item sees an `idc_reference` fixture other than the plugin's own."""
+    return _overrides(item, "idc_reference")
 
 
 def overrides_resources(item: pytest.Item) -> bool:
     """Whether the item sees a model or a reference other than the plugin's own."""
-    reference = fixture_definition(item, "idc_reference")
-    own = reference is None or reference.func.__module__ == "pytest_deepimportance.plugin"
-    return overrides_model(item) or not own
+    return overrides_model(item) or overrides_reference(item)
+
+
+def _overrides(item: pytest.Item, name: str) -> bool:
+    definition = fixture_definition(item, name)
+    return definition is not None and definition.func.__module__ != "pytest_deepimportance.plugin"
 
 
 def fixture_definition(item: pytest.Item, name: str) -> Any:

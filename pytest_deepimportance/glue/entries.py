@@ -9,6 +9,7 @@ import pytest
 from pytest_deepimportance.engine.reducing import state_of
 from pytest_deepimportance.glue.keys import node_id
 from pytest_deepimportance.glue.watch import Watch
+from pytest_deepimportance.recording.causes import of_uncounted
 from pytest_deepimportance.store.packing import pack
 from pytest_deepimportance.thresholds import MEASURED
 
@@ -26,15 +27,21 @@ class Entry:
         watch: Of the profile.
         ledger: Knows which fixtures the test used.
         counts: Whether what the test recorded counts.
+        skipped: Whether the test was skipped.
     """
 
     def __init__(
-        self, watch: Watch, ledger: FixtureLedger, item: pytest.Item, counts: bool
+        self,
+        watch: Watch,
+        ledger: FixtureLedger,
+        item: pytest.Item,
+        *,
+        counts: bool,
+        skipped: bool,
     ) -> None:
         own = node_id(item)
         claimed = ledger.claimed_by(item) if counts else []
         keys = [key for key in claimed if watch.has_passes(key)]
-        self._key = own
         self._watch = watch
         self._claims = {key: ledger.serial(key) for key in [*keys, own]}
         self._fixtures = watch.states(keys)
@@ -42,6 +49,7 @@ class Entry:
         self._seen = [watch.blocks[key] for key in [own, *claimed] if key in watch.blocks]
         self._block = watch.closed(own)
         self._counts = counts
+        self._skipped = skipped
 
     @property
     def own_passes(self) -> int:
@@ -77,5 +85,10 @@ class Entry:
             "own_passes": self.own_passes,
             "uncounted": uncounted,
             "inputs": inputs,
-            "cause": "" if inputs else watch.cause_of_nothing(self._seen),
+            "cause": "" if inputs else self._cause(uncounted),
         }
+
+    def _cause(self, uncounted: int) -> str:
+        if self._counts:
+            return self._watch.cause_of_nothing(self._seen)
+        return of_uncounted(self._skipped, uncounted)

@@ -154,15 +154,11 @@ def _nothing(reporter: Any) -> str:
     return f"nothing measured: no marked test got as far as a profile ({why})"
 
 
-def _judged_suites(collector: Collector) -> list[Suite]:
-    return [suite for suite in collector.suites.values() if suite.gate]
-
-
 def _fail_unjudged(collector: Collector, session: pytest.Session) -> None:
     """Fail a session that would look as if thresholds were met of which none was judged."""
     settings = collector.settings
     thresholds = [*settings.fail_under]
-    thresholds += [f"{s.name}/{t}" for s in _judged_suites(collector) for t in s.fail_under]
+    thresholds += [f"{s.name}/{t}" for s in collector.suites.values() for t in s.fail_under]
     if thresholds and settings.missing == "fail" and may_fail(settings, session):
         fail(session, [failure(thresholds, "every marked test was skipped")])
 

@@ -14,7 +14,6 @@ from pytest_deepimportance.glue.entries import Entry
 from pytest_deepimportance.glue.keys import node_id
 from pytest_deepimportance.glue.markers import REQUIREMENTS, SLICE, SUITE
 from pytest_deepimportance.glue.watch import WATCH
-from pytest_deepimportance.recording.causes import of_uncounted
 
 if TYPE_CHECKING:
     from pytest_deepimportance.glue.recording import Recording
@@ -77,13 +76,13 @@ class Sender:
         profiles: dict[str, Any] = {}
         for watch in self._recording.watches:
             own = watch is item.stash.get(WATCH, None)
-            entry = Entry(watch, self._recording.ledger, item, counts)
+            entry = Entry(
+                watch, self._recording.ledger, item, counts=counts, skipped=report.skipped
+            )
             if own and entry.waits and not self._travels:
                 profiles[watch.profile.fingerprint] = entry
                 continue
             plain = entry.plain()
-            if not counts:
-                plain["cause"] = of_uncounted(report.skipped, plain["uncounted"])
             if self._travels:
                 # The controller may be on another machine: it gets the profile itself, once.
                 plain["profile"] = watch.profile_bytes_once()

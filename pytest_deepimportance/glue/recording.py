@@ -78,13 +78,14 @@ class Recording:
 
         A fixture costs each test more than recording does.
         """
+        spared: dict[int, bool] = {}  # the tests that `parametrize` makes of one share their names
         for item in items:
-            names = self.given.get(id(getattr(item, "fixturenames", None)))
-            if names is None or overrides_resources(item):
-                continue
-            if "idc_profile" in names:
-                names.remove("idc_profile")
-            if SUITE in item.stash:
+            key = id(getattr(item, "fixturenames", None))
+            if key not in spared:
+                spared[key] = key in self.given and not overrides_resources(item)
+                if spared[key]:
+                    self.given[key].remove("idc_profile")
+            if spared[key] and SUITE in item.stash:
                 item.stash[WATCH] = watch
 
     # --- watches ----------------------------------------------------------------------------

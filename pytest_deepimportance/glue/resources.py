@@ -13,8 +13,8 @@ from pytest_deepimportance.errors import IdcError
 from pytest_deepimportance.glue.appending import refuse_profile
 from pytest_deepimportance.glue.collection import (
     RECORDING,
-    fixture_definition,
     overrides_model,
+    overrides_reference,
     overrides_resources,
 )
 from pytest_deepimportance.glue.keys import SETTINGS, SKIPPED
@@ -108,11 +108,9 @@ def prepare_from_specs(recording: Recording, selected: Sequence[pytest.Item]) ->
     """
     settings = recording.settings
     item = selected[0]
-    reference = fixture_definition(item, "idc_reference")
-    own_reference = reference.func.__module__ == "pytest_deepimportance.plugin"
     if settings.model is None or overrides_model(item):
         return None
-    if settings.profile is None and (not own_reference or settings.reference is None):
+    if settings.profile is None and (settings.reference is None or overrides_reference(item)):
         return None
     missing = missing_files(settings)
     if missing and settings.missing == "skip":
@@ -123,7 +121,7 @@ def prepare_from_specs(recording: Recording, selected: Sequence[pytest.Item]) ->
     try:
         model = _loaded(recording.config, settings).module
         source = None if settings.profile else load_idc_reference(recording.config)
-        only = not any(map(overrides_resources, selected))
+        only = settings.append and not any(map(overrides_resources, selected))
         return obtain_watch(recording, model, source, only=only)
     except (IdcError, pytest.fail.Exception) as error:
         if hasattr(recording.config, "workerinput"):
