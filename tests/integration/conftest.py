@@ -109,4 +109,6 @@ class Project:
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm: Path) -> Project:
     monkeypatch.setenv("COLUMNS", "80")
+    for name in ("CI", "BUILD_NUMBER"):  # there pytest cuts no line of its summary to the width
+        monkeypatch.delenv(name, raising=False)
     return Project(pytester, warm / "python")
