@@ -133,12 +133,20 @@ class Recording:
                 watch.recorder.attach_counter()
         self._point()
 
-    def _detach(self) -> None:
+    def _rest(self) -> None:
+        """Record no more; the hooks stay on, for another test may follow at once."""
+        if not self._attached and not self._stack:
+            return
         self._attached = False
         self._stack.clear()
         for watch in self.watches:
-            watch.recorder.detach()
+            watch.recorder.rest()
             watch.point_to(None)
+
+    def _detach(self) -> None:
+        self._rest()
+        for watch in self.watches:
+            watch.recorder.detach()
 
     # --- one test ---------------------------------------------------------------------------
 
@@ -204,7 +212,8 @@ class Recording:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
         """Book passes of the call phase to the test; only count those of unmarked tests."""
-        if SUITE in item.stash:
+        marked = SUITE in item.stash
+        if marked:
             self._stack.append((node_id(item), "test"))
             self._point()
         else:
@@ -212,17 +221,32 @@ class Recording:
         try:
             return (yield)
         finally:
-            self._detach()
+            if marked:
+                self._rest()
+            else:
+                self._detach()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
-        """Free what the test recorded: it travels on the report that was made before."""
+    def pytest_runtest_teardown(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, None, None]:
+        """Take the hooks off unless a marked test is next; free what this one recorded.
+
+        That travels on the report that was made before.
+        """
+        end = self._detach if nextitem is None or SUITE not in nextitem.stash else self._rest
+        end()
         try:
             yield
         finally:
-            self._detach()
+            end()
             for watch in self.watches:
                 watch.release(node_id(item))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Take the hooks off where the session was stopped between two tests, or inside one."""
+        self._detach()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(

@@ -50,42 +50,6 @@ def fingerprint(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def weights_version(model: nn.Module) -> object:
-    """Return a token that compares equal as long as no weight of `model` was seen to change.
-
-    It holds, for each parameter and buffer, the object, its address and its version counter, and
-    costs microseconds. It sees replaced tensors, `load_state_dict`, optimizer steps, in-place
-    operations, moves, and batch normalisation in train mode: torch updates running statistics
-    without counting a version, but counts the batch in `num_batches_tracked`, so that one is in.
-    It cannot see writes through `.data` or numpy, running statistics of instance normalisation, nor
-    in-place writes to inference tensors: where that matters, compare `fingerprint`.
-    """
-    token: list[object] = []
-    queue, seen = [model], {id(model)}
-    while queue:
-        module = queue.pop()
-        for tensors in (module._parameters, module._buffers):
-            for tensor in tensors.values() if tensors else ():
-                if tensor is not None:
-                    token.append(_version(tensor))
-        for child in module._modules.values():
-            if child is not None and id(child) not in seen:
-                seen.add(id(child))
-                queue.append(child)
-    return tuple(token)
-
-
-def _version(tensor: Tensor) -> tuple[int, int, int]:
-    try:
-        return id(tensor), tensor.data_ptr(), tensor._version
-    except (RuntimeError, ValueError, NotImplementedError):
-        pass
-    try:
-        return id(tensor), tensor.data_ptr(), -1  # inference tensors count no versions
-    except (RuntimeError, ValueError, NotImplementedError):
-        return id(tensor), 0, -1  # lazy, meta and sparse tensors have no address
-
-
 def _add(digest: Any, *parts: str) -> None:
     for part in parts:
         data = part.encode()

@@ -53,7 +53,7 @@ class Adoption(InertHook):
         self._known: weakref.WeakKeyDictionary[nn.Module, Watch | None]
         self._known = weakref.WeakKeyDictionary()
         self._compiled: weakref.WeakKeyDictionary[nn.Module, bool] = weakref.WeakKeyDictionary()
-        self._watches: weakref.WeakSet[Watch] = weakref.WeakSet()
+        self._watches: list[weakref.ref[Watch]] = []
         self._gates: weakref.WeakSet[_Gate | _Around] = weakref.WeakSet()
         self._explicit: weakref.WeakSet[nn.Module] = weakref.WeakSet()
         self._in_place: weakref.WeakSet[nn.Module] = weakref.WeakSet()
@@ -71,7 +71,7 @@ class Adoption(InertHook):
         kind = self._kinds.get(type(module))
         if kind is None:
             kind = self._kinds[type(module)] = self._classify(type(module))
-        if kind is _Kind.OTHER:
+        if kind is _Kind.OTHER or self._hub.resting:
             return
         if kind is _Kind.SAME:
             self._meet(module, args, sys._getframe(1))
@@ -86,14 +86,26 @@ class Adoption(InertHook):
     def attach(self) -> None:
         """Look at every module call from now on, and put hooks on the modules the user named."""
         self._handle = nn.modules.module.register_module_forward_pre_hook(self)
-        # A torch.compile wrapper warns at each call that a global hook meets it. That is intended.
-        warnings.filterwarnings("ignore", _COMPILE_WARNING, UserWarning)
-        self._silenced = warnings.filters[0]
+        self._silence()
         for module in list(self._explicit) if self._explicit else ():
             self.watch_of(module, named=True)
         for module in list(self._in_place) if self._in_place else ():
             self.watch_of(module)
         COMPILING.listen(self._stand_before)
+
+    def wake(self) -> None:
+        """Take note of passes again, after a rest."""
+        self.compiled = False
+        self._silence()
+        for watch in self.watches():
+            watch.wake()
+
+    def _silence(self) -> None:
+        # A torch.compile wrapper warns at each call that a global hook meets it. That is intended.
+        # pytest forgets the filters of a test when it ends.
+        if self._silenced is None or self._silenced not in warnings.filters:
+            warnings.filterwarnings("ignore", _COMPILE_WARNING, UserWarning)
+            self._silenced = warnings.filters[0]
 
     def detach(self) -> None:
         """Stop looking, and take the hooks off every adopted module."""
@@ -104,11 +116,12 @@ class Adoption(InertHook):
         if self._silenced in warnings.filters:
             warnings.filters.remove(self._silenced)  # type: ignore[attr-defined]
         self._silenced = None
-        for part in (self._watches, self._gates):
-            if part:
-                for hook in list(part):
-                    hook.detach()
-                part.clear()
+        for watch in self.watches():
+            watch.detach()
+        self._watches.clear()
+        for gate in list(self._gates) if self._gates else ():
+            gate.detach()
+        self._gates.clear()
         self._kinds.clear()
 
     def adopt(self, module: nn.Module) -> None:
@@ -119,7 +132,8 @@ class Adoption(InertHook):
 
     def watches(self) -> list[Watch]:
         """Return the adopted watches that are attached now."""
-        return [watch for watch in self._watches if watch.attached] if self._watches else []
+        met = [watch() for watch in self._watches]
+        return [watch for watch in met if watch is not None and watch.attached]
 
     def watch_of(self, module: nn.Module, named: bool = False) -> Watch | None:
         """Return the watch of a module, adopting it when it has the model's class and structure."""
@@ -133,9 +147,10 @@ class Adoption(InertHook):
             check = WeightsCheck(self._hub.expected)
             self._known[module] = Watch(self._hub, module, check) if comparable else None
         watch = self._known[module]
-        if watch is not None:
+        if watch is not None and not watch.attached:
             watch.attach()
-            self._watches.add(watch)
+            self._watches = [met for met in self._watches if met() is not None]
+            self._watches.append(weakref.ref(watch))
         return watch
 
     def _stand_before(self, module: nn.Module, compiled: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,18 +13,6 @@ from torch import nn
 from pytest_deepimportance.models.restore import evaluating
 from pytest_deepimportance.recording.gradients import tensors_in
 
-
-def trains_somewhere(module: nn.Module) -> bool:
-    """Whether a part of the module is in training mode."""
-    queue = [module]
-    while queue:
-        part = queue.pop()
-        if part.training:
-            return True
-        queue.extend(child for child in part._modules.values() if child is not None)
-    return False
-
-
 _APART = threading.local()
 
 

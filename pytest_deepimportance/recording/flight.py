@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,11 +15,12 @@ from torch import Tensor
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.data.outputs import class_scores
-from pytest_deepimportance.data.padding import padding_mask
+from pytest_deepimportance.data.padding import named_arguments, padding_mask
 from pytest_deepimportance.data.thumbnails import Thumbnails, thumbnails
 from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.captured import captured_call
+from pytest_deepimportance.recording.frames import Taker
 from pytest_deepimportance.recording.gradients import GradientWatch
 from pytest_deepimportance.recording.leaves import Part, call_of, site_values
 from pytest_deepimportance.recording.neurons import reduce_to_neurons
@@ -68,35 +69,38 @@ class Flight:
         collecting: Whether sites visited now belong to it.
         apart: Counters of passes measured by a second forward that this one belongs to.
         visited: By layer in their order its values, None while they are only written down.
+        skipped: By layer the rows it gave, where they are not those of the pass.
+        unscored: Why the output gave no class, else None.
     """
+
+    depth = 1
+    abandoned = False
+    exclusion: tuple[str, str | None] | None = None
+    failure: str | None = None
+    collecting = False
+    apart: Sequence[str] = ()
+    unscored: str | None = None
+    _rows = 0
+    _lesson: Inputs | None = None
+    _spot: Spot | None = None
+    _scores: Part | None = None
+    _mask: Tensor | None = None
+    _digests: NDArray[np.uint64] | None = None
+    _labels: NDArray[np.int64] | None = None
+    _thumbnails: Thumbnails | None = None
+    _scored: ScoredRows | None = None
+    _classes = 0
+    _output_taken = False
 
     def __init__(self, owner: Owner, block: Block | None, slices: Slices = NO_SLICES) -> None:
         self.owner = owner
         self.block = block
         self.slices = slices
-        self.depth = 1
-        self.abandoned = False
-        self.exclusion: tuple[str, str | None] | None = None
-        self.failure: str | None = None
-        self.collecting = False
-        self.apart: list[str] = []
         self.visited: dict[str, LayerValues | None] = {}
         self.skipped: dict[str, int] = {}
-        self.unscored: str | None = None
         self.gradient = GradientWatch()
         self._outer_error = sys.exc_info()[1]
-        self._rows = 0
-        self._lesson: Inputs | None = None
-        self._spot: Spot | None = None
         self._parts: dict[str, Part | None] = {}
-        self._scores: Part | None = None
-        self._mask: Tensor | None = None
-        self._digests: NDArray[np.uint64] | None = None
-        self._labels: NDArray[np.int64] | None = None
-        self._thumbnails: Thumbnails | None = None
-        self._scored: ScoredRows | None = None
-        self._classes = 0
-        self._output_taken = False
 
     @property
     def sliced(self) -> bool:
@@ -110,10 +114,30 @@ class Flight:
 
     # --- while it flies ---------------------------------------------------------------------
 
-    def take_inputs(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], measure: Measure
+    def take_call(
+        self, forward: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], measure: Measure
     ) -> None:
         """Take the rows, the padding mask and the labels; keep no tensor of the user's."""
+        if not self._take_tensor(args, kwargs, measure):
+            self._take_inputs(*named_arguments(forward, args, kwargs), measure)
+
+    def _take_tensor(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], measure: Measure
+    ) -> bool:
+        """Write the rows of a call with one tensor down if there is a page for them."""
+        # What `_take_inputs` would come to, without a look at what such a call cannot hold.
+        if kwargs or len(args) != 1 or measure.images:
+            return False
+        self._spot = measure.pages.open_tensor(args[0])
+        if self._spot is None:
+            return False
+        self._rows = self._spot.count
+        self.gradient.watch_inputs(args)
+        return True
+
+    def _take_inputs(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], measure: Measure
+    ) -> None:
         call = captured_call(args, kwargs)
         self._rows = call.rows
         inputs = inputs_of(call)
@@ -129,6 +153,24 @@ class Flight:
         if call.labels is not None:
             self._labels = call.labels.cpu().numpy().astype(np.int64)
         self.gradient.watch_inputs((args, kwargs))
+
+    @property
+    def as_it_is(self) -> Taker | None:
+        """What takes the output of a site's module; None where it must be looked at first."""
+        return None if self._spot is None or self.gradient.watching else self._write
+
+    def _write(self, site: Site, output: Any) -> bool:
+        """Write the output of a site's module down; False where the site must be read."""
+        spot, name = self._spot, site.name
+        if spot is None or name in self.visited or not self.collecting or self.failure is not None:
+            return False
+        try:
+            if not spot.take(name, output):
+                return False
+        except Exception as error:
+            self.fail(error)
+        self.visited[name] = None
+        return True
 
     def take_site(self, site: Site, tensor: Tensor, measure: Measure) -> None:
         """Copy what a site holds, reduced unless it is small."""
@@ -165,6 +207,9 @@ class Flight:
             return
         self._output_taken = True
         try:
+            if self._spot is not None and measure.output is None and self._spot.take_scores(output):
+                self._classes = output.shape[1]
+                return
             with torch.inference_mode(False), torch.no_grad():
                 scores = class_scores(output, measure.output)
                 if scores is not None and len(scores) == self._rows:

@@ -16,8 +16,12 @@ from torch.overrides import (
     _push_mode,
 )
 
+from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.models.tracing import is_countable
 from pytest_deepimportance.recording.inert import InertHook
+
+Taker = Callable[[Site, Any], bool]
+"""Called with a site and the output of its module; whether that was taken."""
 
 
 class Pass:
@@ -28,13 +32,15 @@ class Pass:
         frames: Modules being called, outermost first: name, call number, function calls so far.
         mode: The function mode of the pass, if it needs one.
         quiet: Whether functions called now are those of a hook, not of the model.
+        as_it_is: Is asked first to take a site whose tensor is a module's output.
     """
 
-    __slots__ = ("calls", "frames", "mode", "quiet")
+    __slots__ = ("as_it_is", "calls", "frames", "mode", "quiet")
 
-    def __init__(self) -> None:
+    def __init__(self, as_it_is: Taker | None = None) -> None:
+        self.as_it_is = as_it_is
         self.calls: dict[str, int] = {}
-        self.frames: list[tuple[str, int, Counter[str]]] = [("", 0, Counter())]
+        self.frames: list[tuple[str, int, Counter[str]]] = []
         self.mode: ReadingMode | None = None
         self.quiet = False
 

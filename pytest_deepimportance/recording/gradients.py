@@ -19,12 +19,11 @@ class GradientWatch:
     The hooks leave every gradient as it is, and hold no tensor.
     """
 
-    def __init__(self) -> None:
-        self.reached_input = False
-        self._reached_inside = False
-        self._armed = False
-        self._on_attack: Callable[[], None] | None = None
-        self._handles: list[Any] = []
+    reached_input = False
+    _reached_inside = False
+    _armed = False
+    _on_attack: Callable[[], None] | None = None
+    _handles: tuple[Any, ...] = ()
 
     @property
     def watching(self) -> bool:
@@ -52,14 +51,14 @@ class GradientWatch:
         """Take the hooks off; what was seen stays."""
         for handle in self._handles:
             handle.remove()
-        self._handles.clear()
+        self._handles = ()
         self._armed = False
         self._on_attack = None
 
     def _register(self, tensor: Tensor, action: Callable[[], None]) -> None:
         if tensor.requires_grad:
             register: Callable[[_GradientHook], Any] = tensor.register_hook
-            self._handles.append(register(_GradientHook(action)))
+            self._handles += (register(_GradientHook(action)),)
 
     def _input(self) -> None:
         if self._armed and self._reached_inside and not self.reached_input:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import Any
+
+from torch.utils.hooks import RemovableHandle
 
 
 class InertHook:
@@ -30,3 +32,9 @@ class InertHook:
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return getattr, (nullcontext(), "__exit__")
+
+
+def all_last(handles: Iterable[RemovableHandle]) -> bool:
+    """Whether of each module's hooks ours are still the last: none was put behind, none removed."""
+    last = {id(hooks := handle.hooks_dict_ref()): (hooks, handle.id) for handle in handles}
+    return all(hooks and next(reversed(hooks)) == number for hooks, number in last.values())

@@ -50,15 +50,16 @@ class Part(NamedTuple):
         known = shape and tensor.dtype in _KINDS and _writable(tensor)
         return cls(tensor.dtype, shape[1:]) if known else None
 
-    def fits(self, tensor: Tensor, rows: int) -> bool:
-        """Whether a tensor holds this for so many rows, and can be written down."""
-        shape = tensor.shape
+    def fits(self, tensor: Any, rows: int) -> bool:
+        """Whether this is a tensor that holds this for so many rows, and can be written down."""
+        # All in one place: asked for each site of each pass.
         return (
-            tensor.dtype is self.dtype
-            and len(shape) > 0
-            and shape[0] == rows
-            and shape[1:] == self.shape
-            and _writable(tensor)
+            (type(tensor) is Tensor or type(tensor) is torch.nn.Parameter)
+            and tensor.dtype is self.dtype
+            and tensor.shape == (rows, *self.shape)
+            and tensor.is_cpu
+            and tensor.layout is torch.strided
+            and tensor.is_contiguous()
         )
 
     @property

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pytest_deepimportance.data.batches import ModelCall, is_row_list
@@ -43,12 +44,20 @@ class Pages:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._pages: dict[Inputs, Page] = {}
+        self._of_tensors: dict[Any, Page] = {}
         self._lock = threading.Lock()
 
     def open(self, call: ModelCall, inputs: Inputs) -> Spot | None:
         """Return where a pass is written, its inputs are already; None: measure it by itself."""
         page = self._pages.get(inputs)
         return None if page is None else page.open(call)
+
+    def open_tensor(self, tensor: Any) -> Spot | None:
+        """Return where a pass called with one tensor is written, its rows already; else None."""
+        if not isinstance(tensor, Tensor):
+            return None
+        page = self._of_tensors.get((tensor.dtype, tensor.shape[1:]))
+        return None if page is None else page.open_tensor(tensor)
 
     def lacks(self, inputs: Inputs) -> bool:
         """Whether a pass of these inputs would show a form that there is no page for yet."""
@@ -73,7 +82,10 @@ class Pages:
         form = Form(dict(inputs), known, scores)
         with self._lock:
             if rows * form.row_bytes <= _PASS_BYTES and len(self._pages) < _FORMS:
-                self._pages.setdefault(inputs, Page(form, self._reading))
+                page = self._pages.setdefault(inputs, Page(form, self._reading))
+                if len(inputs) == 1 and inputs[0][0] == 0:
+                    part = inputs[0][1]
+                    self._of_tensors[part.dtype, torch.Size(part.shape)] = page
 
 
 class Page:
@@ -98,24 +110,35 @@ class Page:
 
     def open(self, call: ModelCall) -> Spot | None:
         """Return where a pass is written; None where it is too large or another one is written."""
-        if call.rows > _PASS_ROWS or call.rows * self.form.row_bytes > _PASS_BYTES:
+        given = {
+            n: call.args[n] if isinstance(n, int) else call.kwargs[n] for n in self.form.inputs
+        }
+        return self._open_for(given, call.rows)
+
+    def open_tensor(self, tensor: Tensor) -> Spot | None:
+        """Return where a pass called with this one tensor is written; else None."""
+        rows = len(tensor) if tensor.dim() else 0
+        if not rows or not self.form.inputs[0].fits(tensor, rows):
+            return None
+        return self._open_for({0: tensor}, rows)
+
+    def _open_for(self, inputs: Mapping[str | int, Tensor], count: int) -> Spot | None:
+        if count > _PASS_ROWS or count * self.form.row_bytes > _PASS_BYTES:
             return None
         with self._lock:
             if self._open:
                 return None
             if not self._columns:
                 self._columns = self.form.columns(self._size)
-            if self._next + call.rows > self._size:
+            if self._next + count > self._size:
                 if self._leaf is not None:
                     self._leaf.rows()
                 self._next = 0
-            rows = slice(self._next, self._next + call.rows)
-            spot = Spot(self, self._columns, rows)
-            for name in self.form.inputs:
-                given = call.args[name] if isinstance(name, int) else call.kwargs[name]
-                self._columns["input", name][rows] = given.detach().numpy()
+            rows = slice(self._next, self._next + count)
+            for name, tensor in inputs.items():
+                self._columns["input", name][rows] = tensor.detach().numpy()
             self._open, self._next = True, rows.stop
-            return spot
+            return Spot(self, self._columns, rows)
 
     def close(self) -> None:
         """Let the next pass be written."""
@@ -145,6 +168,7 @@ class Spot:
     Attributes:
         page: On which.
         rows: Its lines.
+        count: Number of them.
         columns: The page's.
         sites: Layers whose site was written.
         scored: Whether class scores were.
@@ -156,7 +180,7 @@ class Spot:
         self.columns = columns
         self.sites: list[str] = []
         self.scored = False
-        self._count = rows.stop - rows.start
+        self.count: int = rows.stop - rows.start
 
     @property
     def complete(self) -> bool:
@@ -166,20 +190,20 @@ class Spot:
 
     def take(self, name: str, tensor: Tensor) -> bool:
         """Write what a site holds; False where the form says otherwise."""
-        written = self._write(self.page.form.sites.get(name), ("site", name), tensor)
-        if written:
-            self.sites.append(name)
-        return written
-
-    def take_scores(self, scores: Tensor) -> bool:
-        """Write the class scores; False where the form says otherwise."""
-        self.scored = self._write(self.page.form.scores, ("scores", ""), scores)
-        return self.scored
-
-    def _write(self, part: Part | None, column: Any, tensor: Tensor) -> bool:
-        if part is None or not part.fits(tensor, self._count):
+        part = self.page.form.sites.get(name)
+        if part is None or not part.fits(tensor, self.count):
             return False
-        self.columns[column][self.rows] = tensor.detach().numpy()
+        self.columns["site", name][self.rows] = tensor.detach().numpy()
+        self.sites.append(name)
+        return True
+
+    def take_scores(self, scores: Any) -> bool:
+        """Write the class scores; False where the form says otherwise."""
+        part = self.page.form.scores
+        if part is None or not part.fits(scores, self.count):
+            return False
+        self.columns["scores", ""][self.rows] = scores.detach().numpy()
+        self.scored = True
         return True
 
 

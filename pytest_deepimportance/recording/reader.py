@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,8 +23,9 @@ from pytest_deepimportance.recording.frames import (
     Pass,
     Passes,
     ReadingMode,
+    Taker,
 )
-from pytest_deepimportance.recording.inert import InertHook
+from pytest_deepimportance.recording.inert import InertHook, all_last
 from pytest_deepimportance.recording.packing import tokens_of, with_tokens
 
 OnSite = Callable[[Site, Tensor], Tensor | None]
@@ -122,11 +124,22 @@ class SiteReader:
             handle.remove()
         self._handles = []
 
-    def begin(self) -> None:
-        """Begin a pass in this thread; one that was never ended is dropped."""
+    @property
+    def undisturbed(self) -> bool:
+        """Whether of each module's hooks its own are still the last."""
+        return all_last(self._handles)
+
+    def begin(self, as_it_is: Taker | None = None) -> None:
+        """Begin a pass in this thread; one that was never ended is dropped.
+
+        Args:
+            as_it_is: Called first with a site whose tensor is a module's output, and that output;
+                where it returns False the site is read as any other.
+        """
         self.end()
-        passing = Pass()
+        passing = Pass(as_it_is)
         if self._at_functions:
+            passing.frames.append(("", 0, Counter()))
             passing.mode = ReadingMode(self._wanted, passing, self._function_called)
             passing.mode.install()
         self._passes.here = passing
@@ -206,7 +219,7 @@ class SiteReader:
 class _ModuleHook(InertHook):
     """Forward hook of a module whose output holds sites, by call number."""
 
-    __slots__ = ("_by_call", "_name", "_passes", "_reader")
+    __slots__ = ("_by_call", "_name", "_passes", "_plain", "_reader")
 
     def __init__(
         self, reader: SiteReader, name: str, by_call: dict[int, list[tuple[Site, Reading]]]
@@ -215,6 +228,11 @@ class _ModuleHook(InertHook):
         self._passes = reader._passes
         self._name = name
         self._by_call = by_call
+        # Each call gives one site, which is the module's output itself.
+        every = [item for items in by_call.values() for item in items]
+        self._plain = len(every) == len(by_call) and all(
+            reading.item is None and reading.function is None for _, reading in every
+        )
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
         if torch.compiler.is_compiling():
@@ -229,6 +247,9 @@ class _ModuleHook(InertHook):
         calls[self._name] = number + 1
         here = self._by_call.get(number)
         if here is None:
+            return None
+        take = passing.as_it_is
+        if take is not None and self._plain and take(here[0][0], output):
             return None
         item = here[0][1].item
         tensor = output if item is None else _item(output, item)

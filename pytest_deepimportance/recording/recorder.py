@@ -56,6 +56,7 @@ class Recorder:
     Attributes:
         totals: Everything left out since the start, whatever the block.
         slices: The slices that passes beginning now belong to.
+        resting: Whether the hooks are on, but record nothing (`rest`).
         counted: Completed calls seen while only counting (`attach_counter`).
 
     Raises:
@@ -86,6 +87,7 @@ class Recorder:
         self._books = Books(self.totals, self.measure)
         self._block: Block | None = None
         self._paused = 0
+        self.resting = False
         self.slices = NO_SLICES
         self._lock = threading.RLock()
         self._sample = WeightSample(model) if verified else None
@@ -100,7 +102,7 @@ class Recorder:
     @property
     def attached(self) -> bool:
         """Whether passes are recorded now."""
-        return self._adoption.attached
+        return self._adoption.attached and not self.resting
 
     @property
     def counting_only(self) -> bool:
@@ -113,12 +115,15 @@ class Recorder:
         return self.totals.unmarked_passes
 
     def attach(self) -> None:
-        """Put the hooks on: a marked test, or a fixture it may use, begins."""
-        if self.attached:
-            return
-        self.detach()
-        self._primary.attach(reading=True)
-        self._adoption.attach()
+        """Put the hooks on, or wake them: a marked test, or a fixture it may use, begins."""
+        if self.resting:
+            self.resting = False
+            self._primary.wake()
+            self._adoption.wake()
+        elif not self.attached:
+            self.detach()
+            self._primary.attach(reading=True)
+            self._adoption.attach()
 
     def attach_counter(self) -> None:
         """Put on one hook that counts the model's calls: an unmarked test begins."""
@@ -127,14 +132,26 @@ class Recorder:
 
     def detach(self) -> None:
         """Take every hook off; passes still running in other threads are dropped and counted."""
-        self._note_compiled()
+        self.rest()
         if self._counter is not None:
             self._counter.remove()
             self._counter = None
-        if not self.attached:
+        if self._adoption.attached:
+            self._primary.detach()
+            self._adoption.detach()
+        self.resting = False
+
+    def rest(self) -> None:
+        """Record no more, as after `detach`; the hooks stay until then, or until `attach`.
+
+        Between two tests: to take them off and put them on costs as much as to record a pass.
+        """
+        if self.resting:
             return
-        self._primary.detach()
-        self._adoption.detach()
+        self._note_compiled()
+        if not self._adoption.attached:
+            return
+        self.resting = True
         for flight in self.flights.abandon_all():
             self._books.count(
                 flight.block, "dropped_passes", "passes still ran when their test ended"
@@ -153,7 +170,8 @@ class Recorder:
         if block is self._block:
             return
         with self._lock:
-            self._note_compiled()
+            if not self.resting:
+                self._note_compiled()
             self.flights.abandon_here()
             self._block = block
             if self.attached:
@@ -250,6 +268,8 @@ class Recorder:
 
     def compiled_around(self) -> None:
         """Note a call of a compiled module that holds the watched model."""
+        if self.resting:
+            return
         self._primary.take_compiled_mark()
         self._books.count(self._block, "dropped_passes", IN_COMPILED)
 

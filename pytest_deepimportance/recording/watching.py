@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from pytest_deepimportance.data.padding import named_arguments
 from pytest_deepimportance.models.restore import depends_on_mode
 from pytest_deepimportance.models.sitemap import Site
-from pytest_deepimportance.recording.apart import measuring_apart, trains_somewhere, untouched
+from pytest_deepimportance.recording.apart import measuring_apart, untouched
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.calls import CompiledCall, without_idle
 from pytest_deepimportance.recording.flight import Flight, Measure
 from pytest_deepimportance.recording.flights import Flights
 from pytest_deepimportance.recording.gradients import detached
-from pytest_deepimportance.recording.inert import InertHook
+from pytest_deepimportance.recording.inert import InertHook, all_last
 from pytest_deepimportance.recording.reader import SiteReader
 from pytest_deepimportance.recording.slices import Slices
 from pytest_deepimportance.recording.weights import WeightsCheck
 
+_TRAINS = attrgetter("training")
+
 
 class Hub(Protocol):
-    """What a watch needs of the recorder it belongs to."""
+    """What a watch needs of the recorder it belongs to.
 
+    Attributes:
+        resting: Whether the hooks are on, but take note of nothing.
+    """
+
+    resting: bool
     flights: Flights
     measure: Measure
     slices: Slices
@@ -72,6 +79,8 @@ class Watch:
         self._before = BeforeHook(self)
         self._compiled: CompiledCall | None = None
         self._depends: bool | None = None
+        self._rested = False
+        self._structure: tuple[int, ...] = ()
 
     @property
     def module(self) -> nn.Module | None:
@@ -88,22 +97,36 @@ class Watch:
         module = self.module
         if module is None or self._handles:
             return
-        self._before.compiled = False
         self._handles = [
             module.register_forward_pre_hook(self._before, with_kwargs=True),
             module.register_forward_hook(AfterHook(self), with_kwargs=True, always_call=True),
         ]
-        self._depends = None
-        self.weights.look_again()
+        self.wake()
+        self._rested = False
         self.guard_compiled()
         if reading:
             self._read_sites(module)
+
+    def wake(self) -> None:
+        """Take note of passes again, after a rest; what was changed meanwhile is seen."""
+        self._rested = True
+        self._before.compiled = False
+        self._depends = None
+        self.weights.look_again()
+
+    def _renew(self) -> None:
+        """Put the hooks on anew where others came behind them, or they were taken off."""
+        self._rested = False
+        if not all_last(self._handles) or not (self._reader is None or self._reader.undisturbed):
+            self.detach()
+            self.attach()
 
     def detach(self) -> None:
         """Take everything off the module again."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
+        self.weights.let_go()
         if self._reader is not None:
             self._reader.detach()
         module = self.module
@@ -135,6 +158,8 @@ class Watch:
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], compiled: bool = False) -> None:
         """Take note that the module is being called."""
+        if self.hub.resting:
+            return
         flight = self.hub.flights.here
         if flight is not None:
             flight.depth += 1
@@ -144,11 +169,12 @@ class Watch:
         flight = Flight(self, self.hub.block, self.hub.slices)
         self.hub.flights.open(flight)
         try:
+            if self._rested:
+                self._renew()
             flight.exclusion = self.hub.exclusion(self)
             if flight.exclusion is None:
                 forward = getattr(self.module, "forward", None)
-                given = named_arguments(forward, args, kwargs)
-                flight.take_inputs(*given, self.hub.measure)
+                flight.take_call(forward, args, kwargs, self.hub.measure)
                 self._measure(flight, args, kwargs, compiled)
         except Exception as error:
             flight.fail(error)
@@ -191,7 +217,7 @@ class Watch:
         trains = self._mode_matters(module)
         if not (trains or compiled):
             flight.collecting = True
-            reader.begin()
+            reader.begin(flight.as_it_is)
             return
         flight.apart = ["train_mode_passes"] * trains + ["compiled_passes"] * compiled
         with untouched(module, (args, kwargs)):
@@ -212,11 +238,14 @@ class Watch:
             self._reader = SiteReader(
                 module, measure.sites, self._on_site, tap=measure.tap, on_stray=self._on_stray
             )
+        if self._structure != self.weights.structure:
+            self._structure = self.weights.structure
+            self._reader.detach()  # a layer was put in another's place
         self._reader.attach()
         return self._reader
 
     def _mode_matters(self, module: nn.Module) -> bool:
-        if not trains_somewhere(module):
+        if not (module.training or any(map(_TRAINS, self.weights.parts))):
             return False
         if self._depends is None:
             self._depends = depends_on_mode(module)
@@ -230,7 +259,7 @@ class Watch:
             flight.take_site(site, tensor, self.hub.measure)
 
     def _on_stray(self, site: Site) -> None:
-        if self.hub.flights.here is None and not measuring_apart():
+        if not self.hub.resting and self.hub.flights.here is None and not measuring_apart():
             self.hub.partial(self.hub.measure.sites.index(site))
 
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from pytest_deepimportance.errors import RecordingError
-from pytest_deepimportance.models.fingerprint import fingerprint, weights_version
+from pytest_deepimportance.models.fingerprint import fingerprint
+from pytest_deepimportance.models.versions import ModelVersion
 
 _SAMPLED = 16
 
@@ -29,7 +30,7 @@ class WeightSample:
     def places(self, model: nn.Module) -> Places | None:
         """Return where a model that does not differ holds the sample, and what stands there.
 
-        None where a weight cannot be read in place. Good as long as `weights_version` is the same.
+        None where a weight cannot be read in place. Good as long as its `ModelVersion` is current.
         """
         views, known = [], []
         for name, tensor in _weights(model):
@@ -90,6 +91,7 @@ class WeightsCheck:
         self.precisions: tuple[str, str] | None = None
         self._expected = expected
         self._token: object = None
+        self._version: ModelVersion | None = None
         self._matches = False
         self._looked_again = True
         self._differed: bool | None = None
@@ -97,8 +99,8 @@ class WeightsCheck:
 
     def trust(self, model: nn.Module) -> None:
         """Take the weights as they are now for the profile's: they were compared just before."""
-        self._token, self._matches, self._places = weights_version(model), True, None
-        self._differed = False
+        self._renew(model)
+        self._matches, self._differed = True, False
 
     def look_again(self) -> None:
         """Compare a sample before the next pass, also where it cannot be read in place."""
@@ -111,16 +113,35 @@ class WeightsCheck:
             model: Always the same module.
             sample: Of a module that has them, None when no such module was met yet.
         """
-        token = weights_version(model)
+        changed = (self._version is None or not self._version.current) and self._renew(model)
         # Writes through `.data` and numpy leave no trace in the version, but often in the sample.
         look = self._places is not None or not self._looked_again
         self._looked_again = True
-        if token != self._token:
-            self._token, self._places = token, None
-            self._compare(model, sample)
-        elif look and (sample is None or self._differs(model, sample) != self._differed):
+        if changed or (look and (sample is None or self._differs(model, sample) != self._differed)):
             self._compare(model, sample)
         return self._matches
+
+    @property
+    def parts(self) -> tuple[nn.Module, ...]:
+        """All modules below the model, as it was when last asked for its weights."""
+        return () if self._version is None else self._version.parts
+
+    @property
+    def structure(self) -> tuple[int, ...]:
+        """Their identities."""
+        return () if self._version is None else self._version.structure
+
+    def let_go(self) -> None:
+        """Keep nothing of the model alive; what was found out is kept."""
+        self._version = None
+
+    def _renew(self, model: nn.Module) -> bool:
+        """Take the model as it is now; return whether that is another version than before."""
+        self._version = ModelVersion(model)
+        if self._version.token == self._token:
+            return False
+        self._token, self._places = self._version.token, None
+        return True
 
     def _differs(self, model: nn.Module, sample: WeightSample) -> bool:
         if self._places is not None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from pytest_deepimportance.models.fingerprint import fingerprint, weights_version
+from pytest_deepimportance.models.fingerprint import fingerprint
 from tests.models.projects import Project
 from tests.oracles.reference_fingerprint import same_model
 
@@ -188,60 +188,3 @@ def test_same_class_imported_twice_is_the_same_model(project: Project):
 def test_same_on_every_device():
     model = network()
     assert fingerprint(copy.deepcopy(model).cuda()) == fingerprint(model)
-
-
-def test_version_is_equal_while_nothing_changes():
-    model = network()
-    before = weights_version(model)
-    model.eval()
-    with torch.no_grad():
-        model(torch.zeros(2, 1, 8, 8))
-    model(torch.zeros(2, 1, 8, 8)).sum().backward()
-    assert weights_version(model) == before
-
-
-def test_version_sees_every_usual_way_to_change_weights():
-    def step(model):
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        model(torch.ones(2, 1, 8, 8)).sum().backward()
-        optimizer.step()
-
-    def in_place(model):
-        with torch.no_grad():
-            model[0].weight[0] += 1
-
-    def replaced(model):
-        model[3].bias = nn.Parameter(torch.zeros(3))
-
-    changes = {
-        "step": step,
-        "in place": in_place,
-        "replaced": replaced,
-        "load": lambda model: model.load_state_dict(network().state_dict()),
-        "running statistics": lambda model: model.train()(torch.ones(2, 1, 8, 8)),
-        "half": lambda model: model.half(),
-        "submodule": lambda model: setattr(model, "0", nn.Conv2d(1, 2, 3)),
-    }
-    for name, change in changes.items():
-        model = network().eval()
-        before = weights_version(model)
-        change(model)
-        assert weights_version(model) != before, name
-
-
-def test_version_of_inference_and_meta_tensors():
-    with torch.inference_mode():
-        model = network()
-    assert weights_version(model) == weights_version(model)
-    sparse = nn.Module()
-    sparse.register_buffer("x", torch.eye(3).to_sparse())
-    for odd in (nn.Linear(3, 3, device="meta"), nn.LazyLinear(3), sparse):
-        assert weights_version(odd) == weights_version(odd)
-
-
-def test_version_ends_on_modules_that_contain_each_other():
-    one = nn.Module()
-    one.child = nn.Linear(2, 2)
-    object.__setattr__(one, "note", "no cycle through attributes")
-    one.child._modules["parent"] = one
-    assert weights_version(one) == weights_version(one)
