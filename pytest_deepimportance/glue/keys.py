@@ -25,6 +25,9 @@ SKIPPED = pytest.StashKey[str]()
 NODE_ID = pytest.StashKey[str]()
 """On a collected item: its node id before pytest-xdist appended the name of its group."""
 
+PART_FAILED = pytest.StashKey[bool]()
+"""On an item: whether one of its subtests failed in the attempt that runs."""
+
 
 def node_id(node: pytest.Collector | pytest.Item) -> str:
     """Return the node id, the same under any distribution."""

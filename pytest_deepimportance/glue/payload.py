@@ -11,7 +11,7 @@ import pytest
 
 from pytest_deepimportance import __version__
 from pytest_deepimportance.glue.entries import Entry
-from pytest_deepimportance.glue.keys import node_id
+from pytest_deepimportance.glue.keys import PART_FAILED, node_id
 from pytest_deepimportance.glue.markers import REQUIREMENTS, SLICE, SUITE
 from pytest_deepimportance.glue.watch import WATCH
 
@@ -54,6 +54,9 @@ class Sender:
         """Return what a marked test recorded."""
         xfailed = hasattr(report, "wasxfail") and not report.passed
         counts = bool(reached_call and (report.passed or report.failed or xfailed))
+        # pytest reports failed subtests by themselves, and the test around them as passed.
+        broken = report.passed and item.stash.get(PART_FAILED, False)
+        outcome = "failed" if broken else report.outcome
         return {
             **self._head(),
             **self._left_out(),
@@ -61,7 +64,7 @@ class Sender:
             "test": {
                 "nodeid": node_id(item),
                 "suite": item.stash[SUITE].name,
-                "outcome": "xfailed" if xfailed else report.outcome,
+                "outcome": "xfailed" if xfailed else outcome,
                 "counts": counts,
                 "slice": [list(tag) for tag in item.stash.get(SLICE, ())],
                 "requirements": [*item.stash.get(REQUIREMENTS, ())],

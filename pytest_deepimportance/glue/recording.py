@@ -17,7 +17,7 @@ from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.errors import IdcError
 from pytest_deepimportance.glue.blocks import FixtureLedger, is_parameter
 from pytest_deepimportance.glue.collection import overrides_resources
-from pytest_deepimportance.glue.keys import node_id
+from pytest_deepimportance.glue.keys import PART_FAILED, node_id
 from pytest_deepimportance.glue.markers import SUITE
 from pytest_deepimportance.glue.payload import Sender
 from pytest_deepimportance.glue.progress import say, uncaptured
@@ -56,6 +56,7 @@ class Recording:
         self.ledger = FixtureLedger()
         self._stack: list[tuple[str, str]] = []
         self._item = ""
+        self._running = False
         self._attached = False
 
     # --- collection -------------------------------------------------------------------------
@@ -212,7 +213,8 @@ class Recording:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
         """Book passes of the call phase to the test; only count those of unmarked tests."""
-        marked = SUITE in item.stash
+        marked, self._running = SUITE in item.stash, True
+        item.stash[PART_FAILED] = False
         if marked:
             self._stack.append((node_id(item), "test"))
             self._point()
@@ -221,6 +223,7 @@ class Recording:
         try:
             return (yield)
         finally:
+            self._running = False
             if marked:
                 self._rest()
             else:
@@ -254,6 +257,9 @@ class Recording:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put what the test recorded on its report: builtins and bytes only."""
         report = yield
+        if self._running:  # the report of a subtest: its test goes on, and reports for all of them
+            item.stash[PART_FAILED] = report.failed or item.stash[PART_FAILED]
+            return report
         try:
             payload = self._payload(item, call.when, report)
         except IdcError as error:
