@@ -25,7 +25,10 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
 
 # pytester forgets what a run imported. The next one would import it anew: slowly, with a second copy
 # of every class, and torch's compiler, which registers its parts with torch, refuses to be loaded twice.
-KEPT = {"hypothesis", "numpy", "pytest_deepimportance", "rich", "sklearn", "torch", "torchvision"}
+KEPT = {
+    "hypothesis", "numpy", "pytest_deepimportance", "rich", "sklearn", "sympy", "torch",
+    "torchvision", "triton",
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True, scope="session")

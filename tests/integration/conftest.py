@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch.nn.modules import module as torch_module
 
 NET = '''
 import torch
@@ -107,8 +108,11 @@ class Project:
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm: Path) -> Project:
+def project(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm: Path
+) -> Iterator[Project]:
     monkeypatch.setenv("COLUMNS", "80")
     for name in ("CI", "BUILD_NUMBER"):  # there pytest cuts no line of its summary to the width
         monkeypatch.delenv(name, raising=False)
-    return Project(pytester, warm / "python")
+    yield Project(pytester, warm / "python")
+    assert not torch_module._global_forward_pre_hooks  # what a session put on is gone with it
