@@ -58,6 +58,7 @@ class Recording:
         self._item = ""
         self._running = False
         self._attached = False
+        self._counting = False
 
     # --- collection -------------------------------------------------------------------------
 
@@ -126,7 +127,7 @@ class Recording:
             watch.tally.turn(self._stack[-1][0] if self._stack else self._item)
 
     def _attach(self, recording: bool) -> None:
-        self._attached = recording
+        self._attached, self._counting = recording, not recording
         for watch in self.watches:
             if recording:
                 watch.recorder.attach()
@@ -146,23 +147,19 @@ class Recording:
 
     def _detach(self) -> None:
         self._rest()
+        self._counting = False
         for watch in self.watches:
             watch.recorder.detach()
 
     # --- one test ---------------------------------------------------------------------------
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Attach the hooks: fixtures set up for this test may run the model."""
         self._item = node_id(item)
         for watch in self.watches:
             watch.start_test(self._item)
         self._attach(recording=True)
-        try:
-            yield
-        except BaseException:
-            self._detach()
-            raise
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(
@@ -178,8 +175,8 @@ class Recording:
         for watch in self.watches:
             watch.release(instance.key)
         # An unmarked test that asks for a shared fixture while it runs sets it up for marked ones.
-        only_counting = not self._attached
-        if only_counting:
+        recording, counting = self._attached, self._counting
+        if not recording:
             self._attach(recording=True)
         self._stack.append((instance.key, "fixture"))
         self._point()
@@ -189,8 +186,10 @@ class Recording:
             if self._stack:
                 self._stack.pop()
             self.ledger.finish(instance, fixturedef, request)
-            if only_counting:
+            if counting:
                 self._attach(recording=False)
+            elif not recording:
+                self._detach()
             self._point()
 
     def pytest_fixture_post_finalizer(self, fixturedef: Any) -> None:
@@ -229,22 +228,13 @@ class Recording:
             else:
                 self._detach()
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_teardown(
-        self, item: pytest.Item, nextitem: pytest.Item | None
-    ) -> Generator[None, None, None]:
-        """Take the hooks off unless a marked test is next; free what this one recorded.
-
-        That travels on the report that was made before.
-        """
-        end = self._detach if nextitem is None or SUITE not in nextitem.stash else self._rest
-        end()
-        try:
-            yield
-        finally:
-            end()
-            for watch in self.watches:
-                watch.release(node_id(item))
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, nextitem: pytest.Item | None) -> None:
+        """Take the hooks off unless a marked test is next."""
+        if nextitem is None or SUITE not in nextitem.stash:
+            self._detach()
+        else:
+            self._rest()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
@@ -256,6 +246,8 @@ class Recording:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put what the test recorded on its report: builtins and bytes only."""
+        if call.when == "setup" and call.excinfo is not None:
+            self._detach()
         report = yield
         if self._running:  # the report of a subtest: its test goes on, and reports for all of them
             item.stash[PART_FAILED] = report.failed or item.stash[PART_FAILED]
@@ -276,6 +268,8 @@ class Recording:
         if when == "setup" and report.passed:
             return self.sender.of_setup()
         if when == "teardown":
+            for watch in self.watches:
+                watch.release(node_id(item))  # it travels on the report that was made before
             return None
         if SUITE not in item.stash:
             return self.sender.of_unmarked()
