@@ -34,7 +34,15 @@ class InertHook:
         return getattr, (nullcontext(), "__exit__")
 
 
-def all_last(handles: Iterable[RemovableHandle]) -> bool:
-    """Whether of each module's hooks ours are still the last: none was put behind, none removed."""
-    last = {id(hooks := handle.hooks_dict_ref()): (hooks, handle.id) for handle in handles}
-    return all(hooks and next(reversed(hooks)) == number for hooks, number in last.values())
+def last_of_each(handles: Iterable[RemovableHandle]) -> list[RemovableHandle]:
+    """Return of the hooks just put on modules those that are the last of their module's."""
+    return [*{id(handle.hooks_dict_ref()): handle for handle in handles}.values()]
+
+
+def undisturbed(last: Iterable[RemovableHandle]) -> bool:
+    """Whether these hooks are still the last ones: none came behind them, none was taken off."""
+    for handle in last:
+        hooks = handle.hooks_dict_ref()
+        if not hooks or next(reversed(hooks)) != handle.id:
+            return False
+    return True

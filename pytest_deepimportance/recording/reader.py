@@ -25,7 +25,7 @@ from pytest_deepimportance.recording.frames import (
     ReadingMode,
     Taker,
 )
-from pytest_deepimportance.recording.inert import InertHook, all_last
+from pytest_deepimportance.recording.inert import InertHook, last_of_each, undisturbed
 from pytest_deepimportance.recording.packing import tokens_of, with_tokens
 
 OnSite = Callable[[Site, Tensor], Tensor | None]
@@ -90,6 +90,7 @@ class SiteReader:
         self._passes = Passes()
         self._lock = threading.Lock()
         self._handles: list[RemovableHandle] = []
+        self._last: list[RemovableHandle] = []
         self.stray_calls = 0
         self.mismatched = 0
         self._at_modules: dict[str, dict[int, list[tuple[Site, Reading]]]] = {}
@@ -117,17 +118,18 @@ class SiteReader:
             frame = Frame(self._passes, name)
             self._handles.append(module.register_forward_pre_hook(EnterFrame(frame)))
             self._handles.append(module.register_forward_hook(LeaveFrame(frame), always_call=True))
+        self._last = last_of_each(self._handles)
 
     def detach(self) -> None:
         """Take every hook off again."""
         for handle in self._handles:
             handle.remove()
-        self._handles = []
+        self._handles, self._last = [], []
 
     @property
     def undisturbed(self) -> bool:
         """Whether of each module's hooks its own are still the last."""
-        return all_last(self._handles)
+        return undisturbed(self._last)
 
     def begin(self, as_it_is: Taker | None = None) -> None:
         """Begin a pass in this thread; one that was never ended is dropped.

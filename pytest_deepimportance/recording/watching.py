@@ -18,7 +18,7 @@ from pytest_deepimportance.recording.calls import CompiledCall, without_idle
 from pytest_deepimportance.recording.flight import Flight, Measure
 from pytest_deepimportance.recording.flights import Flights
 from pytest_deepimportance.recording.gradients import detached
-from pytest_deepimportance.recording.inert import InertHook, all_last
+from pytest_deepimportance.recording.inert import InertHook, undisturbed
 from pytest_deepimportance.recording.reader import SiteReader
 from pytest_deepimportance.recording.slices import Slices
 from pytest_deepimportance.recording.weights import WeightsCheck
@@ -117,7 +117,7 @@ class Watch:
     def _renew(self) -> None:
         """Put the hooks on anew where others came behind them, or they were taken off."""
         self._rested = False
-        if not all_last(self._handles) or not (self._reader is None or self._reader.undisturbed):
+        if not undisturbed(self._handles) or not (self._reader is None or self._reader.undisturbed):
             self.detach()
             self.attach()
 
