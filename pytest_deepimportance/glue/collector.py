@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pytest_deepimportance.glue.collection import register_criteria
-from pytest_deepimportance.glue.entries import Entry
+from pytest_deepimportance.glue.entries import Entry, plain_of
 from pytest_deepimportance.glue.markers import Suite, with_criteria_of
 from pytest_deepimportance.glue.payload import WIRE
 from pytest_deepimportance.glue.progress import say
@@ -117,8 +117,9 @@ class Collector:
 
     def _take_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
+        settled = iter(plain_of([entry for _, entry, _, _ in waiting if isinstance(entry, Entry)]))
         for fingerprint, entry, worker, test in waiting:
-            plain = entry.plain() if isinstance(entry, Entry) else entry
+            plain = next(settled) if isinstance(entry, Entry) else entry
             self._take(fingerprint, plain, worker, test)
 
     def _take_session(self, session: Mapping[str, Any]) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_deepimportance.engine.reducing import state_of
+from pytest_deepimportance.engine.states import BlockState
+from pytest_deepimportance.engine.together import states_of
+from pytest_deepimportance.engine.wire import packed
 from pytest_deepimportance.glue.keys import node_id
 from pytest_deepimportance.glue.watch import Watch
 from pytest_deepimportance.recording.causes import of_uncounted
-from pytest_deepimportance.store.packing import pack
-from pytest_deepimportance.thresholds import MEASURED
 
 if TYPE_CHECKING:
     from pytest_deepimportance.glue.blocks import FixtureLedger
@@ -42,44 +44,47 @@ class Entry:
         own = node_id(item)
         claimed = ledger.claimed_by(item) if counts else []
         keys = [key for key in claimed if watch.has_passes(key)]
-        self._watch = watch
+        self.watch = watch
+        self.block = watch.closed(own)
         self._claims = {key: ledger.serial(key) for key in [*keys, own]}
-        self._fixtures = watch.states(keys)
-        self._unsent = watch.unsent(self._fixtures, own)
+        self._fixtures = watch.states(keys) if keys else []
+        self._unsent = watch.unsent(self._fixtures, own) if keys else []
         self._seen = [watch.blocks[key] for key in [own, *claimed] if key in watch.blocks]
-        self._block = watch.closed(own)
         self._counts = counts
         self._skipped = skipped
 
     @property
     def own_passes(self) -> int:
         """Passes of the test itself."""
-        return 0 if self._block is None or not self._counts else self._block.counted_passes
+        return 0 if self.block is None or not self._counts else self.block.counted_passes
 
     @property
     def waits(self) -> bool:
         """Whether `plain` may be asked for later, after other tests."""
-        block = self._block
-        known = all(name in MEASURED for name in self._watch.criteria)
-        return self._counts and block is not None and known and block.written
+        block = self.block
+        return self._counts and block is not None and self.watch.keeps and block.written
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self, own: BlockState | None = None) -> dict[str, Any]:
         """Return builtins and bytes only.
+
+        Args:
+            own: What the test itself recorded, where that was found out already.
 
         Raises:
             IdcError: What the test did cannot be measured.
         """
-        watch, block = self._watch, self._block
+        watch, block = self.watch, self.block
         states, unsent = list(self._fixtures), list(self._unsent)
-        if self._counts and block is not None and block.passes:
+        if own is None and self._counts and block is not None and block.passes:
             own = state_of(block, watch.criteria, watch.profile.digests)
+        if own is not None:
             states.append(own)
             unsent.append(own)
         inputs = len(set().union(*(state.digests.tolist() for state in states)))
         uncounted = 0 if self._counts or block is None else block.counted_passes
         return {
             "claims": [[key, serial] for key, serial in self._claims.items()],
-            "blocks": [[s.key, self._claims[s.key], pack(s.to_wire())] for s in unsent],
+            "blocks": [[s.key, self._claims[s.key], packed(s)] for s in unsent],
             "devices": sorted({device for state in states for device in state.devices}),
             "passes": sum(state.passes for state in states),
             "own_passes": self.own_passes,
@@ -90,5 +95,15 @@ class Entry:
 
     def _cause(self, uncounted: int) -> str:
         if self._counts:
-            return self._watch.cause_of_nothing(self._seen)
+            return self.watch.cause_of_nothing(self._seen)
         return of_uncounted(self._skipped, uncounted)
+
+
+def plain_of(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Return `plain` of entries that wait; what the tests of one watch did is measured together."""
+    states: dict[int, BlockState] = {}
+    for watch in {id(entry.watch): entry.watch for entry in entries}.values():
+        blocks = [e.block for e in entries if e.watch is watch and e.block is not None]
+        found = states_of(blocks, watch.criteria, watch.profile.digests)
+        states.update(zip(map(id, blocks), found, strict=True))
+    return [entry.plain(states.get(id(entry.block))) for entry in entries]

@@ -18,10 +18,10 @@ from pytest_deepimportance.glue.watch import WATCH
 if TYPE_CHECKING:
     from pytest_deepimportance.glue.recording import Recording
 
-WIRE = 3
+WIRE = 4
 """Format of the payload. History: 1 = nested states, counters of a process; 2 = packed states,
 counters by test and fixture, node ids without the group that pytest-xdist appends; 3 = small blocks
-keep their rows."""
+keep their rows; 4 = states by `engine.wire`."""
 
 
 class Sender:

@@ -19,6 +19,7 @@ from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.recorder import Recorder
 from pytest_deepimportance.settings import Settings
+from pytest_deepimportance.thresholds import MEASURED
 
 
 @dataclass
@@ -49,6 +50,11 @@ class Watch:
     def criteria(self) -> dict[str, Criterion]:
         """Empty criteria; each block is measured with fresh ones made of them."""
         return new_criteria(self.profile, self.settings)
+
+    @cached_property
+    def keeps(self) -> bool:
+        """Whether all criteria are ours: they may measure the rows of a small block later."""
+        return all(name in MEASURED for name in self.criteria)
 
     def check(self) -> None:
         """Make the criteria, so that what they refuse is said before a test runs.
@@ -83,6 +89,10 @@ class Watch:
 
     def unsent_fixture_passes(self) -> dict[str, int]:
         """Return the passes of each fixture, over all its set-ups, where they changed."""
+        if not self._made and not any(
+            block.kind == "fixture" and block.passes for block in self.blocks.values()
+        ):
+            return {}
         passes = self._made.copy()
         for key, block in self.blocks.items():
             if block.kind == "fixture":
