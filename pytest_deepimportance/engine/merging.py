@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.thresholds import IDC
+
+_Number = TypeVar("_Number", bound=np.generic)
 
 _JOINED_BYTES = 1 << 26
 """Kept rows that are joined at a time, at most."""
@@ -52,6 +54,10 @@ def merged_criteria(
     """
     criteria = new_criteria(profile, settings)
     chosen = {n: c for n, c in criteria.items() if names is None or n in names}
+    # Of each kind of block that only keeps rows: a criterion that did not wait is missed here.
+    for state in {state.waiting: state for state in states if state.kept}.values():
+        if not state.criteria:
+            _absorb(chosen, state, leaks)
     for part in in_order(sorted(states, key=lambda state: state.key)):
         if isinstance(part, BlockState):
             _absorb(chosen, part, leaks)
@@ -91,50 +97,77 @@ def codes_of(states: Sequence[BlockState], space: CombinationSpace) -> NDArray[n
 def in_order(states: Sequence[BlockState]) -> Iterator[BlockState | KeptRows]:
     """Yield each block, and the rows that blocks kept, joined, where they stand among the others.
 
-    A block that keeps rows comes before them: it may hold states of a user's criteria.
+    A block that keeps rows comes before them if it holds states of a user's criteria too; else its
+    rows are all there is of it.
     """
-    run: list[_Kept] = []
-    size = 0
+    run = _Run()
     for state in states:
-        if run and not state.kept:
-            yield _joined(run)
-            run, size = [], 0
-        yield state
+        if run.parts and not state.kept:
+            yield run.joined()
+            run = _Run()
+        if state.criteria or not state.kept:
+            yield state
         start = 0
         for sheet in state.kept:
-            if run and (size > _JOINED_BYTES or not run[-1].continues(state, sheet)):
-                yield _joined(run)
-                run, size = [], 0
-            run.append(_Kept(state, sheet, slice(start, start + len(sheet))))
-            start += len(sheet)
-            size += sheet.values.nbytes
-    if run:
-        yield _joined(run)
+            if run.parts and not run.goes_on(state, sheet):
+                yield run.joined()
+                run = _Run()
+            start = run.add(state, sheet, start)
+    if run.parts:
+        yield run.joined()
 
 
-class _Kept(NamedTuple):
+class _Part(NamedTuple):
     """One sheet of a block and where its rows stand among the block's."""
 
     state: BlockState
     sheet: Sheet
-    rows: slice
+    start: int
+    stop: int
 
-    def continues(self, state: BlockState, sheet: Sheet) -> bool:
-        return sheet.fits(self.sheet) and state.waiting == self.state.waiting
+    def of(self, array: NDArray[_Number]) -> NDArray[_Number]:
+        """Return its rows of what the block holds for each row."""
+        return array if self.stop - self.start == len(array) else array[self.start : self.stop]
 
 
-def _joined(run: Sequence[_Kept]) -> KeptRows:
-    rows = [len(kept.sheet) for kept in run]
-    confidences = [kept.state.confidence for kept in run]
-    tags = [kept.state.tags for kept in run]
-    batch = ActivationBatch(
-        Sheet.joined([kept.sheet for kept in run]).layers(),
-        np.concatenate([kept.state.digests[kept.rows] for kept in run]),
-        np.concatenate([kept.state.predictions[kept.rows] for kept in run]),
-        np.concatenate([kept.state.labels[kept.rows] for kept in run]),
-        joined_confidence(
-            [c if c is None else c[k.rows] for c, k in zip(confidences, run, strict=True)], rows
-        ),
-        joined_tags([t if t is None else t[k.rows] for t, k in zip(tags, run, strict=True)], rows),
-    )
-    return KeptRows(batch, run[0].state.waiting)
+class _Run:
+    """Sheets, one after another, that are joined."""
+
+    def __init__(self) -> None:
+        self.parts: list[_Part] = []
+        self._size = 0
+
+    def goes_on(self, state: BlockState, sheet: Sheet) -> bool:
+        """Whether this sheet can be joined too."""
+        first = self.parts[0]
+        return (
+            self._size <= _JOINED_BYTES
+            and state.waiting == first.state.waiting
+            and sheet.fits(first.sheet)
+        )
+
+    def add(self, state: BlockState, sheet: Sheet, start: int) -> int:
+        """Take in a sheet whose rows begin at `start`, and return where they end."""
+        values = sheet.values
+        stop = start + len(values)
+        self.parts.append(_Part(state, sheet, start, stop))
+        self._size += values.nbytes
+        return stop
+
+    def joined(self) -> KeptRows:
+        """Return the rows of all sheets."""
+        parts = self.parts
+        rows = [part.stop - part.start for part in parts]
+        sures = [part.state.confidence for part in parts]
+        tags = [part.state.tags for part in parts]
+        batch = ActivationBatch(
+            Sheet.joined([part.sheet for part in parts]).layers(),
+            np.concatenate([part.of(part.state.digests) for part in parts]),
+            np.concatenate([part.of(part.state.predictions) for part in parts]),
+            np.concatenate([part.of(part.state.labels) for part in parts]),
+            joined_confidence(
+                [c if c is None else p.of(c) for c, p in zip(sures, parts, strict=True)], rows
+            ),
+            joined_tags([t if t is None else p.of(t) for t, p in zip(tags, parts, strict=True)], rows),
+        )
+        return KeptRows(batch, parts[0].state.waiting)

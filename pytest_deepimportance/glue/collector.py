@@ -26,7 +26,7 @@ from pytest_deepimportance.results import Report
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.store.content import DESELECTED, LOST, RAN, WAITING
 
-_TOGETHER = 64
+_TOGETHER = 256
 """Tests of a serial run whose few rows are measured at a time."""
 
 

@@ -45,7 +45,7 @@ def write(content: Content, path: Path) -> None:
         "kind": KIND,
         "format": FORMAT,
         "version": __version__,
-        "run": dataclasses.asdict(content.run),
+        "run": vars(content.run),
         "profiles": {
             fingerprint: _placed(measured, body)
             for fingerprint, measured in sorted(content.profiles.items())
