@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from pytest_deepimportance.engine.reducing import state_of
 from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.engine.together import states_of
 from pytest_deepimportance.engine.wire import packed
-from pytest_deepimportance.glue.keys import node_id
 from pytest_deepimportance.glue.watch import Watch
 from pytest_deepimportance.recording.causes import of_uncounted
 
@@ -27,8 +24,10 @@ class Entry:
 
     Args:
         watch: Of the profile.
-        ledger: Knows which fixtures the test used.
-        counts: Whether what the test recorded counts.
+        ledger: Knows which fixtures were set up how often.
+        nodeid: The test.
+        claimed: Block keys of the fixtures it used, where what it recorded counts.
+        counts: Whether that counts.
         skipped: Whether the test was skipped.
     """
 
@@ -36,20 +35,20 @@ class Entry:
         self,
         watch: Watch,
         ledger: FixtureLedger,
-        item: pytest.Item,
+        nodeid: str,
+        claimed: Sequence[str],
         *,
         counts: bool,
         skipped: bool,
     ) -> None:
-        own = node_id(item)
-        claimed = ledger.claimed_by(item) if counts else []
         keys = [key for key in claimed if watch.has_passes(key)]
         self.watch = watch
-        self.block = watch.closed(own)
-        self._claims = {key: ledger.serial(key) for key in [*keys, own]}
+        self.block = watch.closed(nodeid)
+        self._claims = {key: ledger.serial(key) for key in (*keys, nodeid)}
         self._fixtures = watch.states(keys) if keys else []
-        self._unsent = watch.unsent(self._fixtures, own) if keys else []
-        self._seen = [watch.blocks[key] for key in [own, *claimed] if key in watch.blocks]
+        self._unsent = watch.unsent(self._fixtures, nodeid) if keys else []
+        blocks = watch.blocks
+        self._seen = [blocks[key] for key in (nodeid, *claimed) if key in blocks]
         self._counts = counts
         self._skipped = skipped
 

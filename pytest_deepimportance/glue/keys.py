@@ -28,7 +28,8 @@ NODE_ID = pytest.StashKey[str]()
 
 def node_id(node: pytest.Collector | pytest.Item) -> str:
     """Return the node id, the same under any distribution."""
-    return node.stash.get(NODE_ID, node.nodeid)
+    stash = node.stash
+    return stash[NODE_ID] if NODE_ID in stash else node.nodeid
 
 
 def fixtures_of(item: pytest.Item) -> list[str]:

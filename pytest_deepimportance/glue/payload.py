@@ -35,18 +35,23 @@ class Sender:
         self._recording = recording
         self._session_sent = False
         self.before: list[str] = []
+        told = getattr(recording.config, "workerinput", None)
+        # Payloads of a worker go to another process: they must be complete then.
+        self._travels = told is not None
+        worker = (told or {}).get("workerid", "main")
+        self._head = {"format": WIRE, "version": __version__, "worker": worker}
 
     def of_setup(self) -> dict[str, Any] | None:
         """Return what must be said before the tests, when there is something new."""
         if not self.before:
             return None
         said, self.before = self.before, []
-        return {**self._head(), "before": said}
+        return {**self._head, "before": said}
 
     def of_unmarked(self) -> dict[str, Any] | None:
         """Return what an unmarked test and its fixtures did, when that is anything."""
         left_out = self._left_out()
-        return {**self._head(), **left_out} if any(left_out.values()) else None
+        return {**self._head, **left_out} if any(left_out.values()) else None
 
     def of_marked(
         self, item: pytest.Item, report: pytest.TestReport, reached_call: bool
@@ -54,32 +59,36 @@ class Sender:
         """Return what a marked test recorded."""
         xfailed = hasattr(report, "wasxfail") and not report.passed
         counts = bool(reached_call and (report.passed or report.failed or xfailed))
+        nodeid, stash = node_id(item), item.stash
         return {
-            **self._head(),
+            **self._head,
             **self._left_out(),
             "session": self._session_once(),
             "test": {
-                "nodeid": node_id(item),
-                "suite": item.stash[SUITE].name,
+                "nodeid": nodeid,
+                "suite": stash[SUITE].name,
                 "outcome": "xfailed" if xfailed else report.outcome,
                 "counts": counts,
-                "slice": [list(tag) for tag in item.stash.get(SLICE, ())],
-                "requirements": [*item.stash.get(REQUIREMENTS, ())],
+                "slice": [list(tag) for tag in stash[SLICE]] if SLICE in stash else [],
+                "requirements": [*stash[REQUIREMENTS]] if REQUIREMENTS in stash else [],
             },
-            "profiles": self._profiles(item, report, counts),
+            "profiles": self._profiles(item, nodeid, report, counts),
         }
 
     def _profiles(
-        self, item: pytest.Item, report: pytest.TestReport, counts: bool
+        self, item: pytest.Item, nodeid: str, report: pytest.TestReport, counts: bool
     ) -> dict[str, Any]:
         """Return the entry of each profile that the test was to exercise, or did."""
         profiles: dict[str, Any] = {}
-        for watch in self._recording.watches:
-            own = watch is item.stash.get(WATCH, None)
+        recording = self._recording
+        claimed = recording.ledger.claimed_by(item) if counts else ()
+        chosen = item.stash.get(WATCH, None)
+        for watch in recording.watches:
+            own = watch is chosen
             entry = Entry(
-                watch, self._recording.ledger, item, counts=counts, skipped=report.skipped
+                watch, recording.ledger, nodeid, claimed, counts=counts, skipped=report.skipped
             )
-            if own and entry.waits and not self._travels:
+            if own and not self._travels and entry.waits:
                 profiles[watch.profile.fingerprint] = entry
                 continue
             plain = entry.plain()
@@ -90,15 +99,6 @@ class Sender:
             if own or plain["blocks"] or plain["inputs"]:
                 profiles[watch.profile.fingerprint] = plain
         return profiles
-
-    @property
-    def _travels(self) -> bool:
-        """Whether payloads go to another process: they must be complete then."""
-        return hasattr(self._recording.config, "workerinput")
-
-    def _head(self) -> dict[str, Any]:
-        worker = getattr(self._recording.config, "workerinput", {}).get("workerid", "main")
-        return {"format": WIRE, "version": __version__, "worker": worker}
 
     def _left_out(self) -> dict[str, Any]:
         counters, fixtures = {}, {}

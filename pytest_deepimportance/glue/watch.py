@@ -89,14 +89,17 @@ class Watch:
 
     def unsent_fixture_passes(self) -> dict[str, int]:
         """Return the passes of each fixture, over all its set-ups, where they changed."""
-        if not self._made and not any(
-            block.kind == "fixture" and block.passes for block in self.blocks.values()
-        ):
+        # Most fixtures make no pass: their blocks never change.
+        live = {
+            key: block
+            for key, block in self.blocks.items()
+            if block.kind == "fixture" and (block.version or key in self._made_sent)
+        }
+        if not live and not self._made:
             return {}
         passes = self._made.copy()
-        for key, block in self.blocks.items():
-            if block.kind == "fixture":
-                passes[key] += block.counted_passes
+        for key, block in live.items():
+            passes[key] += block.counted_passes
         changed = {k: n for k, n in passes.items() if n != self._made_sent.get(k, 0)}
         self._made_sent.update(changed)
         return changed
@@ -110,7 +113,8 @@ class Watch:
 
     def has_passes(self, key: str) -> bool:
         """Whether the block exists and holds at least one pass."""
-        return key in self.blocks and bool(self.blocks[key].passes)
+        block = self.blocks.get(key)
+        return block is not None and block.version > 0 and bool(block.passes)
 
     def closed(self, key: str) -> Block | None:
         """Return a block, None where there is none; no pass is booked to it any more."""
