@@ -168,6 +168,8 @@ class _Run:
             joined_confidence(
                 [c if c is None else p.of(c) for c, p in zip(sures, parts, strict=True)], rows
             ),
-            joined_tags([t if t is None else p.of(t) for t, p in zip(tags, parts, strict=True)], rows),
+            joined_tags(
+                [t if t is None else p.of(t) for t, p in zip(tags, parts, strict=True)], rows
+            ),
         )
         return KeptRows(batch, parts[0].state.waiting)

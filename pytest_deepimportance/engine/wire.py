@@ -25,8 +25,8 @@ from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.errors import DataFileError
 from pytest_deepimportance.store.packing import pack, unpack
 
-_KINDS = ("<f4", "<f8")
-"""What the values of a sheet may be."""
+_KINDS = {4: "<f4", 8: "<f8"}
+"""What the values of a sheet may be, by their size."""
 
 
 class SheetForm(NamedTuple):
@@ -58,40 +58,56 @@ class Form(NamedTuple):
     rest: int
 
 
-def packed(state: BlockState) -> bytes:
-    """Return a state as bytes, without its key.
+def packed(states: Sequence[BlockState]) -> list[bytes]:
+    """Return states as bytes, without their keys.
 
     Raises:
         DataFileError: A criterion's state holds something beside builtins and bytes.
     """
-    rest = _rest(state)
-    sure, rows = state.confidence, len(state.digests)
-    kept = tuple([
-        SheetForm(len(sheet), sheet.columns, sheet.values.dtype.newbyteorder("<").str)
-        for sheet in state.kept
-    ])  # fmt: skip
-    form = Form(
+    rests = [_rest(state) for state in states]
+    alike: dict[Form, list[int]] = {}
+    for at, state in enumerate(states):
+        alike.setdefault(_form_of(state, rests[at]), []).append(at)
+    found = [b""] * len(states)
+    for form, places in alike.items():
+        header, layout = _written(form)
+        numbers = _table([states[at] for at in places], form, layout).tobytes()
+        size = layout.itemsize
+        for row, at in enumerate(places):
+            found[at] = b"".join((header, numbers[row * size : (row + 1) * size], rests[at]))
+    return found
+
+
+def _form_of(state: BlockState, rest: bytes) -> Form:
+    return Form(
         state.kind,
         state.passes,
-        rows,
+        len(state.digests),
         state.train_mode_passes,
         state.scored,
         state.devices,
         state.waiting,
-        sure is not None,
-        kept,
+        state.confidence is not None,
+        tuple([SheetForm(len(s.values), s.columns, _KINDS[s.values.itemsize]) for s in state.kept]),
         len(rest),
     )
-    header, layout = _written(form)
-    numbers = np.empty((), layout)
-    numbers["digests"] = state.digests
-    numbers["labels"] = state.labels
-    numbers["predictions"] = state.predictions
-    if sure is not None:
-        numbers["confidence"] = sure
-    for at, sheet in enumerate(state.kept):
-        numbers[f"kept{at}"] = sheet.values
-    return b"".join((header, numbers.tobytes(), rest))
+
+
+def _table(states: Sequence[BlockState], form: Form, layout: np.dtype[Any]) -> NDArray[Any]:
+    """Return the numbers of states of one form, one state a row."""
+    table = np.empty(len(states), layout)
+    _fill(table["digests"], [state.digests for state in states])
+    _fill(table["labels"], [state.labels for state in states])
+    _fill(table["predictions"], [state.predictions for state in states])
+    if form.confidence:
+        _fill(table["confidence"], [s.confidence for s in states if s.confidence is not None])
+    for at in range(len(form.kept)):
+        _fill(table[f"kept{at}"], [state.kept[at].values for state in states])
+    return table
+
+
+def _fill(column: NDArray[Any], parts: Sequence[NDArray[Any]]) -> None:
+    column[:] = np.concatenate(parts).reshape(column.shape)
 
 
 def unpacked(states: Sequence[tuple[str, bytes]]) -> list[BlockState]:
@@ -163,7 +179,7 @@ def _read(header: bytes) -> Form:
     """Return the form of states that begin like this."""
     form = Form(*json.loads(header[4:]))
     kept = [SheetForm(*sheet) for sheet in form.kept]
-    if any(sheet.kind not in _KINDS for sheet in kept):
+    if any(sheet.kind not in _KINDS.values() for sheet in kept):
         raise ValueError("unknown numbers")
     return form._replace(
         devices=tuple(form.devices),

@@ -113,7 +113,9 @@ class Collector:
         say(self.config, new)
 
     def _traffic(self, fingerprint: str) -> Traffic:
-        return self.traffic.setdefault(fingerprint, Traffic())
+        if fingerprint not in self.traffic:
+            self.traffic[fingerprint] = Traffic()
+        return self.traffic[fingerprint]
 
     def _take_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pytest_deepimportance.engine.reducing import state_of
 from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.engine.together import states_of
 from pytest_deepimportance.engine.wire import packed
 from pytest_deepimportance.glue.watch import Watch
 from pytest_deepimportance.recording.causes import of_uncounted
 
+Plain = dict[str, Any]
+"""What a test recorded for one profile, as builtins and bytes."""
+
 if TYPE_CHECKING:
     from pytest_deepimportance.glue.blocks import FixtureLedger
+    from pytest_deepimportance.recording.blocks import Block
 
 
 class Entry:
@@ -46,7 +49,7 @@ class Entry:
         self.block = watch.closed(nodeid)
         self._claims = {key: ledger.serial(key) for key in (*keys, nodeid)}
         self._fixtures = watch.states(keys) if keys else []
-        self._unsent = watch.unsent(self._fixtures, nodeid) if keys else []
+        self.unsent = watch.unsent(self._fixtures, nodeid) if keys else []
         blocks = watch.blocks
         self._seen = [blocks[key] for key in (nodeid, *claimed) if key in blocks]
         self._counts = counts
@@ -55,38 +58,37 @@ class Entry:
     @property
     def own_passes(self) -> int:
         """Passes of the test itself."""
-        return 0 if self.block is None or not self._counts else self.block.counted_passes
+        block = self.measurable
+        return 0 if block is None else block.counted_passes
 
     @property
     def waits(self) -> bool:
-        """Whether `plain` may be asked for later, after other tests."""
+        """Whether `plain_of` may be asked later, after other tests."""
         block = self.block
         return self._counts and block is not None and self.watch.keeps and block.written
 
-    def plain(self, own: BlockState | None = None) -> dict[str, Any]:
+    @property
+    def measurable(self) -> Block | None:
+        """What the test itself recorded, where that is anything that counts."""
+        block = self.block
+        return block if self._counts and block is not None and block.passes else None
+
+    def plain(self, own: BlockState | None, unsent: Sequence[tuple[BlockState, bytes]]) -> Plain:
         """Return builtins and bytes only.
 
         Args:
-            own: What the test itself recorded, where that was found out already.
-
-        Raises:
-            IdcError: What the test did cannot be measured.
+            own: The state of `measurable`.
+            unsent: The states that the collector does not have yet, this one too, and their bytes.
         """
-        watch, block = self.watch, self.block
-        states, unsent = list(self._fixtures), list(self._unsent)
-        if own is None and self._counts and block is not None and block.passes:
-            own = state_of(block, watch.criteria, watch.profile.digests)
-        if own is not None:
-            states.append(own)
-            unsent.append(own)
-        inputs = len(set().union(*(state.digests.tolist() for state in states)))
-        uncounted = 0 if self._counts or block is None else block.counted_passes
+        states = self._fixtures if own is None else [*self._fixtures, own]
+        inputs = len({digest for state in states for digest in state.digests.tolist()})
+        uncounted = 0 if self._counts or self.block is None else self.block.counted_passes
         return {
             "claims": [[key, serial] for key, serial in self._claims.items()],
-            "blocks": [[s.key, self._claims[s.key], packed(s)] for s in unsent],
+            "blocks": [[state.key, self._claims[state.key], data] for state, data in unsent],
             "devices": sorted({device for state in states for device in state.devices}),
-            "passes": sum(state.passes for state in states),
-            "own_passes": self.own_passes,
+            "passes": sum([state.passes for state in states]),
+            "own_passes": 0 if own is None else own.passes,
             "uncounted": uncounted,
             "inputs": inputs,
             "cause": "" if inputs else self._cause(uncounted),
@@ -98,11 +100,23 @@ class Entry:
         return of_uncounted(self._skipped, uncounted)
 
 
-def plain_of(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """Return `plain` of entries that wait; what the tests of one watch did is measured together."""
-    states: dict[int, BlockState] = {}
+def plain_of(entries: Sequence[Entry]) -> list[Plain]:
+    """Return what each of these tests recorded; those of one watch are measured together.
+
+    Raises:
+        IdcError: What one of them did cannot be measured.
+    """
+    found: dict[int, Plain] = {}
     for watch in {id(entry.watch): entry.watch for entry in entries}.values():
-        blocks = [e.block for e in entries if e.watch is watch and e.block is not None]
-        found = states_of(blocks, watch.criteria, watch.profile.digests)
-        states.update(zip(map(id, blocks), found, strict=True))
-    return [entry.plain(states.get(id(entry.block))) for entry in entries]
+        members = [(e, e.measurable) for e in entries if e.watch is watch]
+        blocks = [block for _, block in members if block is not None]
+        measured = iter(states_of(blocks, watch.criteria, watch.profile.digests))
+        own = [None if block is None else next(measured) for _, block in members]
+        unsent = [
+            [*entry.unsent, *([] if state is None else [state])]
+            for (entry, _), state in zip(members, own, strict=True)
+        ]
+        data = iter(packed([state for states in unsent for state in states]))
+        for (entry, _), state, states in zip(members, own, unsent, strict=True):
+            found[id(entry)] = entry.plain(state, [(each, next(data)) for each in states])
+    return [found[id(entry)] for entry in entries]

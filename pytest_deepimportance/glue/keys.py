@@ -29,7 +29,9 @@ NODE_ID = pytest.StashKey[str]()
 def node_id(node: pytest.Collector | pytest.Item) -> str:
     """Return the node id, the same under any distribution."""
     stash = node.stash
-    return stash[NODE_ID] if NODE_ID in stash else node.nodeid
+    if NODE_ID in stash:
+        return stash[NODE_ID]
+    return node.nodeid
 
 
 def fixtures_of(item: pytest.Item) -> list[str]:

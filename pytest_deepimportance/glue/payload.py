@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_deepimportance import __version__
-from pytest_deepimportance.glue.entries import Entry
+from pytest_deepimportance.glue.entries import Entry, plain_of
 from pytest_deepimportance.glue.keys import node_id
 from pytest_deepimportance.glue.markers import REQUIREMENTS, SLICE, SUITE
 from pytest_deepimportance.glue.watch import WATCH
@@ -91,7 +91,7 @@ class Sender:
             if own and not self._travels and entry.waits:
                 profiles[watch.profile.fingerprint] = entry
                 continue
-            plain = entry.plain()
+            plain = plain_of([entry])[0]
             if self._travels:
                 # The controller may be on another machine: it gets the profile itself, once.
                 plain["profile"] = watch.profile_bytes_once()

@@ -53,7 +53,7 @@ def states(profile: Profile, *, keep: bool) -> list[BlockState]:
         block = block_of(key, whole.select(np.arange(first, last)))
         if keep:
             state = state_of(block, criteria, profile.digests)
-            (state,) = unpacked([(key, packed(state))])
+            (state,) = unpacked([(key, packed([state])[0])])
         else:
             state = measured(
                 key, "test", block.batches(), criteria, reference=profile.digests, non_finite={}

@@ -106,7 +106,7 @@ def test_images_travel(profile: Profile) -> None:  # noqa: F811
     state = recorded(profile, "a", 2)
     largest = {2**64 - 1: Thumbnail(b"png", -0.5, 2.0)}
     state = dataclasses.replace(state, thumbnails={**state.thumbnails, **largest})
-    (again,) = unpacked([(state.key, packed(state))])
+    (again,) = unpacked([(state.key, packed([state])[0])])
     assert again.thumbnails == state.thumbnails
 
 

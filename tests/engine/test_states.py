@@ -55,7 +55,7 @@ def same(one: BlockState, other: BlockState) -> None:
 
 
 def again(state: BlockState) -> BlockState:
-    return unpacked([(state.key, packed(state))])[0]
+    return unpacked([(state.key, packed([state])[0])])[0]
 
 
 @pytest.mark.parametrize("labelled", [True, False])

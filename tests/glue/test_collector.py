@@ -53,7 +53,7 @@ def payload(
     suite = suite or Suite()
     entry = {
         "claims": [[key, 0] for key in (*claims, nodeid)],
-        "blocks": [[state.key, 0, packed(state)] for state in states],
+        "blocks": [[state.key, 0, packed([state])[0]] for state in states],
         "devices": ["cpu"],
         "passes": len(states),
         "own_passes": sum(state.passes for state in states if state.key == nodeid),
