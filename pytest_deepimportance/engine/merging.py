@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,6 @@ from pytest_deepimportance.engine.states import BlockState, new_criteria
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.thresholds import IDC
-
-_Number = TypeVar("_Number", bound=np.generic)
 
 _JOINED_BYTES = 1 << 26
 """Kept rows that are joined at a time, at most."""
@@ -100,76 +99,56 @@ def in_order(states: Sequence[BlockState]) -> Iterator[BlockState | KeptRows]:
     A block that keeps rows comes before them if it holds states of a user's criteria too; else its
     rows are all there is of it.
     """
-    run = _Run()
+    run: list[BlockState] = []
+    size = 0
     for state in states:
-        if run.parts and not state.kept:
-            yield run.joined()
-            run = _Run()
+        if run and not state.kept:
+            yield _joined(run)
+            run, size = [], 0
         if state.criteria or not state.kept:
             yield state
-        start = 0
-        for sheet in state.kept:
-            if run.parts and not run.goes_on(state, sheet):
-                yield run.joined()
-                run = _Run()
-            start = run.add(state, sheet, start)
-    if run.parts:
-        yield run.joined()
+        for part in (state,) if len(state.kept) == 1 else _by_sheet(state):
+            sheet = part.kept[0]
+            if run and (size > _JOINED_BYTES or not _alike(run[0], part)):
+                yield _joined(run)
+                run, size = [], 0
+            run.append(part)
+            size += sheet.values.nbytes
+    if run:
+        yield _joined(run)
 
 
-class _Part(NamedTuple):
-    """One sheet of a block and where its rows stand among the block's."""
-
-    state: BlockState
-    sheet: Sheet
-    start: int
-    stop: int
-
-    def of(self, array: NDArray[_Number]) -> NDArray[_Number]:
-        """Return its rows of what the block holds for each row."""
-        return array if self.stop - self.start == len(array) else array[self.start : self.stop]
-
-
-class _Run:
-    """Sheets, one after another, that are joined."""
-
-    def __init__(self) -> None:
-        self.parts: list[_Part] = []
-        self._size = 0
-
-    def goes_on(self, state: BlockState, sheet: Sheet) -> bool:
-        """Whether this sheet can be joined too."""
-        first = self.parts[0]
-        return (
-            self._size <= _JOINED_BYTES
-            and state.waiting == first.state.waiting
-            and sheet.fits(first.sheet)
+def _by_sheet(state: BlockState) -> Iterator[BlockState]:
+    """Yield the rows of each sheet that a block kept as a block of their own."""
+    start = 0
+    for sheet in state.kept:
+        rows = slice(start, start + len(sheet))
+        start = rows.stop
+        yield replace(
+            state,
+            digests=state.digests[rows],
+            labels=state.labels[rows],
+            predictions=state.predictions[rows],
+            confidence=None if state.confidence is None else state.confidence[rows],
+            tags=None if state.tags is None else state.tags[rows],
+            kept=(sheet,),
         )
 
-    def add(self, state: BlockState, sheet: Sheet, start: int) -> int:
-        """Take in a sheet whose rows begin at `start`, and return where they end."""
-        values = sheet.values
-        stop = start + len(values)
-        self.parts.append(_Part(state, sheet, start, stop))
-        self._size += values.nbytes
-        return stop
 
-    def joined(self) -> KeptRows:
-        """Return the rows of all sheets."""
-        parts = self.parts
-        rows = [part.stop - part.start for part in parts]
-        sures = [part.state.confidence for part in parts]
-        tags = [part.state.tags for part in parts]
-        batch = ActivationBatch(
-            Sheet.joined([part.sheet for part in parts]).layers(),
-            np.concatenate([part.of(part.state.digests) for part in parts]),
-            np.concatenate([part.of(part.state.predictions) for part in parts]),
-            np.concatenate([part.of(part.state.labels) for part in parts]),
-            joined_confidence(
-                [c if c is None else p.of(c) for c, p in zip(sures, parts, strict=True)], rows
-            ),
-            joined_tags(
-                [t if t is None else p.of(t) for t, p in zip(tags, parts, strict=True)], rows
-            ),
-        )
-        return KeptRows(batch, parts[0].state.waiting)
+def _alike(one: BlockState, other: BlockState) -> bool:
+    """Whether the sheets of both can be joined."""
+    return other.waiting == one.waiting and other.kept[0].fits(one.kept[0])
+
+
+def _joined(run: Sequence[BlockState]) -> KeptRows:
+    """Return the rows of blocks that kept one sheet each."""
+    rows = [len(state.digests) for state in run]
+    batch = ActivationBatch(
+        Sheet.joined([state.kept[0] for state in run]).layers(),
+        np.concatenate([state.digests for state in run]),
+        np.concatenate([state.predictions for state in run]),
+        np.concatenate([state.labels for state in run]),
+        joined_confidence([state.confidence for state in run], rows),
+        joined_tags([state.tags for state in run], rows),
+    )
+    return KeptRows(batch, run[0].waiting)

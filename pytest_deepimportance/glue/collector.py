@@ -159,7 +159,7 @@ class Collector:
             "inputs": entry["inputs"],
             "cause": entry["cause"],
             "uncounted": entry["uncounted"],
-            "reruns": traffic.reruns[test["nodeid"]],
+            "reruns": traffic.reruns.get(test["nodeid"], 0),
             "slice": test["slice"],
             "requirements": test["requirements"],
         }

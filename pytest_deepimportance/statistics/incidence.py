@@ -193,7 +193,10 @@ class Incidence:
             own = items[starts[row] : starts[row + 1]]
             new = own[open_items[own]]
             open_items[new] = False
-            self._take_off(left, new)
+            if self.item_counts[new].max() > 1:
+                self._take_off(left, new)
+            else:
+                left[row] = 0
             rows.append(row)
             gains.append(len(new))
         return np.array(rows, dtype=np.int64), np.array(gains, dtype=np.int64)
