@@ -72,10 +72,11 @@ def session_state(measured: Measured, run: Run, model: str) -> SessionState:
         for key, passes in measured.fixtures.items()
         if key not in claimed and key not in blocks
     )
+    causes = _Silence(model, total["unmarked_passes"])
     gated = {name: suite for name, suite in run.suites.items() if suite["gate"]}
     return SessionState(
         tests=tuple(
-            _test_state(nodeid, runs, blocks, _Silence(model, total["unmarked_passes"]))
+            _test_state(nodeid, runs, blocks, causes)
             for nodeid, runs in sorted(measured.tests.items())
         ),
         blocks=blocks,
@@ -115,7 +116,9 @@ def _test_state(
     causes: _Silence,
 ) -> TestState:
     """Return a test from what its run told; of several runs the last one's outcome counts."""
-    last = max(runs, key=lambda test: (test["at"], _GRAVE.index(test["outcome"])))
+    last = runs[0]
+    if len(runs) > 1:
+        last = max(runs, key=lambda test: (test["at"], _GRAVE.index(test["outcome"])))
     counting = [test for test in runs if test["counts"]]
     claims = sorted({(slot, key) for test in counting or [last] for key, slot in test["claims"]})
     passes, inputs = last["passes"], last["inputs"]

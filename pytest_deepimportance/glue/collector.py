@@ -75,7 +75,8 @@ class Collector:
         if payload.get("format") != WIRE:
             self.foreign[worker] = str(payload.get("version"))
             return
-        self._say(payload.get("before", ()))
+        if "before" in payload:
+            self._say(payload["before"])
         for fingerprint, counters in payload.get("counters", {}).items():
             self._traffic(fingerprint).counters.setdefault(worker, {}).update(counters)
         for fingerprint, passes in payload.get("fixtures", {}).items():
