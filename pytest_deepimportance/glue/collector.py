@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pytest_deepimportance.glue.collection import register_criteria
-from pytest_deepimportance.glue.entries import Entry, plain_of
+from pytest_deepimportance.glue.entries import Entry, Waiting, plain_of
 from pytest_deepimportance.glue.markers import Suite, with_criteria_of
 from pytest_deepimportance.glue.payload import WIRE
 from pytest_deepimportance.glue.progress import say
@@ -91,7 +91,7 @@ class Collector:
         if not rerun:
             self.tests[test["nodeid"]] = RAN
         for fingerprint, entry in payload["profiles"].items():
-            later = isinstance(entry, Entry)
+            later = isinstance(entry, (Entry, Waiting))
             if not later:
                 self._take_profile(fingerprint, entry.get("profile"), entry.get("origin", "built"))
             if rerun:
@@ -120,9 +120,11 @@ class Collector:
 
     def _take_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
-        settled = iter(plain_of([entry for _, entry, _, _ in waiting if isinstance(entry, Entry)]))
+        settled = iter(
+            plain_of([entry for _, entry, _, _ in waiting if isinstance(entry, (Entry, Waiting))])
+        )
         for fingerprint, entry, worker, test in waiting:
-            plain = next(settled) if isinstance(entry, Entry) else entry
+            plain = next(settled) if isinstance(entry, (Entry, Waiting)) else entry
             self._take(fingerprint, plain, worker, test)
 
     def _take_session(self, session: Mapping[str, Any]) -> None:

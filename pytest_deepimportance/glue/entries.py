@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_deepimportance.engine.states import BlockState
-from pytest_deepimportance.engine.together import states_of
+from pytest_deepimportance.engine.together import Alone, states_of
 from pytest_deepimportance.engine.wire import packed
 from pytest_deepimportance.glue.watch import Watch
 from pytest_deepimportance.recording.causes import of_uncounted
@@ -15,6 +15,8 @@ Plain = dict[str, Any]
 """What a test recorded for one profile, as builtins and bytes."""
 
 if TYPE_CHECKING:
+    import pytest
+
     from pytest_deepimportance.glue.blocks import FixtureLedger
     from pytest_deepimportance.recording.blocks import Block
 
@@ -27,9 +29,8 @@ class Entry:
 
     Args:
         watch: Of the profile.
-        ledger: Knows which fixtures were set up how often.
-        nodeid: The test.
-        claimed: Block keys of the fixtures it used, where what it recorded counts.
+        ledger: Knows which fixtures the test used.
+        item, nodeid: The test.
         counts: Whether that counts.
         skipped: Whether the test was skipped.
     """
@@ -38,12 +39,13 @@ class Entry:
         self,
         watch: Watch,
         ledger: FixtureLedger,
+        item: pytest.Item,
         nodeid: str,
-        claimed: Sequence[str],
         *,
         counts: bool,
         skipped: bool,
     ) -> None:
+        claimed = ledger.claimed_by(item) if counts else []
         keys = [key for key in claimed if watch.has_passes(key)]
         self.watch = watch
         self.block = watch.closed(nodeid)
@@ -81,18 +83,10 @@ class Entry:
             unsent: The states that the collector does not have yet, this one too, and their bytes.
         """
         states = self._fixtures if own is None else [*self._fixtures, own]
-        inputs = len({digest for state in states for digest in state.digests.tolist()})
+        blocks = [[state.key, self._claims[state.key], data] for state, data in unsent]
         uncounted = 0 if self._counts or self.block is None else self.block.counted_passes
-        return {
-            "claims": [[key, serial] for key, serial in self._claims.items()],
-            "blocks": [[state.key, self._claims[state.key], data] for state, data in unsent],
-            "devices": sorted({device for state in states for device in state.devices}),
-            "passes": sum([state.passes for state in states]),
-            "own_passes": 0 if own is None else own.passes,
-            "uncounted": uncounted,
-            "inputs": inputs,
-            "cause": "" if inputs else self._cause(uncounted),
-        }
+        plain = _plain([[*claim] for claim in self._claims.items()], blocks, states, own, uncounted)
+        return plain if plain["inputs"] else {**plain, "cause": self._cause(uncounted)}
 
     def _cause(self, uncounted: int) -> str:
         if self._counts:
@@ -100,7 +94,65 @@ class Entry:
         return of_uncounted(self._skipped, uncounted)
 
 
-def plain_of(entries: Sequence[Entry]) -> list[Plain]:
+class Waiting:
+    """A test that did nothing but run a few inputs at once, as most do that are many.
+
+    Args:
+        watch: Of the profile.
+        alone: The test's block.
+    """
+
+    __slots__ = ("measurable", "watch")
+
+    own_passes = 1
+    unsent: Sequence[BlockState] = ()
+
+    def __init__(self, watch: Watch, alone: Alone) -> None:
+        self.watch = watch
+        self.measurable = alone
+
+    @classmethod
+    def of(cls, watch: Watch, nodeid: str) -> Waiting | None:
+        """Return what waits of a test; None where there is more to say of it than that.
+
+        So there is where a fixture of any test made a pass, which this one might claim.
+        """
+        block = watch.closed(nodeid)
+        if block is None or not watch.keeps or watch.fixtures_ran:
+            return None
+        alone = Alone.of(block)
+        return cls(watch, alone) if alone is not None and alone.recorded.written else None
+
+    def plain(self, own: BlockState | None, unsent: Sequence[tuple[BlockState, bytes]]) -> Plain:
+        """Return what `Entry.plain` does."""
+        assert own is not None
+        key = own.key
+        plain = _plain([[key, 0]], [[key, 0, data] for _, data in unsent], [own], own, 0)
+        if plain["inputs"]:
+            return plain
+        return {**plain, "cause": self.watch.cause_of_nothing([self.measurable.block()])}
+
+
+def _plain(
+    claims: list[Any],
+    blocks: list[Any],
+    states: Sequence[BlockState],
+    own: BlockState | None,
+    uncounted: int,
+) -> Plain:
+    return {
+        "claims": claims,
+        "blocks": blocks,
+        "devices": sorted({device for state in states for device in state.devices}),
+        "passes": sum([state.passes for state in states]),
+        "own_passes": 0 if own is None else own.passes,
+        "uncounted": uncounted,
+        "inputs": len({digest for state in states for digest in state.digests.tolist()}),
+        "cause": "",
+    }
+
+
+def plain_of(entries: Sequence[Entry | Waiting]) -> list[Plain]:
     """Return what each of these tests recorded; those of one watch are measured together.
 
     Raises:

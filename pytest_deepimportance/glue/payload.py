@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_deepimportance import __version__
-from pytest_deepimportance.glue.entries import Entry, plain_of
+from pytest_deepimportance.glue.entries import Entry, Waiting, plain_of
 from pytest_deepimportance.glue.keys import node_id
 from pytest_deepimportance.glue.markers import REQUIREMENTS, SLICE, SUITE
 from pytest_deepimportance.glue.watch import WATCH
@@ -69,8 +69,8 @@ class Sender:
                 "suite": stash[SUITE].name,
                 "outcome": "xfailed" if xfailed else report.outcome,
                 "counts": counts,
-                "slice": [list(tag) for tag in stash[SLICE]] if SLICE in stash else [],
-                "requirements": [*stash[REQUIREMENTS]] if REQUIREMENTS in stash else [],
+                "slice": [list(tag) for tag in stash[SLICE]] if SLICE in stash else (),
+                "requirements": [*stash[REQUIREMENTS]] if REQUIREMENTS in stash else (),
             },
             "profiles": self._profiles(item, nodeid, report, counts),
         }
@@ -80,14 +80,14 @@ class Sender:
     ) -> dict[str, Any]:
         """Return the entry of each profile that the test was to exercise, or did."""
         profiles: dict[str, Any] = {}
-        recording = self._recording
-        claimed = recording.ledger.claimed_by(item) if counts else ()
         chosen = item.stash.get(WATCH, None)
-        for watch in recording.watches:
+        for watch in self._recording.watches:
             own = watch is chosen
-            entry = Entry(
-                watch, recording.ledger, nodeid, claimed, counts=counts, skipped=report.skipped
-            )
+            if own and counts and not self._travels and (waiting := Waiting.of(watch, nodeid)):
+                profiles[watch.profile.fingerprint] = waiting
+                continue
+            ledger = self._recording.ledger
+            entry = Entry(watch, ledger, item, nodeid, counts=counts, skipped=report.skipped)
             if own and not self._travels and entry.waits:
                 profiles[watch.profile.fingerprint] = entry
                 continue

@@ -87,19 +87,19 @@ class Watch:
         """Free a block whose test has ended or whose fixture was torn down; its state is sent."""
         self._drop(key)
 
+    @property
+    def fixtures_ran(self) -> bool:
+        """Whether the block of a fixture that is set up holds passes: most never change."""
+        return bool([b for b in self.blocks.values() if b.version and b.kind == "fixture"])
+
     def unsent_fixture_passes(self) -> dict[str, int]:
         """Return the passes of each fixture, over all its set-ups, where they changed."""
-        # Most fixtures make no pass: their blocks never change.
-        live = {
-            key: block
-            for key, block in self.blocks.items()
-            if block.kind == "fixture" and (block.version or key in self._made_sent)
-        }
-        if not live and not self._made:
+        if not (self._made or self._made_sent or self.fixtures_ran):
             return {}
         passes = self._made.copy()
-        for key, block in live.items():
-            passes[key] += block.counted_passes
+        for key, block in self.blocks.items():
+            if block.kind == "fixture":
+                passes[key] += block.counted_passes
         changed = {k: n for k, n in passes.items() if n != self._made_sent.get(k, 0)}
         self._made_sent.update(changed)
         return changed
