@@ -22,8 +22,7 @@ from pytest_deepimportance.data.sheets import Columns, Sheet
 from pytest_deepimportance.data.tags import tags_from_wire, tags_to_wire
 from pytest_deepimportance.data.thumbnails import Thumbnail
 from pytest_deepimportance.engine.states import BlockState
-from pytest_deepimportance.errors import DataFileError
-from pytest_deepimportance.store.packing import pack, unpack
+from pytest_deepimportance.store.packing import pack, unpack, unreadable
 
 _KINDS = {4: "<f4", 8: "<f8"}
 """What the values of a sheet may be, by their size."""
@@ -128,11 +127,7 @@ def unpacked(states: Sequence[tuple[str, bytes]]) -> list[BlockState]:
             for at, state in zip(places, _of_one_form(_read(header), keys, bodies), strict=True):
                 found[at] = state
     except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
-        raise DataFileError(
-            f"a stored state cannot be read ({error})",
-            "Its bytes are not what this version writes.",
-            "Run the tests again.",
-        ) from error
+        raise unreadable(error) from error
     return [state for state in found if state is not None]
 
 
