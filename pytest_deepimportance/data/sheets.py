@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -86,23 +86,6 @@ class Sheet:
     def fits(self, other: Sheet) -> bool:
         """Whether both can be joined."""
         return self.columns == other.columns and self.values.dtype == other.values.dtype
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return builtins and bytes only."""
-        kind = self.values.dtype.newbyteorder("<").str
-        return {
-            "columns": [list(columns) for columns in self.columns],
-            "kind": kind,
-            "values": self.values.astype(kind, copy=False).tobytes(),
-        }
-
-    @classmethod
-    def from_wire(cls, data: Mapping[str, Any]) -> Sheet:
-        """Rebuild from `to_wire` data."""
-        columns = tuple(Columns(*columns) for columns in data["columns"])
-        values = np.frombuffer(data["values"], dtype=data["kind"])
-        width = sum(of_layer.width for of_layer in columns)
-        return cls(columns, values.reshape(-1, width))
 
 
 class SheetLayers(Mapping[str, LayerValues]):

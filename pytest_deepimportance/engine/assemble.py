@@ -34,7 +34,10 @@ from pytest_deepimportance.settings import TABLE, Settings
 
 def assemble(profile: Profile, settings: Settings, state: SessionState) -> Report:
     """Merge blocks into suites, suites into the total, and describe everything."""
-    apart = {key: _apart(by_slot) for key, by_slot in state.blocks.items()}
+    apart = {
+        key: by_slot if len(by_slot) == 1 else _apart(by_slot)
+        for key, by_slot in state.blocks.items()
+    }
     state = dataclasses.replace(state, blocks=apart)
     doubtful: set[str] = set()
     names = sorted({test.suite for test in state.tests})
@@ -149,8 +152,11 @@ def _blocks_of(
                 claimed.setdefault(key, set()).add(slot)
     result: list[BlockState] = []
     for key in sorted(claimed):
-        by_slot = state.blocks.get(key, {})
-        kept = {id(block): block for slot, block in sorted(by_slot.items()) if slot in claimed[key]}
+        by_slot, slots = state.blocks.get(key, {}), claimed[key]
+        if len(by_slot) == 1:
+            result += [block for slot, block in by_slot.items() if slot in slots]
+            continue
+        kept = {id(block): block for slot, block in sorted(by_slot.items()) if slot in slots}
         if len(kept) > 1:
             doubtful.add(key)
         result += kept.values()

@@ -25,9 +25,11 @@ def to_be_kept(batches: Sequence[ActivationBatch]) -> tuple[Sheet, ...]:
     A state measured of a few rows is no smaller than they are (CC and NLC keep them anyway), and
     making and merging it costs as much as that of a thousand.
     """
-    if not 0 < sum(len(batch) for batch in batches) <= _KEPT_ROWS:
-        return ()
-    if sum(batch.nbytes for batch in batches) > _KEPT_BYTES:
+    rows = size = 0
+    for batch in batches:
+        rows += len(batch)
+        size += batch.nbytes
+    if not 0 < rows <= _KEPT_ROWS or size > _KEPT_BYTES:
         return ()
     sheets = [Sheet.of(batch.layers) for batch in batches]
     kept = tuple(sheet for sheet in sheets if sheet is not None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +53,10 @@ def merged_criteria(
     """
     criteria = new_criteria(profile, settings)
     chosen = {n: c for n, c in criteria.items() if names is None or n in names}
+    # Of each kind of block that only keeps rows: a criterion that did not wait is missed here.
+    for state in {state.waiting: state for state in states if state.kept}.values():
+        if not state.criteria:
+            _absorb(chosen, state, leaks)
     for part in in_order(sorted(states, key=lambda state: state.key)):
         if isinstance(part, BlockState):
             _absorb(chosen, part, leaks)
@@ -91,50 +96,59 @@ def codes_of(states: Sequence[BlockState], space: CombinationSpace) -> NDArray[n
 def in_order(states: Sequence[BlockState]) -> Iterator[BlockState | KeptRows]:
     """Yield each block, and the rows that blocks kept, joined, where they stand among the others.
 
-    A block that keeps rows comes before them: it may hold states of a user's criteria.
+    A block that keeps rows comes before them if it holds states of a user's criteria too; else its
+    rows are all there is of it.
     """
-    run: list[_Kept] = []
+    run: list[BlockState] = []
     size = 0
     for state in states:
         if run and not state.kept:
             yield _joined(run)
             run, size = [], 0
-        yield state
-        start = 0
-        for sheet in state.kept:
-            if run and (size > _JOINED_BYTES or not run[-1].continues(state, sheet)):
+        if state.criteria or not state.kept:
+            yield state
+        for part in (state,) if len(state.kept) == 1 else _by_sheet(state):
+            sheet = part.kept[0]
+            if run and (size > _JOINED_BYTES or not _alike(run[0], part)):
                 yield _joined(run)
                 run, size = [], 0
-            run.append(_Kept(state, sheet, slice(start, start + len(sheet))))
-            start += len(sheet)
+            run.append(part)
             size += sheet.values.nbytes
     if run:
         yield _joined(run)
 
 
-class _Kept(NamedTuple):
-    """One sheet of a block and where its rows stand among the block's."""
+def _by_sheet(state: BlockState) -> Iterator[BlockState]:
+    """Yield the rows of each sheet that a block kept as a block of their own."""
+    start = 0
+    for sheet in state.kept:
+        rows = slice(start, start + len(sheet))
+        start = rows.stop
+        yield replace(
+            state,
+            digests=state.digests[rows],
+            labels=state.labels[rows],
+            predictions=state.predictions[rows],
+            confidence=None if state.confidence is None else state.confidence[rows],
+            tags=None if state.tags is None else state.tags[rows],
+            kept=(sheet,),
+        )
 
-    state: BlockState
-    sheet: Sheet
-    rows: slice
 
-    def continues(self, state: BlockState, sheet: Sheet) -> bool:
-        return sheet.fits(self.sheet) and state.waiting == self.state.waiting
+def _alike(one: BlockState, other: BlockState) -> bool:
+    """Whether the sheets of both can be joined."""
+    return other.waiting == one.waiting and other.kept[0].fits(one.kept[0])
 
 
-def _joined(run: Sequence[_Kept]) -> KeptRows:
-    rows = [len(kept.sheet) for kept in run]
-    confidences = [kept.state.confidence for kept in run]
-    tags = [kept.state.tags for kept in run]
+def _joined(run: Sequence[BlockState]) -> KeptRows:
+    """Return the rows of blocks that kept one sheet each."""
+    rows = [len(state.digests) for state in run]
     batch = ActivationBatch(
-        Sheet.joined([kept.sheet for kept in run]).layers(),
-        np.concatenate([kept.state.digests[kept.rows] for kept in run]),
-        np.concatenate([kept.state.predictions[kept.rows] for kept in run]),
-        np.concatenate([kept.state.labels[kept.rows] for kept in run]),
-        joined_confidence(
-            [c if c is None else c[k.rows] for c, k in zip(confidences, run, strict=True)], rows
-        ),
-        joined_tags([t if t is None else t[k.rows] for t, k in zip(tags, run, strict=True)], rows),
+        Sheet.joined([state.kept[0] for state in run]).layers(),
+        np.concatenate([state.digests for state in run]),
+        np.concatenate([state.predictions for state in run]),
+        np.concatenate([state.labels for state in run]),
+        joined_confidence([state.confidence for state in run], rows),
+        joined_tags([state.tags for state in run], rows),
     )
-    return KeptRows(batch, run[0].state.waiting)
+    return KeptRows(batch, run[0].waiting)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_deepimportance.criteria.base import Criterion, create
-from pytest_deepimportance.criteria.plain import from_plain, to_plain
 from pytest_deepimportance.data.sheets import Sheet
-from pytest_deepimportance.data.tags import tags_from_wire, tags_to_wire
 from pytest_deepimportance.data.thumbnails import Thumbnail
 from pytest_deepimportance.engine.chosen import measurable
 from pytest_deepimportance.profile.model import Profile
@@ -72,53 +70,6 @@ class BlockState:
     def measures(self) -> tuple[str, ...]:
         """Names of the criteria that the block counts for."""
         return (*self.criteria, *self.waiting)
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return builtins and bytes only."""
-        return {
-            "key": self.key,
-            "kind": self.kind,
-            "passes": self.passes,
-            "digests": self.digests.astype("<u8").tobytes(),
-            "labels": self.labels.astype("<i4").tobytes(),
-            "predictions": self.predictions.astype("<i4").tobytes(),
-            "criteria": dict(self.criteria),
-            "non_finite": dict(self.non_finite),
-            "train_mode_passes": self.train_mode_passes,
-            "scored": self.scored,
-            "confidence": to_plain(self.confidence),
-            "codes": to_plain(self.codes),
-            "tags": None if self.tags is None else tags_to_wire(self.tags),
-            "without_leaks": None if self.without_leaks is None else dict(self.without_leaks),
-            "devices": list(self.devices),
-            "thumbnails": [[key, *astuple(image)] for key, image in self.thumbnails.items()],
-            "kept": [sheet.to_wire() for sheet in self.kept],
-            "waiting": list(self.waiting),
-        }
-
-    @classmethod
-    def from_wire(cls, data: Mapping[str, Any]) -> BlockState:
-        """Rebuild from `to_wire` data."""
-        return cls(
-            key=data["key"],
-            kind=data["kind"],
-            passes=data["passes"],
-            digests=np.frombuffer(data["digests"], dtype="<u8").astype(np.uint64),
-            labels=np.frombuffer(data["labels"], dtype="<i4").astype(np.int64),
-            predictions=np.frombuffer(data["predictions"], dtype="<i4").astype(np.int64),
-            criteria=data["criteria"],
-            non_finite=data["non_finite"],
-            train_mode_passes=data["train_mode_passes"],
-            scored=data["scored"],
-            confidence=from_plain(data["confidence"]),
-            codes=from_plain(data["codes"]),
-            without_leaks=data["without_leaks"],
-            tags=None if data["tags"] is None else tags_from_wire(data["tags"]),
-            devices=tuple(data["devices"]),
-            thumbnails={key: Thumbnail(*image) for key, *image in data["thumbnails"]},
-            kept=tuple(Sheet.from_wire(sheet) for sheet in data["kept"]),
-            waiting=tuple(data["waiting"]),
-        )
 
     def same_inputs(self, other: BlockState) -> bool:
         """Whether both recorded the same inputs, in whatever order (two workers, one fixture)."""

@@ -12,6 +12,7 @@ from pytest_deepimportance.engine.assemble import assemble
 from pytest_deepimportance.engine.contexts import contributions
 from pytest_deepimportance.engine.sessions import SessionState, TestState
 from pytest_deepimportance.engine.states import BlockState
+from pytest_deepimportance.engine.wire import unpacked
 from pytest_deepimportance.profile.file import deserialise
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.causes import silence
@@ -27,7 +28,6 @@ from pytest_deepimportance.store.content import (
     Measured,
     Run,
 )
-from pytest_deepimportance.store.packing import unpack
 
 _GRAVE = ("skipped", "passed", "xfailed", "failed")
 """Outcomes; of two runs at the same time the graver one is shown."""
@@ -56,10 +56,7 @@ def session_state(measured: Measured, run: Run, model: str) -> SessionState:
     Args:
         model: Class name of the watched model.
     """
-    blocks = {
-        key: {slot: BlockState.from_wire(unpack(state)) for slot, state in by_slot.items()}
-        for key, by_slot in measured.blocks.items()
-    }
+    blocks = _opened(measured.blocks)
     total: Counter[str] = Counter()
     for counts in measured.counters.values():
         total.update(counts)
@@ -75,10 +72,11 @@ def session_state(measured: Measured, run: Run, model: str) -> SessionState:
         for key, passes in measured.fixtures.items()
         if key not in claimed and key not in blocks
     )
+    causes = _Silence(model, total["unmarked_passes"])
     gated = {name: suite for name, suite in run.suites.items() if suite["gate"]}
     return SessionState(
         tests=tuple(
-            _test_state(nodeid, runs, blocks, _Silence(model, total["unmarked_passes"]))
+            _test_state(nodeid, runs, blocks, causes)
             for nodeid, runs in sorted(measured.tests.items())
         ),
         blocks=blocks,
@@ -93,6 +91,12 @@ def session_state(measured: Measured, run: Run, model: str) -> SessionState:
         run=run_info(run),
         environment=_environment(run.environments),
     )
+
+
+def _opened(blocks: Mapping[str, Mapping[str, bytes]]) -> dict[str, dict[str, BlockState]]:
+    stored = [(key, state) for key, by_slot in blocks.items() for state in by_slot.values()]
+    states = iter(unpacked(stored))
+    return {key: dict(zip(by_slot, states, strict=False)) for key, by_slot in blocks.items()}
 
 
 class _Silence:
@@ -112,7 +116,9 @@ def _test_state(
     causes: _Silence,
 ) -> TestState:
     """Return a test from what its run told; of several runs the last one's outcome counts."""
-    last = max(runs, key=lambda test: (test["at"], _GRAVE.index(test["outcome"])))
+    last = runs[0]
+    if len(runs) > 1:
+        last = max(runs, key=lambda test: (test["at"], _GRAVE.index(test["outcome"])))
     counting = [test for test in runs if test["counts"]]
     claims = sorted({(slot, key) for test in counting or [last] for key, slot in test["claims"]})
     passes, inputs = last["passes"], last["inputs"]

@@ -71,9 +71,11 @@ class FixtureLedger:
         request = getattr(item, "_request", None)
         if request is None:
             return []
-        roots = [self._live.get(id(d)) for d in active_definitions(request).values()]
         keys: dict[str, None] = {}
-        _collect((root for root in roots if root is not None), keys)
+        for definition in active_definitions(request).values():
+            root = self._live.get(id(definition))
+            if root is not None:
+                _collect([root], keys)
         return list(keys)
 
 

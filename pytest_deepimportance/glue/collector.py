@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pytest_deepimportance.glue.collection import register_criteria
-from pytest_deepimportance.glue.entries import Entry
+from pytest_deepimportance.glue.entries import Entry, Waiting, plain_of
 from pytest_deepimportance.glue.markers import Suite, with_criteria_of
 from pytest_deepimportance.glue.payload import WIRE
 from pytest_deepimportance.glue.progress import say
@@ -26,7 +26,7 @@ from pytest_deepimportance.results import Report
 from pytest_deepimportance.settings import Settings
 from pytest_deepimportance.store.content import DESELECTED, LOST, RAN, WAITING
 
-_TOGETHER = 64
+_TOGETHER = 256
 """Tests of a serial run whose few rows are measured at a time."""
 
 
@@ -75,7 +75,8 @@ class Collector:
         if payload.get("format") != WIRE:
             self.foreign[worker] = str(payload.get("version"))
             return
-        self._say(payload.get("before", ()))
+        if "before" in payload:
+            self._say(payload["before"])
         for fingerprint, counters in payload.get("counters", {}).items():
             self._traffic(fingerprint).counters.setdefault(worker, {}).update(counters)
         for fingerprint, passes in payload.get("fixtures", {}).items():
@@ -90,7 +91,7 @@ class Collector:
         if not rerun:
             self.tests[test["nodeid"]] = RAN
         for fingerprint, entry in payload["profiles"].items():
-            later = isinstance(entry, Entry)
+            later = isinstance(entry, (Entry, Waiting))
             if not later:
                 self._take_profile(fingerprint, entry.get("profile"), entry.get("origin", "built"))
             if rerun:
@@ -113,12 +114,17 @@ class Collector:
         say(self.config, new)
 
     def _traffic(self, fingerprint: str) -> Traffic:
-        return self.traffic.setdefault(fingerprint, Traffic())
+        if fingerprint not in self.traffic:
+            self.traffic[fingerprint] = Traffic()
+        return self.traffic[fingerprint]
 
     def _take_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
+        settled = iter(
+            plain_of([entry for _, entry, _, _ in waiting if isinstance(entry, (Entry, Waiting))])
+        )
         for fingerprint, entry, worker, test in waiting:
-            plain = entry.plain() if isinstance(entry, Entry) else entry
+            plain = next(settled) if isinstance(entry, (Entry, Waiting)) else entry
             self._take(fingerprint, plain, worker, test)
 
     def _take_session(self, session: Mapping[str, Any]) -> None:
@@ -156,7 +162,7 @@ class Collector:
             "inputs": entry["inputs"],
             "cause": entry["cause"],
             "uncounted": entry["uncounted"],
-            "reruns": traffic.reruns[test["nodeid"]],
+            "reruns": traffic.reruns.get(test["nodeid"], 0),
             "slice": test["slice"],
             "requirements": test["requirements"],
         }

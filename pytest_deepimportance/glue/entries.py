@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from pytest_deepimportance.engine.reducing import state_of
-from pytest_deepimportance.glue.keys import node_id
+from pytest_deepimportance.engine.states import BlockState
+from pytest_deepimportance.engine.together import Alone, states_of
+from pytest_deepimportance.engine.wire import packed
 from pytest_deepimportance.glue.watch import Watch
 from pytest_deepimportance.recording.causes import of_uncounted
-from pytest_deepimportance.store.packing import pack
-from pytest_deepimportance.thresholds import MEASURED
+
+Plain = dict[str, Any]
+"""What a test recorded for one profile, as builtins and bytes."""
 
 if TYPE_CHECKING:
+    import pytest
+
     from pytest_deepimportance.glue.blocks import FixtureLedger
+    from pytest_deepimportance.recording.blocks import Block
 
 
 class Entry:
@@ -26,7 +30,8 @@ class Entry:
     Args:
         watch: Of the profile.
         ledger: Knows which fixtures the test used.
-        counts: Whether what the test recorded counts.
+        item, nodeid: The test.
+        counts: Whether that counts.
         skipped: Whether the test was skipped.
     """
 
@@ -35,60 +40,135 @@ class Entry:
         watch: Watch,
         ledger: FixtureLedger,
         item: pytest.Item,
+        nodeid: str,
         *,
         counts: bool,
         skipped: bool,
     ) -> None:
-        own = node_id(item)
         claimed = ledger.claimed_by(item) if counts else []
         keys = [key for key in claimed if watch.has_passes(key)]
-        self._watch = watch
-        self._claims = {key: ledger.serial(key) for key in [*keys, own]}
-        self._fixtures = watch.states(keys)
-        self._unsent = watch.unsent(self._fixtures, own)
-        self._seen = [watch.blocks[key] for key in [own, *claimed] if key in watch.blocks]
-        self._block = watch.closed(own)
+        self.watch = watch
+        self.block = watch.closed(nodeid)
+        self._claims = {key: ledger.serial(key) for key in (*keys, nodeid)}
+        self._fixtures = watch.states(keys) if keys else []
+        self.unsent = watch.unsent(self._fixtures, nodeid) if keys else []
+        blocks = watch.blocks
+        self._seen = [blocks[key] for key in (nodeid, *claimed) if key in blocks]
         self._counts = counts
         self._skipped = skipped
 
     @property
     def own_passes(self) -> int:
         """Passes of the test itself."""
-        return 0 if self._block is None or not self._counts else self._block.counted_passes
+        block = self.measurable
+        return 0 if block is None else block.counted_passes
 
     @property
     def waits(self) -> bool:
-        """Whether `plain` may be asked for later, after other tests."""
-        block = self._block
-        known = all(name in MEASURED for name in self._watch.criteria)
-        return self._counts and block is not None and known and block.written
+        """Whether `plain_of` may be asked later, after other tests."""
+        block = self.block
+        return self._counts and block is not None and self.watch.keeps and block.written
 
-    def plain(self) -> dict[str, Any]:
+    @property
+    def measurable(self) -> Block | None:
+        """What the test itself recorded, where that is anything that counts."""
+        block = self.block
+        return block if self._counts and block is not None and block.passes else None
+
+    def plain(self, own: BlockState | None, unsent: Sequence[tuple[BlockState, bytes]]) -> Plain:
         """Return builtins and bytes only.
 
-        Raises:
-            IdcError: What the test did cannot be measured.
+        Args:
+            own: The state of `measurable`.
+            unsent: The states that the collector does not have yet, this one too, and their bytes.
         """
-        watch, block = self._watch, self._block
-        states, unsent = list(self._fixtures), list(self._unsent)
-        if self._counts and block is not None and block.passes:
-            own = state_of(block, watch.criteria, watch.profile.digests)
-            states.append(own)
-            unsent.append(own)
-        inputs = len(set().union(*(state.digests.tolist() for state in states)))
-        uncounted = 0 if self._counts or block is None else block.counted_passes
-        return {
-            "claims": [[key, serial] for key, serial in self._claims.items()],
-            "blocks": [[s.key, self._claims[s.key], pack(s.to_wire())] for s in unsent],
-            "devices": sorted({device for state in states for device in state.devices}),
-            "passes": sum(state.passes for state in states),
-            "own_passes": self.own_passes,
-            "uncounted": uncounted,
-            "inputs": inputs,
-            "cause": "" if inputs else self._cause(uncounted),
-        }
+        states = self._fixtures if own is None else [*self._fixtures, own]
+        blocks = [[state.key, self._claims[state.key], data] for state, data in unsent]
+        uncounted = 0 if self._counts or self.block is None else self.block.counted_passes
+        plain = _plain([[*claim] for claim in self._claims.items()], blocks, states, own, uncounted)
+        return plain if plain["inputs"] else {**plain, "cause": self._cause(uncounted)}
 
     def _cause(self, uncounted: int) -> str:
         if self._counts:
-            return self._watch.cause_of_nothing(self._seen)
+            return self.watch.cause_of_nothing(self._seen)
         return of_uncounted(self._skipped, uncounted)
+
+
+class Waiting:
+    """A test that did nothing but run a few inputs at once, as most do that are many.
+
+    Args:
+        watch: Of the profile.
+        alone: The test's block.
+    """
+
+    __slots__ = ("measurable", "watch")
+
+    own_passes = 1
+    unsent: Sequence[BlockState] = ()
+
+    def __init__(self, watch: Watch, alone: Alone) -> None:
+        self.watch = watch
+        self.measurable = alone
+
+    @classmethod
+    def of(cls, watch: Watch, nodeid: str) -> Waiting | None:
+        """Return what waits of a test; None where there is more to say of it than that.
+
+        So there is where a fixture of any test made a pass, which this one might claim.
+        """
+        block = watch.closed(nodeid)
+        if block is None or not watch.keeps or watch.fixtures_ran:
+            return None
+        alone = Alone.of(block)
+        return cls(watch, alone) if alone is not None and alone.recorded.written else None
+
+    def plain(self, own: BlockState | None, unsent: Sequence[tuple[BlockState, bytes]]) -> Plain:
+        """Return what `Entry.plain` does."""
+        assert own is not None
+        key = own.key
+        plain = _plain([[key, 0]], [[key, 0, data] for _, data in unsent], [own], own, 0)
+        if plain["inputs"]:
+            return plain
+        return {**plain, "cause": self.watch.cause_of_nothing([self.measurable.block()])}
+
+
+def _plain(
+    claims: list[Any],
+    blocks: list[Any],
+    states: Sequence[BlockState],
+    own: BlockState | None,
+    uncounted: int,
+) -> Plain:
+    return {
+        "claims": claims,
+        "blocks": blocks,
+        "devices": sorted({device for state in states for device in state.devices}),
+        "passes": sum([state.passes for state in states]),
+        "own_passes": 0 if own is None else own.passes,
+        "uncounted": uncounted,
+        "inputs": len({digest for state in states for digest in state.digests.tolist()}),
+        "cause": "",
+    }
+
+
+def plain_of(entries: Sequence[Entry | Waiting]) -> list[Plain]:
+    """Return what each of these tests recorded; those of one watch are measured together.
+
+    Raises:
+        IdcError: What one of them did cannot be measured.
+    """
+    found: dict[int, Plain] = {}
+    for watch in {id(entry.watch): entry.watch for entry in entries}.values():
+        members = [(e, e.measurable) for e in entries if e.watch is watch]
+        blocks = [block for _, block in members if block is not None]
+        measured = iter(states_of(blocks, watch.criteria, watch.profile.digests))
+        own = [None if block is None else next(measured) for _, block in members]
+        unsent = [
+            [*entry.unsent, *([] if state is None else [state])]
+            for (entry, _), state in zip(members, own, strict=True)
+        ]
+        data = iter(packed([state for states in unsent for state in states]))
+        for (entry, _), state, states in zip(members, own, unsent, strict=True):
+            found[id(entry)] = entry.plain(state, [(each, next(data)) for each in states])
+    return [found[id(entry)] for entry in entries]

@@ -98,14 +98,13 @@ def measured_of(traffic: Traffic, profile: Profile, at: str) -> Measured:
     Args:
         at: When the session began, ISO 8601.
     """
-    names = {
-        (key, slot): slot_of(state)
-        for key, by_slot in traffic.blocks.items()
-        for slot, state in by_slot.items()
-    }
+    names: dict[tuple[str, str], str] = {}
     blocks: dict[str, dict[str, bytes]] = {}
-    for (key, slot), name in sorted(names.items(), key=lambda pair: (pair[0][0], pair[1])):
-        blocks.setdefault(key, {})[name] = traffic.blocks[key][slot]
+    for key, by_slot in sorted(traffic.blocks.items()):
+        named = {slot: slot_of(state) for slot, state in by_slot.items()}
+        names |= {(key, slot): name for slot, name in named.items()}
+        by_name = {name: by_slot[slot] for slot, name in named.items()}
+        blocks[key] = dict(sorted(by_name.items())) if len(by_name) > 1 else by_name
     tests = {}
     for nodeid, test in sorted(traffic.tests.items()):
         claims = [[key, names[key, s]] for key, s in test["claims"] if (key, s) in names]

@@ -31,7 +31,10 @@ PART_FAILED = pytest.StashKey[bool]()
 
 def node_id(node: pytest.Collector | pytest.Item) -> str:
     """Return the node id, the same under any distribution."""
-    return node.stash.get(NODE_ID, node.nodeid)
+    stash = node.stash
+    if NODE_ID in stash:
+        return stash[NODE_ID]
+    return node.nodeid
 
 
 def fixtures_of(item: pytest.Item) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_deepimportance import __version__
-from pytest_deepimportance.glue.entries import Entry
+from pytest_deepimportance.glue.entries import Entry, Waiting, plain_of
 from pytest_deepimportance.glue.keys import PART_FAILED, node_id
 from pytest_deepimportance.glue.markers import REQUIREMENTS, SLICE, SUITE
 from pytest_deepimportance.glue.watch import WATCH
@@ -18,10 +18,10 @@ from pytest_deepimportance.glue.watch import WATCH
 if TYPE_CHECKING:
     from pytest_deepimportance.glue.recording import Recording
 
-WIRE = 3
+WIRE = 4
 """Format of the payload. History: 1 = nested states, counters of a process; 2 = packed states,
 counters by test and fixture, node ids without the group that pytest-xdist appends; 3 = small blocks
-keep their rows."""
+keep their rows; 4 = states by `engine.wire`."""
 
 
 class Sender:
@@ -35,18 +35,23 @@ class Sender:
         self._recording = recording
         self._session_sent = False
         self.before: list[str] = []
+        told = getattr(recording.config, "workerinput", None)
+        # Payloads of a worker go to another process: they must be complete then.
+        self._travels = told is not None
+        worker = (told or {}).get("workerid", "main")
+        self._head = {"format": WIRE, "version": __version__, "worker": worker}
 
     def of_setup(self) -> dict[str, Any] | None:
         """Return what must be said before the tests, when there is something new."""
         if not self.before:
             return None
         said, self.before = self.before, []
-        return {**self._head(), "before": said}
+        return {**self._head, "before": said}
 
     def of_unmarked(self) -> dict[str, Any] | None:
         """Return what an unmarked test and its fixtures did, when that is anything."""
         left_out = self._left_out()
-        return {**self._head(), **left_out} if any(left_out.values()) else None
+        return {**self._head, **left_out} if any(left_out.values()) else None
 
     def of_marked(
         self, item: pytest.Item, report: pytest.TestReport, reached_call: bool
@@ -57,35 +62,39 @@ class Sender:
         # pytest reports failed subtests by themselves, and the test around them as passed.
         broken = report.passed and item.stash.get(PART_FAILED, False)
         outcome = "failed" if broken else report.outcome
+        nodeid, stash = node_id(item), item.stash
         return {
-            **self._head(),
+            **self._head,
             **self._left_out(),
             "session": self._session_once(),
             "test": {
-                "nodeid": node_id(item),
-                "suite": item.stash[SUITE].name,
+                "nodeid": nodeid,
+                "suite": stash[SUITE].name,
                 "outcome": "xfailed" if xfailed else outcome,
                 "counts": counts,
-                "slice": [list(tag) for tag in item.stash.get(SLICE, ())],
-                "requirements": [*item.stash.get(REQUIREMENTS, ())],
+                "slice": [list(tag) for tag in stash[SLICE]] if SLICE in stash else (),
+                "requirements": [*stash[REQUIREMENTS]] if REQUIREMENTS in stash else (),
             },
-            "profiles": self._profiles(item, report, counts),
+            "profiles": self._profiles(item, nodeid, report, counts),
         }
 
     def _profiles(
-        self, item: pytest.Item, report: pytest.TestReport, counts: bool
+        self, item: pytest.Item, nodeid: str, report: pytest.TestReport, counts: bool
     ) -> dict[str, Any]:
         """Return the entry of each profile that the test was to exercise, or did."""
         profiles: dict[str, Any] = {}
+        chosen = item.stash.get(WATCH, None)
         for watch in self._recording.watches:
-            own = watch is item.stash.get(WATCH, None)
-            entry = Entry(
-                watch, self._recording.ledger, item, counts=counts, skipped=report.skipped
-            )
-            if own and entry.waits and not self._travels:
+            own = watch is chosen
+            if own and counts and not self._travels and (waiting := Waiting.of(watch, nodeid)):
+                profiles[watch.profile.fingerprint] = waiting
+                continue
+            ledger = self._recording.ledger
+            entry = Entry(watch, ledger, item, nodeid, counts=counts, skipped=report.skipped)
+            if own and not self._travels and entry.waits:
                 profiles[watch.profile.fingerprint] = entry
                 continue
-            plain = entry.plain()
+            plain = plain_of([entry])[0]
             if self._travels:
                 # The controller may be on another machine: it gets the profile itself, once.
                 plain["profile"] = watch.profile_bytes_once()
@@ -93,15 +102,6 @@ class Sender:
             if own or plain["blocks"] or plain["inputs"]:
                 profiles[watch.profile.fingerprint] = plain
         return profiles
-
-    @property
-    def _travels(self) -> bool:
-        """Whether payloads go to another process: they must be complete then."""
-        return hasattr(self._recording.config, "workerinput")
-
-    def _head(self) -> dict[str, Any]:
-        worker = getattr(self._recording.config, "workerinput", {}).get("workerid", "main")
-        return {"format": WIRE, "version": __version__, "worker": worker}
 
     def _left_out(self) -> dict[str, Any]:
         counters, fixtures = {}, {}

@@ -34,6 +34,8 @@ class Tally:
     def unsent(self) -> dict[str, dict[str, int]]:
         """Return the sums of all owners whose sums changed since the last call."""
         self._settle()
+        if not self._unsent:
+            return {}
         changed = {owner: dict(self._booked[owner]) for owner in sorted(self._unsent)}
         self._unsent.clear()
         return changed

@@ -19,6 +19,7 @@ from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.recorder import Recorder
 from pytest_deepimportance.settings import Settings
+from pytest_deepimportance.thresholds import MEASURED
 
 
 @dataclass
@@ -49,6 +50,11 @@ class Watch:
     def criteria(self) -> dict[str, Criterion]:
         """Empty criteria; each block is measured with fresh ones made of them."""
         return new_criteria(self.profile, self.settings)
+
+    @cached_property
+    def keeps(self) -> bool:
+        """Whether all criteria are ours: they may measure the rows of a small block later."""
+        return all(name in MEASURED for name in self.criteria)
 
     def check(self) -> None:
         """Make the criteria, so that what they refuse is said before a test runs.
@@ -81,8 +87,15 @@ class Watch:
         """Free a block whose test has ended or whose fixture was torn down; its state is sent."""
         self._drop(key)
 
+    @property
+    def fixtures_ran(self) -> bool:
+        """Whether the block of a fixture that is set up holds passes: most never change."""
+        return bool([b for b in self.blocks.values() if b.version and b.kind == "fixture"])
+
     def unsent_fixture_passes(self) -> dict[str, int]:
         """Return the passes of each fixture, over all its set-ups, where they changed."""
+        if not (self._made or self._made_sent or self.fixtures_ran):
+            return {}
         passes = self._made.copy()
         for key, block in self.blocks.items():
             if block.kind == "fixture":
@@ -100,7 +113,8 @@ class Watch:
 
     def has_passes(self, key: str) -> bool:
         """Whether the block exists and holds at least one pass."""
-        return key in self.blocks and bool(self.blocks[key].passes)
+        block = self.blocks.get(key)
+        return block is not None and block.version > 0 and bool(block.passes)
 
     def closed(self, key: str) -> Block | None:
         """Return a block, None where there is none; no pass is booked to it any more."""

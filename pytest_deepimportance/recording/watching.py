@@ -73,7 +73,7 @@ class Watch:
     def __init__(self, hub: Hub, module: nn.Module, weights: WeightsCheck) -> None:
         self.hub = hub
         self.weights = weights
-        # What is known of its weights holds its layers: they go when it goes, not when garbage does.
+        # What is known of its weights holds its layers: they go when it goes, not as garbage.
         self._module = weakref.ref(module, lambda _: weights.let_go())
         self._reader: SiteReader | None = None
         self._handles: list[Any] = []

@@ -6,7 +6,6 @@ the smallest subset) is answered from it without another forward pass.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -184,22 +183,30 @@ class Incidence:
         """
         starts, items = self.matrix.indptr, self.matrix.indices
         open_items = np.ones(len(self.keys), dtype=bool)
-        # What an input adds never grows, so an old figure is an upper bound: most need no look.
-        queue = [(-int(gain), row) for row, gain in enumerate(np.diff(starts).tolist()) if gain]
-        heapq.heapify(queue)
+        left = np.diff(starts).astype(np.int64)  # what each input adds by now
         rows: list[int] = []
         gains: list[int] = []
-        while queue and (count is None or len(rows) < count):
-            bound, row = heapq.heappop(queue)
+        while len(left) and (count is None or len(rows) < count):
+            row = int(left.argmax())
+            if not left[row]:
+                break
             own = items[starts[row] : starts[row + 1]]
-            gain = int(np.count_nonzero(open_items[own]))
-            if gain and gain == -bound:
-                open_items[own] = False
-                rows.append(row)
-                gains.append(gain)
-            elif gain:
-                heapq.heappush(queue, (-gain, row))
+            new = own[open_items[own]]
+            open_items[new] = False
+            if self.item_counts[new].max() > 1:
+                self._take_off(left, new)
+            else:
+                left[row] = 0
+            rows.append(row)
+            gains.append(len(new))
         return np.array(rows, dtype=np.int64), np.array(gains, dtype=np.int64)
+
+    def _take_off(self, left: Indices, taken: NDArray[np.int32]) -> None:
+        """Let every input add one less, (N,), for each of the `taken` items that it covers."""
+        starts, rows = self._by_item
+        begins, sizes = starts[taken], starts[taken + 1] - starts[taken]
+        shifts = np.repeat(begins - np.cumsum(sizes) + sizes, sizes)
+        np.subtract.at(left, rows[np.arange(len(shifts)) + shifts], 1)
 
     def merge(self, other: Incidence, rows: ArrayLike) -> Incidence:
         """Return the table with the chosen rows of `other` below."""
@@ -213,13 +220,13 @@ class Incidence:
         if not len(self.keys):
             return np.zeros(0, dtype=np.int64)
         starts, rows = self._by_item
-        return np.asarray(np.minimum.reduceat(place[rows], starts))
+        return np.asarray(np.minimum.reduceat(place[rows], starts[:-1]))
 
     @cached_property
     def _by_item(self) -> tuple[Indices, Indices]:
-        """Where the inputs of each item begin (P,), and the inputs, item after item (E,)."""
+        """Where the inputs of each item begin and end (P + 1,), and the inputs, item after item."""
         columns = self.matrix.tocsc()
-        return columns.indptr[:-1].astype(np.int64), columns.indices
+        return columns.indptr.astype(np.int64), columns.indices
 
 
 def _numbered(items: Indices, possible: int) -> tuple[Indices, NDArray[np.int32]]:

@@ -23,9 +23,9 @@ hidden files out of what they keep."""
 
 KIND = "deepimportance-data"
 
-FORMAT = 2
+FORMAT = 3
 """Version of the content. History: 1 = runs, tests, blocks, counters, profiles; 2 = small blocks
-keep their rows instead of states of criteria."""
+keep their rows instead of states of criteria; 3 = states as form and numbers (`engine.wire`)."""
 
 _BEGINNING = 200
 """Bytes within which the header of a data file names its kind."""
@@ -45,7 +45,7 @@ def write(content: Content, path: Path) -> None:
         "kind": KIND,
         "format": FORMAT,
         "version": __version__,
-        "run": dataclasses.asdict(content.run),
+        "run": vars(content.run),
         "profiles": {
             fingerprint: _placed(measured, body)
             for fingerprint, measured in sorted(content.profiles.items())

@@ -105,8 +105,13 @@ def unpack(data: bytes) -> Any:
     try:
         return json.loads(data[4 : 4 + size], object_hook=placed)
     except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
-        raise DataFileError(
-            f"a stored state cannot be read ({error})",
-            "Its bytes are not what this version writes.",
-            "Run the tests again.",
-        ) from error
+        raise unreadable(error) from error
+
+
+def unreadable(error: Exception) -> DataFileError:
+    """Return what is said of bytes that are not of our making."""
+    return DataFileError(
+        f"a stored state cannot be read ({error})",
+        "Its bytes are not what this version writes.",
+        "Run the tests again.",
+    )

@@ -16,6 +16,7 @@ from pytest_deepimportance.engine.kept import to_be_kept
 from pytest_deepimportance.engine.reducing import measured, state_of
 from pytest_deepimportance.engine.sessions import SessionState
 from pytest_deepimportance.engine.states import BlockState, new_criteria
+from pytest_deepimportance.engine.wire import packed, unpacked
 from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.recorded import Measured, RecordedPass
@@ -52,7 +53,7 @@ def states(profile: Profile, *, keep: bool) -> list[BlockState]:
         block = block_of(key, whole.select(np.arange(first, last)))
         if keep:
             state = state_of(block, criteria, profile.digests)
-            state = BlockState.from_wire(state.to_wire())
+            (state,) = unpacked([(key, packed([state])[0])])
         else:
             state = measured(
                 key, "test", block.batches(), criteria, reference=profile.digests, non_finite={}

@@ -11,9 +11,9 @@ from pytest_deepimportance.data.thumbnails import Thumbnail
 from pytest_deepimportance.engine.pictures import pictures
 from pytest_deepimportance.engine.sessions import TestState
 from pytest_deepimportance.engine.states import BlockState
+from pytest_deepimportance.engine.wire import packed, unpacked
 from pytest_deepimportance.pictures import SHOWN
 from pytest_deepimportance.profile.model import Profile
-from pytest_deepimportance.store.packing import pack, unpack
 from tests.engine.builders import batch_of, state_of_rows
 from tests.engine.test_suites import profile  # noqa: F401  (a fixture)
 from tests.profile.builders import rows
@@ -106,7 +106,7 @@ def test_images_travel(profile: Profile) -> None:  # noqa: F811
     state = recorded(profile, "a", 2)
     largest = {2**64 - 1: Thumbnail(b"png", -0.5, 2.0)}
     state = dataclasses.replace(state, thumbnails={**state.thumbnails, **largest})
-    again = BlockState.from_wire(unpack(pack(state.to_wire())))
+    (again,) = unpacked([(state.key, packed([state])[0])])
     assert again.thumbnails == state.thumbnails
 
 

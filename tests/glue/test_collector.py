@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_deepimportance.engine.stored import reports_of
+from pytest_deepimportance.engine.wire import packed
 from pytest_deepimportance.glue.collector import Collector
 from pytest_deepimportance.glue.gathered import measured_of, run_of
 from pytest_deepimportance.glue.markers import Suite
@@ -17,7 +18,6 @@ from pytest_deepimportance.profile.model import Profile
 from pytest_deepimportance.results import Report, RunInfo
 from pytest_deepimportance.settings import from_keywords
 from pytest_deepimportance.store.content import Content
-from pytest_deepimportance.store.packing import pack
 from tests.engine.builders import SETTINGS, state_of_rows
 from tests.profile.builders import profile_of, rows
 
@@ -53,7 +53,7 @@ def payload(
     suite = suite or Suite()
     entry = {
         "claims": [[key, 0] for key in (*claims, nodeid)],
-        "blocks": [[state.key, 0, pack(state.to_wire())] for state in states],
+        "blocks": [[state.key, 0, packed([state])[0]] for state in states],
         "devices": ["cpu"],
         "passes": len(states),
         "own_passes": sum(state.passes for state in states if state.key == nodeid),

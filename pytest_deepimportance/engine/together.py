@@ -1,0 +1,131 @@
+"""Small blocks, reduced to their states with few operations for many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_deepimportance.criteria.base import Criterion
+from pytest_deepimportance.data.activations import ActivationBatch
+from pytest_deepimportance.data.digests import among
+from pytest_deepimportance.data.sheets import Sheet
+from pytest_deepimportance.engine.kept import to_be_kept
+from pytest_deepimportance.engine.reducing import state_of
+from pytest_deepimportance.engine.states import BlockState
+from pytest_deepimportance.recording.blocks import Block
+from pytest_deepimportance.recording.recorded import RecordedPass
+from pytest_deepimportance.thresholds import MEASURED
+
+_NOTHING: Mapping[Any, Any] = {}
+
+
+class Alone(NamedTuple):
+    """What there is of a block of one pass that could be kept as it is, and no more than that.
+
+    Ten thousand of these wait, and whatever is held makes Python look for garbage more often.
+    """
+
+    key: str
+    kind: str
+    recorded: RecordedPass
+
+    @classmethod
+    def of(cls, block: Block) -> Alone | None:
+        """Return that of a block; None where there are other passes, or more to say of this one."""
+        passes = block.passes
+        if len(passes) != 1 or block.train_mode_passes:
+            return None
+        recorded = passes[0]
+        if recorded.is_attack or recorded.thumbnails is not None:
+            return None
+        return cls(block.key, block.kind, recorded)
+
+    def block(self) -> Block:
+        """Return a block with this pass."""
+        block = Block(self.key, self.kind)
+        block.commit(self.recorded)
+        return block
+
+
+class _Small(NamedTuple):
+    """A block of one small pass, whose rows are kept."""
+
+    of: Alone
+    batch: ActivationBatch
+    kept: tuple[Sheet, ...]
+
+
+def states_of(
+    blocks: Sequence[Block | Alone],
+    criteria: Mapping[str, Criterion],
+    reference: NDArray[np.uint64] | None,
+) -> list[BlockState]:
+    """Return the state of each block, as `state_of` does.
+
+    A block of one small pass, as that of most tests, keeps its rows. There is nothing to measure
+    then; what is asked of rows (are they finite, are they in the reference) is asked of all.
+    """
+    alone = [Alone.of(block) if isinstance(block, Block) else block for block in blocks]
+    waits = all(name in MEASURED for name in criteria)
+    small = _finite([found for one in alone if one and waits and (found := _small(one))])
+    leaked = _leaked(small, reference)
+    waiting = tuple(criteria)
+    ready = {id(found.of): _state(found, waiting, leaked) for found in small}
+    return [
+        ready.get(id(one)) or state_of(_whole(block), criteria, reference)
+        for one, block in zip(alone, blocks, strict=True)
+    ]
+
+
+def _whole(block: Block | Alone) -> Block:
+    return block if isinstance(block, Block) else block.block()
+
+
+def _small(alone: Alone) -> _Small | None:
+    batch = alone.recorded.batch
+    kept = to_be_kept((batch,))
+    return _Small(alone, batch, kept) if kept else None
+
+
+def _finite(small: list[_Small]) -> list[_Small]:
+    """Return the blocks all of whose rows are finite."""
+    values = [sheet.values for found in small for sheet in found.kept]
+    if not values or np.isfinite(np.concatenate(values, axis=None)).all():
+        return small
+    return [found for found in small if found.batch.finite().all()]
+
+
+def _leaked(small: Sequence[_Small], reference: NDArray[np.uint64] | None) -> set[int]:
+    """Return the digests that are in the reference too."""
+    if reference is None or not small:
+        return set()
+    digests = np.concatenate([found.batch.digests for found in small])
+    return set(digests[among(digests, reference)].tolist())
+
+
+def _state(found: _Small, waiting: tuple[str, ...], leaked: set[int]) -> BlockState:
+    alone, batch = found.of, found.batch
+    leaks = bool(leaked) and not leaked.isdisjoint(batch.digests.tolist())
+    return BlockState(
+        alone.key,
+        alone.kind,
+        1,
+        batch.digests,
+        batch.labels,
+        batch.predictions,
+        _NOTHING,
+        _NOTHING,
+        0,
+        alone.recorded.classes,
+        batch.confidence,
+        _NOTHING,
+        _NOTHING if leaks else None,
+        batch.tags,
+        tuple(sorted(batch.devices)),
+        _NOTHING,
+        found.kept,
+        waiting,
+    )
