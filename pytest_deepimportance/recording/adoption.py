@@ -102,10 +102,13 @@ class Adoption(InertHook):
 
     def _silence(self) -> None:
         # A torch.compile wrapper warns at each call that a global hook meets it. That is intended.
-        # pytest forgets the filters of a test when it ends.
-        if self._silenced is None or self._silenced not in warnings.filters:
+        if self._silenced is None:
             warnings.filterwarnings("ignore", _COMPILE_WARNING, UserWarning)
             self._silenced = warnings.filters[0]
+        elif self._silenced not in warnings.filters:
+            # pytest forgot it with the test before. What is ignored is in no registry, so that
+            # none has to be told of the change.
+            warnings.filters.insert(0, self._silenced)  # type: ignore[attr-defined]
 
     def detach(self) -> None:
         """Stop looking, and take the hooks off every adopted module."""

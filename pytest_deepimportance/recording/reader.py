@@ -135,10 +135,10 @@ class SiteReader:
         """Begin a pass in this thread; one that was never ended is dropped.
 
         Args:
-            as_it_is: Called first with a site whose tensor is a module's output, and that output;
-                where it returns False the site is read as any other.
+            as_it_is: Asked first to take a site whose tensor is the output of its module.
         """
-        self.end()
+        if self._passes.here is not None:
+            self.end()
         passing = Pass(as_it_is)
         if self._at_functions:
             passing.frames.append(("", 0, Counter()))

@@ -31,7 +31,7 @@ from pytest_deepimportance.recording.weights import WeightSample, WeightsCheck, 
 
 _BACKWARD_TASK: Callable[[], int] = getattr(torch._C, "_current_graph_task_id", lambda: -1)
 """Number of the backward that runs in this thread, -1 outside of one."""
-_TRACING: Callable[[], bool] = vars(torch.jit)["is_tracing"]
+_TRACING: Callable[[], bool] = vars(torch._C)["_is_tracing"]
 
 
 class Recorder:
