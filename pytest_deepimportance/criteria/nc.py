@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from pytest_deepimportance.criteria.base import register
 from pytest_deepimportance.criteria.bits import BitCriterion, Pairs
 from pytest_deepimportance.criteria.neuron_blocks import largest_values
-from pytest_deepimportance.data.activations import ActivationBatch, as_array
-from pytest_deepimportance.data.layer_values import LayerValues
+from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.errors import SettingsError
 
 Rows = NDArray[np.floating]
@@ -68,7 +67,7 @@ class NeuronCoverage(BitCriterion):
         for name, ends, limits, magnitude in zip(
             present, extremes, needed, size.tolist(), strict=True
         ):
-            values = batch.array(name)
+            values = batch.view(name)
             slack = 8 * float(np.finfo(values.dtype).eps) * (1 + self._threshold) * magnitude
             room = self._tolerance / 2 * magnitude
             # No other neurons can change.
@@ -101,9 +100,9 @@ class NeuronCoverage(BitCriterion):
 
     def _extremes(self, name: str, batch: ActivationBatch) -> tuple[Rows, Rows]:
         """Return what each row is scaled by, (N,) both."""
-        layer = batch.layers[name]
         if self._scale == "none":
             return np.zeros(len(batch)), np.ones(len(batch))
-        if self._scale != "map":
-            layer = LayerValues(layer.values)
-        return as_array(layer.raw_min), as_array(layer.raw_max)
+        if self._scale == "map":
+            return batch.extremes(name)
+        values = batch.view(name)
+        return values.min(axis=1), values.max(axis=1)

@@ -70,7 +70,7 @@ class BlockValues:
 def block_values(batch: ActivationBatch, block: NeuronBlock) -> BlockValues:
     """Return the values of a block; criteria that ask for the same one share it."""
     if block not in batch.memo:
-        parts = [batch.array(name)[:, start:stop] for name, start, stop in block.pieces]
+        parts = [batch.view(name)[:, start:stop] for name, start, stop in block.pieces]
         if len(parts) == 1:
             values = np.ascontiguousarray(parts[0])
         else:  # torch joins columns twice as fast as numpy

@@ -18,10 +18,10 @@ def most_active(batch: ActivationBatch, layer: str, count: int) -> Ranks:
 
     The most active first; of equal values the neuron with the lowest index first, on any device.
     """
-    count = min(count, batch.layers[layer].values.shape[1])
+    count = min(count, batch.width(layer))
     known: Ranks | None = batch.memo.get(("ranking", layer))
     if known is None or known[0].shape[1] < count:
-        known = _ranked(batch.array(layer), count)
+        known = _ranked(batch.view(layer), count)
         batch.memo["ranking", layer] = known
     neurons, values = known
     return neurons[:, :count], values[:, :count]

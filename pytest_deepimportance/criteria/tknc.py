@@ -69,7 +69,7 @@ class TopKNeuronCoverage(BitCriterion):
         clear[close] = False
         sure[neurons[clear]] = True
         for row in close.tolist():
-            everything = batch.array(name)[row]
+            everything = batch.view(name)[row]
             room = rounding(
                 (ranks[0][row : row + 1], ranks[1][row : row + 1]), self._tolerance / 10
             )
