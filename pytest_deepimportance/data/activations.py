@@ -71,16 +71,18 @@ class ActivationBatch:
             return self.layers.sheet.neurons(layer)
         return self.array(layer)
 
-    def extremes(self, layer: str) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-        """Return the smallest and largest unreduced value of each row, (N,) both."""
+    def unreduced(self, layer: str) -> tuple[NDArray[np.floating], NDArray[np.floating]] | None:
+        """Return the smallest and largest unreduced value of each row, (N,) both.
+
+        None where nothing was reduced, so that they are among the layer's values.
+        """
         if isinstance(self.layers, SheetLayers):
             found = self.layers.sheet.extremes(layer)
-            if found is not None:
-                return found[:, 0], found[:, 1]
-            values = self.layers.sheet.neurons(layer)
-            return values.min(axis=1), values.max(axis=1)
+            return None if found is None else (found[:, 0], found[:, 1])
         own = self.layers[layer]
-        return as_array(own.raw_min), as_array(own.raw_max)
+        if own.smallest is None or own.largest is None:
+            return None
+        return as_array(own.smallest), as_array(own.largest)
 
     def array(self, layer: str) -> NDArray[np.floating]:
         """Return a layer's values as an array, (N, U), in single or double precision."""
