@@ -59,6 +59,14 @@ class ActivationBatch:
             return self.layers.sheet.values.nbytes
         return sum(t.nbytes for layer in self.layers.values() for t in layer.tensors())
 
+    @property
+    def neuron_bytes(self) -> int:
+        """Bytes of the neurons' values alone."""
+        if isinstance(self.layers, SheetLayers):
+            sheet = self.layers.sheet
+            return sheet.values.itemsize * len(sheet) * sum(c.neurons for c in sheet.columns)
+        return sum(layer.values.nbytes for layer in self.layers.values())
+
     def width(self, layer: str) -> int:
         """Return the number of a layer's neurons."""
         if isinstance(self.layers, SheetLayers):
@@ -70,6 +78,13 @@ class ActivationBatch:
         if isinstance(self.layers, SheetLayers):
             return self.layers.sheet.neurons(layer)
         return self.array(layer)
+
+    def chosen(self, layer: str, neurons: Tensor) -> Tensor:
+        """Return some neurons' values, (N, len(neurons)), where they are."""
+        if isinstance(self.layers, SheetLayers):
+            return torch.from_numpy(self.layers.sheet.neurons(layer)[:, neurons.numpy()])
+        values = self.layers[layer].values
+        return values.index_select(1, neurons.to(values.device))
 
     def unreduced(self, layer: str) -> tuple[NDArray[np.floating], NDArray[np.floating]] | None:
         """Return the smallest and largest unreduced value of each row, (N,) both.
