@@ -259,6 +259,4 @@ def test_tests_that_need_what_is_absent_are_skipped_with_it(suite: Project) -> N
     (suite.path / "net.pth").write_bytes(b"damaged")
     result = suite.run("--idc-missing=skip")
     assert result.parseoutcomes() == {"failed": 1}
-    result.stdout.fnmatch_lines_random(
-        "*/net.pth is a text file, not a model; it begins with 'damaged'"
-    )
+    result.stdout.fnmatch_lines_random("*/net.pth is a text file, not a model; it begins with 'damaged'")
