@@ -136,3 +136,9 @@ def byte_count(size: int) -> str:
             break
         value, unit = value / 1000, larger
     return f"{count(size)} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
+
+
+def describe_error(error: Exception) -> str:
+    """Return the kind and the first line of an error."""
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:120]}" if text else type(error).__name__

@@ -93,15 +93,15 @@ class CombinationSpace:
                     f"space {self.name!r} needs layer {layer!r}, which this pass did not reach",
                     fix=f"Layers of this pass: {', '.join(batch.layers) or 'none'}.",
                 )
-            tensor = batch.layers[layer].values
-            if int(index.max()) >= tensor.shape[1]:
+            width = batch.width(layer)
+            if int(index.max()) >= width:
                 raise LayerError(
                     f"space {self.name!r} needs neuron {int(index.max())} of layer {layer!r}, "
-                    f"which has {tensor.shape[1]} neurons here",
+                    f"which has {width} neurons here",
                     "The profile was built for another model.",
                     "Build the profile again.",
                 )
-            chosen = tensor.index_select(1, index.to(tensor.device))
+            chosen = batch.chosen(layer, index)
             result[:, positions] = as_float64(chosen, f"activations of layer {layer!r}")
         return result
 

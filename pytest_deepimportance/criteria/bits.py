@@ -249,7 +249,7 @@ def check_width(name: str, batch: ActivationBatch, width: int) -> None:
     Raises:
         LayerError: As said.
     """
-    found = batch.layers[name].values.shape[1]
+    found = batch.width(name)
     if found != width:
         raise LayerError(
             f"layer {name!r} has {found} neurons here, but {width} in the reference",

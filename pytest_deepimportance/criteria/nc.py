@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 
 from pytest_deepimportance.criteria.base import register
 from pytest_deepimportance.criteria.bits import BitCriterion, Pairs
-from pytest_deepimportance.criteria.neuron_blocks import largest_values
-from pytest_deepimportance.data.activations import ActivationBatch, as_array
-from pytest_deepimportance.data.layer_values import LayerValues
+from pytest_deepimportance.criteria.neuron_blocks import largest_values, smallest_values
+from pytest_deepimportance.criteria.row_scales import Rows, RowScale
+from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.errors import SettingsError
 
-Rows = NDArray[np.floating]
+Flags = NDArray[np.bool_]
+
+_FEW = 0.25
+"""Part of a layer's neurons: for fewer it is worth while to look at them once more."""
 
 
 @register
@@ -57,36 +60,51 @@ class NeuronCoverage(BitCriterion):
         self._threshold, self._scale, self._tolerance = nc_threshold, nc_scale, bounds_tolerance
 
     def _update_part(self, batch: ActivationBatch, present: Sequence[str]) -> None:
-        extremes = [self._extremes(name, batch) for name in present]
-        low, high = np.array(extremes, dtype=np.float64).reshape(len(present), 2, -1).swapaxes(0, 1)
-        # Scaled values above t are those above low + t (high - low): one comparison a value.
-        needed = np.where(high > low, low + self._threshold * (high - low), np.inf)
-        size = np.maximum(np.maximum(np.abs(low), np.abs(high)), high - low).max(axis=1)
-        highest = largest_values(batch, self.blocks(present), len(self.seen))
+        blocks = self.blocks(present)
+        highest = largest_values(batch, blocks, len(self.seen))
         highest[self.bitmap("sure")[:, 0] != 0] = -np.inf  # nothing is left to find
-        seen, sure, possible = np.zeros((3, len(self.seen), 1), dtype=bool)
-        for name, ends, limits, magnitude in zip(
-            present, extremes, needed, size.tolist(), strict=True
-        ):
-            values = batch.array(name)
-            slack = 8 * float(np.finfo(values.dtype).eps) * (1 + self._threshold) * magnitude
-            room = self._tolerance / 2 * magnitude
-            # No other neurons can change.
-            columns = np.flatnonzero(highest[self.spans[name]] >= limits.min() - max(slack, room))
-            if not len(columns):
-                continue
-            values = values if len(columns) == values.shape[1] else values[:, columns]
-            excess = (values - limits.astype(values.dtype)[:, None]).max(axis=0)
-            active = excess > 0
-            # Where rounding could decide, the definition itself does.
-            unsure = np.flatnonzero(np.abs(excess) <= slack)
-            if len(unsure):
-                active[unsure] = self._exactly(values[:, unsure], *ends).any(axis=0)
-            places = self.spans[name].start + columns
-            seen[places, 0] = active
-            sure[places, 0] = active & (excess > room) if room else active
-            possible[places, 0] = active | (excess > -room) if room else active
-        self.mark(slice(None), seen, sure, possible)
+        lowest = smallest_values(batch, blocks, len(self.seen))
+        marks = np.zeros((3, len(self.seen), 1), dtype=bool)
+        for name in present:
+            span = self.spans[name]
+            if not np.isneginf(highest[span]).all():
+                scale = RowScale.of(batch, name, self._scale, float(lowest[span].min()))
+                self._find(batch.view(name), scale, highest[span], marks[:, span, 0])
+        self.mark(slice(None), *marks)
+
+    def _find(self, values: Rows, scale: RowScale, highest: Rows, marks: Flags) -> None:
+        """Mark the neurons of a layer.
+
+        Args:
+            values: (N, U).
+            highest: The largest value of each that is not sure yet, else minus infinity, (U,).
+            marks: Seen, sure and possible, (3, U).
+        """
+        magnitude, limits = scale.magnitude, scale.limits(self._threshold)
+        slack = 8 * float(np.finfo(values.dtype).eps) * (1 + self._threshold) * magnitude
+        room = self._tolerance / 2 * magnitude
+        margin = max(slack, room)
+        columns = np.flatnonzero(highest >= limits.min() - margin)  # no other neurons can change
+        if scale.low is None and len(columns):
+            if len(columns) < _FEW * values.shape[1]:
+                columns = columns[_excess(values[:, columns], limits) >= -margin - slack]
+            if len(columns):
+                scale.low = values.min(axis=1)
+                limits = scale.limits(self._threshold)
+                columns = columns[highest[columns] >= limits.min() - margin]
+        if not len(columns):
+            return
+        values = values if len(columns) == values.shape[1] else values[:, columns]
+        excess = _excess(values, limits)
+        active = excess > 0
+        # Where rounding could decide, the definition itself does.
+        unsure = np.flatnonzero(np.abs(excess) <= slack)
+        if len(unsure):
+            assert scale.low is not None
+            active[unsure] = self._exactly(values[:, unsure], scale.low, scale.high).any(axis=0)
+        marks[0, columns] = active
+        marks[1, columns] = active & (excess > room) if room else active
+        marks[2, columns] = active | (excess > -room) if room else active
 
     def _exactly(self, values: NDArray[np.floating], low: Rows, high: Rows) -> NDArray[np.bool_]:
         """Return which values (N, U) are active, as the definition says it, (N, U)."""
@@ -95,15 +113,14 @@ class NeuronCoverage(BitCriterion):
         return (values - low) / np.where(scaled_rows, high - low, np.inf) > self._threshold
 
     def _pairs(self, name: str, batch: ActivationBatch) -> Pairs:
-        active = self._exactly(batch.array(name), *self._extremes(name, batch))
-        rows, neurons = np.nonzero(active)
+        values = batch.view(name)
+        scale = RowScale.of(batch, name, self._scale, -np.inf)
+        assert scale.low is not None
+        rows, neurons = np.nonzero(self._exactly(values, scale.low, scale.high))
         return rows, neurons, np.zeros_like(rows)
 
-    def _extremes(self, name: str, batch: ActivationBatch) -> tuple[Rows, Rows]:
-        """Return what each row is scaled by, (N,) both."""
-        layer = batch.layers[name]
-        if self._scale == "none":
-            return np.zeros(len(batch)), np.ones(len(batch))
-        if self._scale != "map":
-            layer = LayerValues(layer.values)
-        return as_array(layer.raw_min), as_array(layer.raw_max)
+
+def _excess(values: Rows, limits: NDArray[np.float64]) -> Rows:
+    """Return by how much each neuron goes beyond the limit of a row, at most, (U,)."""
+    beyond: Rows = (values - limits.astype(values.dtype)[:, None]).max(axis=0)
+    return beyond

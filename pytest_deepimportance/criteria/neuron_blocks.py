@@ -6,6 +6,7 @@ neurons is not worth a dozen array operations, and one of two thousand does not 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -70,7 +71,7 @@ class BlockValues:
 def block_values(batch: ActivationBatch, block: NeuronBlock) -> BlockValues:
     """Return the values of a block; criteria that ask for the same one share it."""
     if block not in batch.memo:
-        parts = [batch.array(name)[:, start:stop] for name, start, stop in block.pieces]
+        parts = [batch.view(name)[:, start:stop] for name, start, stop in block.pieces]
         if len(parts) == 1:
             values = np.ascontiguousarray(parts[0])
         else:  # torch joins columns twice as fast as numpy
@@ -84,8 +85,21 @@ def largest_values(
     batch: ActivationBatch, blocks: tuple[NeuronBlock, ...], neurons: int
 ) -> NDArray[np.floating]:
     """Return the largest value over the rows of each of all `neurons`, minus infinity elsewhere."""
-    found = [(block.span, block_values(batch, block).high) for block in blocks]
-    largest = np.full(neurons, -np.inf, dtype=np.result_type(np.float32, *(h for _, h in found)))
-    for span, high in found:
-        largest[span] = high
-    return largest
+    return _spread([(b.span, block_values(batch, b).high) for b in blocks], neurons, -np.inf)
+
+
+def smallest_values(
+    batch: ActivationBatch, blocks: tuple[NeuronBlock, ...], neurons: int
+) -> NDArray[np.floating]:
+    """Return the smallest value over the rows of each of all `neurons`, infinity elsewhere."""
+    return _spread([(b.span, block_values(batch, b).low) for b in blocks], neurons, np.inf)
+
+
+def _spread(
+    found: Sequence[tuple[slice, NDArray[np.floating]]], neurons: int, fill: float
+) -> NDArray[np.floating]:
+    kind = np.result_type(np.float32, *(values for _, values in found))
+    result = np.full(neurons, fill, dtype=kind)
+    for span, values in found:
+        result[span] = values
+    return result

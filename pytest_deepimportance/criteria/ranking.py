@@ -18,29 +18,56 @@ def most_active(batch: ActivationBatch, layer: str, count: int) -> Ranks:
 
     The most active first; of equal values the neuron with the lowest index first, on any device.
     """
-    count = min(count, batch.layers[layer].values.shape[1])
-    known: Ranks | None = batch.memo.get(("ranking", layer))
-    if known is None or known[0].shape[1] < count:
-        known = _ranked(batch.array(layer), count)
-        batch.memo["ranking", layer] = known
-    neurons, values = known
-    return neurons[:, :count], values[:, :count]
+    count = min(count, batch.width(layer))
+    ranking: _Ranking | None = batch.memo.get(("ranking", layer))
+    if ranking is None:
+        ranking = batch.memo["ranking", layer] = _Ranking(batch.view(layer))
+    return ranking.first(count)
 
 
-def _ranked(values: NDArray[np.floating], count: int) -> Ranks:
-    if count > _FEW:
-        order = np.argsort(-values, axis=1, kind="stable")[:, :count]
-        return order, np.take_along_axis(values, order, axis=1)
-    rest = values.copy()
-    flat, first = rest.reshape(-1), np.arange(len(values)) * values.shape[1]
-    neurons = np.empty((len(values), count), dtype=np.int64)
-    found = np.empty((len(values), count), dtype=values.dtype)
-    for rank in range(count):
-        best = rest.argmax(axis=1)
-        at = first + best
-        neurons[:, rank], found[:, rank] = best, flat[at]
-        flat[at] = -np.inf
-    return neurons, found
+class _Ranking:
+    """The neurons of each row, the most active first, as far as they were asked for.
+
+    Args:
+        values: (N, U).
+    """
+
+    def __init__(self, values: NDArray[np.floating]) -> None:
+        self._rest = values.copy()
+        self._places = np.arange(len(values)) * values.shape[1]
+        self._neurons = np.empty((0, len(values)), dtype=np.int64)
+        self._values = np.empty((0, len(values)), dtype=values.dtype)
+        self._sorted: Ranks | None = None
+
+    def first(self, count: int) -> Ranks:
+        """Return the first ranks, (N, count) both."""
+        known = len(self._neurons)
+        if self._sorted is None and count > _FEW:
+            self._sort()
+        if self._sorted is not None:
+            return self._sorted[0][:, :count], self._sorted[1][:, :count]
+        if known < count:
+            self._find(count - known)
+        return self._neurons[:count].T, self._values[:count].T
+
+    def _find(self, more: int) -> None:
+        """Find further ranks one by one: each is the largest of those that are left."""
+        neurons = np.empty((more, len(self._places)), dtype=np.int64)
+        values = np.empty(neurons.shape, dtype=self._values.dtype)
+        flat = self._rest.reshape(-1)
+        for rank in range(more):
+            self._rest.argmax(axis=1, out=neurons[rank])
+            at = self._places + neurons[rank]
+            flat.take(at, out=values[rank])
+            flat[at] = -np.inf
+        self._neurons = np.concatenate([self._neurons, neurons])
+        self._values = np.concatenate([self._values, values])
+
+    def _sort(self) -> None:
+        for neurons, values in zip(self._neurons, self._values, strict=True):
+            self._rest.reshape(-1)[self._places + neurons] = values
+        order = np.argsort(-self._rest, axis=1, kind="stable")
+        self._sorted = order, np.take_along_axis(self._rest, order, axis=1)
 
 
 def close_calls(ranks: Ranks, k: int, relative: float) -> NDArray[np.int64]:

@@ -59,21 +59,21 @@ class TopKNeuronCoverage(BitCriterion):
         ranks = most_active(batch, name, self._k + 1)
         neurons, values = ranks[0][:, : self._k], ranks[1][:, : self._k]
         close = close_calls(ranks, self._k, self._tolerance / 10)
-        counts = values > 0 if self._positive else np.ones_like(neurons, dtype=bool)
-        seen[neurons[counts] if self._positive else neurons] = True
+        counts = values > 0 if self._positive else None
+        rows = _rows_with(neurons, counts, len(seen))
+        seen |= rows > 0
         possible |= seen
         if not len(close):
             sure |= seen
             return
-        clear = counts.copy()
-        clear[close] = False
-        sure[neurons[clear]] = True
+        unclear = _rows_with(neurons[close], None if counts is None else counts[close], len(seen))
+        sure |= rows > unclear
         for row in close.tolist():
-            everything = batch.array(name)[row]
+            everything = batch.view(name)[row]
             room = rounding(
                 (ranks[0][row : row + 1], ranks[1][row : row + 1]), self._tolerance / 10
             )
-            top = neurons[row][counts[row]]
+            top = neurons[row] if counts is None else neurons[row][counts[row]]
             sure[top[everything[top] > ranks[1][row, self._k] + room]] = True
             possible |= everything >= ranks[1][row, self._k - 1] - room
 
@@ -87,3 +87,14 @@ class TopKNeuronCoverage(BitCriterion):
         """Name the layers that any input covers."""
         narrow = [name for name, width in self.layers.items() if width <= self._k]
         return {"k": self._k, "narrow_layers": narrow}
+
+
+def _rows_with(neurons: NDArray[np.int64], counts: Flags | None, width: int) -> NDArray[np.int64]:
+    """Return in how many rows each neuron is, (U,).
+
+    Args:
+        neurons: Of each row, (N, k).
+        counts: Which of them count, (N, k); None: all.
+    """
+    chosen = neurons.T.reshape(-1) if counts is None else neurons[counts]
+    return np.bincount(chosen, minlength=width)

@@ -59,6 +59,46 @@ class ActivationBatch:
             return self.layers.sheet.values.nbytes
         return sum(t.nbytes for layer in self.layers.values() for t in layer.tensors())
 
+    @property
+    def neuron_bytes(self) -> int:
+        """Bytes of the neurons' values alone."""
+        if isinstance(self.layers, SheetLayers):
+            sheet = self.layers.sheet
+            return sheet.values.itemsize * len(sheet) * sum(c.neurons for c in sheet.columns)
+        return sum(layer.values.nbytes for layer in self.layers.values())
+
+    def width(self, layer: str) -> int:
+        """Return the number of a layer's neurons."""
+        if isinstance(self.layers, SheetLayers):
+            return self.layers.sheet.column(layer).neurons
+        return int(self.layers[layer].values.shape[1])
+
+    def view(self, layer: str) -> NDArray[np.floating]:
+        """Return what `array` does, but the values may lie apart: for what sees each by itself."""
+        if isinstance(self.layers, SheetLayers):
+            return self.layers.sheet.neurons(layer)
+        return self.array(layer)
+
+    def chosen(self, layer: str, neurons: Tensor) -> Tensor:
+        """Return some neurons' values, (N, len(neurons)), where they are."""
+        if isinstance(self.layers, SheetLayers):
+            return torch.from_numpy(self.layers.sheet.neurons(layer)[:, neurons.numpy()])
+        values = self.layers[layer].values
+        return values.index_select(1, neurons.to(values.device))
+
+    def unreduced(self, layer: str) -> tuple[NDArray[np.floating], NDArray[np.floating]] | None:
+        """Return the smallest and largest unreduced value of each row, (N,) both.
+
+        None where nothing was reduced, so that they are among the layer's values.
+        """
+        if isinstance(self.layers, SheetLayers):
+            found = self.layers.sheet.extremes(layer)
+            return None if found is None else (found[:, 0], found[:, 1])
+        own = self.layers[layer]
+        if own.smallest is None or own.largest is None:
+            return None
+        return as_array(own.smallest), as_array(own.largest)
+
     def array(self, layer: str) -> NDArray[np.floating]:
         """Return a layer's values as an array, (N, U), in single or double precision."""
         if ("array", layer) not in self.memo:
@@ -77,7 +117,7 @@ class ActivationBatch:
         for start in range(0, len(self), rows):
             part = slice(start, start + rows)
             yield ActivationBatch(
-                {name: layer.map(lambda t, at=part: t[at]) for name, layer in self.layers.items()},  # type: ignore[misc]
+                _part(self.layers, part),
                 self.digests[part],
                 self.predictions[part],
                 self.labels[part],
@@ -153,6 +193,13 @@ def as_array(values: Tensor) -> NDArray[np.floating]:
         values = values.float()
     array: NDArray[np.floating] = values.cpu().numpy()
     return array
+
+
+def _part(layers: Mapping[str, LayerValues], rows: slice) -> Mapping[str, LayerValues]:
+    """Return some neighbouring rows, which share the memory of all."""
+    if isinstance(layers, SheetLayers):
+        return SheetLayers(layers.sheet.rows(rows))
+    return {name: layer.map(lambda tensor: tensor[rows]) for name, layer in layers.items()}
 
 
 def _chosen(layer: LayerValues, rows: Tensor) -> LayerValues:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +14,11 @@ from numpy.typing import NDArray
 
 from pytest_deepimportance.data.layer_values import LayerValues
 
-_PRECISIONS = (torch.float32, torch.float64)
+PRECISIONS = frozenset({torch.float32, torch.float64})
+"""What a sheet can hold."""
+
+_LARGE = 1 << 20
+"""Bytes of memory that a few rows must not keep alive."""
 
 
 class Columns(NamedTuple):
@@ -34,6 +40,14 @@ class Columns(NamedTuple):
         return self.neurons + 2 * self.reduced
 
 
+def columns_of(layers: Mapping[str, LayerValues]) -> tuple[Columns, ...]:
+    """Return the columns that layers have, side by side."""
+    return tuple(
+        Columns(name, layer.values.shape[1], layer.smallest is not None)
+        for name, layer in layers.items()
+    )
+
+
 @dataclass(frozen=True)
 class Sheet:
     """Activations of N rows, layer beside layer.
@@ -53,35 +67,64 @@ class Sheet:
             return layers.sheet
         tensors = [tensor for layer in layers.values() for tensor in layer.tensors()]
         first = tensors[0]
-        if first.dtype not in _PRECISIONS or any(
+        if first.dtype not in PRECISIONS or any(
             t.dtype is not first.dtype or t.device.type != "cpu" for t in tensors
         ):
             return None
-        columns = tuple(
-            Columns(name, layer.values.shape[1], layer.smallest is not None)
-            for name, layer in layers.items()
-        )
         flat = [tensor if tensor.dim() == 2 else tensor.unsqueeze(1) for tensor in tensors]
-        return cls(columns, torch.cat(flat, dim=1).numpy())
+        return cls(columns_of(layers), torch.cat(flat, dim=1).numpy())
 
     def __len__(self) -> int:
         return len(self.values)
 
+    @cached_property
+    def starts(self) -> dict[str, int]:
+        """First column of each layer."""
+        ends = np.cumsum([of_layer.width for of_layer in self.columns]).tolist()
+        return dict(zip((of_layer.layer for of_layer in self.columns), [0, *ends], strict=False))
+
+    def column(self, layer: str) -> Columns:
+        """Return the columns of one layer."""
+        return self.columns[list(self.starts).index(layer)]
+
+    def neurons(self, layer: str) -> NDArray[np.floating]:
+        """Return a layer's values, (N, U), a view."""
+        start = self.starts[layer]
+        return self.values[:, start : start + self.column(layer).neurons]
+
+    def extremes(self, layer: str) -> NDArray[np.floating] | None:
+        """Return the smallest and largest unreduced values, (N, 2), a view; None: not reduced."""
+        column = self.column(layer)
+        start = self.starts[layer] + column.neurons
+        return self.values[:, start : start + 2] if column.reduced else None
+
+    def layer(self, name: str) -> LayerValues:
+        """Return a layer's activations, in memory of their own."""
+        extremes = self.extremes(name)
+        ends = () if extremes is None else torch.from_numpy(extremes.T.copy())
+        return LayerValues(torch.from_numpy(self.neurons(name).copy()), *ends)
+
     def layers(self) -> dict[str, LayerValues]:
         """Return the activations by layer, each in memory of its own."""
-        result, at = {}, 0
-        for name, neurons, reduced in self.columns:
-            end = at + neurons
-            values = torch.from_numpy(self.values[:, at:end].copy())
-            at = end + 2 * reduced
-            extremes = torch.from_numpy(self.values[:, end:at].T.copy())
-            result[name] = LayerValues(values, *extremes)
-        return result
+        return {name: self.layer(name) for name in self.starts}
+
+    def rows(self, part: slice) -> Sheet:
+        """Return some neighbouring rows, which share its memory."""
+        return Sheet(self.columns, self.values[part])
+
+    def apart(self) -> Sheet:
+        """Return the same in memory of its own, where it lies in that of many others."""
+        memory = self.values.base
+        if isinstance(memory, np.ndarray) and memory.nbytes > _LARGE:
+            return Sheet(self.columns, self.values.copy())
+        return self
 
     @staticmethod
     def joined(sheets: Sequence[Sheet]) -> Sheet:
-        """Join the rows of sheets with equal columns."""
-        return Sheet(sheets[0].columns, np.concatenate([sheet.values for sheet in sheets]))
+        """Join the rows of sheets with equal columns; those that follow one another lie joined."""
+        parts = [sheet.values for sheet in sheets]
+        values = following(parts)
+        return Sheet(sheets[0].columns, np.concatenate(parts) if values is None else values)
 
     def fits(self, other: Sheet) -> bool:
         """Whether both can be joined."""
@@ -89,7 +132,7 @@ class Sheet:
 
 
 class SheetLayers(Mapping[str, LayerValues]):
-    """The layers of a sheet, cut out when one is first asked for.
+    """The layers of a sheet, each cut out when it is first asked for.
 
     Args:
         sheet: Whose; its values may be a view of a larger array.
@@ -97,21 +140,27 @@ class SheetLayers(Mapping[str, LayerValues]):
 
     def __init__(self, sheet: Sheet) -> None:
         self.sheet = sheet
-        self._layers: dict[str, LayerValues] | None = None
+        self._layers: dict[str, LayerValues] = {}
 
     def __getitem__(self, name: str) -> LayerValues:
-        if self._layers is None:
-            self._layers = self.sheet.layers()
+        if name not in self._layers:
+            self._layers[name] = self.sheet.layer(name)
         return self._layers[name]
 
     def __iter__(self) -> Iterator[str]:
-        return (columns.layer for columns in self.sheet.columns)
+        return iter(self.sheet.starts)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.sheet.starts
 
     def __len__(self) -> int:
         return len(self.sheet.columns)
 
     def finite(self) -> NDArray[np.bool_]:
         """Return for each row whether every value is finite, (N,)."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            if math.isfinite(self.sheet.values.sum()):  # one that overflows says nothing
+                return np.ones(len(self.sheet), dtype=bool)
         finite: NDArray[np.bool_] = np.isfinite(self.sheet.values).all(axis=1)
         return finite
 
@@ -122,3 +171,23 @@ class SheetLayers(Mapping[str, LayerValues]):
         if len(sheets) < len(parts) or not all(sheet.fits(sheets[0]) for sheet in sheets):
             return None
         return SheetLayers(Sheet.joined(sheets))
+
+
+def following(parts: Sequence[NDArray[Any]]) -> NDArray[Any] | None:
+    """Return arrays (n, W) of one kind as one where they follow one another in one memory."""
+    memory = parts[0].base
+    if not isinstance(memory, np.ndarray) or not memory.flags.c_contiguous:
+        return None
+    at = start = _address(parts[0])
+    for part in parts:
+        if part.base is not memory or not part.flags.c_contiguous or _address(part) != at:
+            return None
+        at += part.nbytes
+    first = start - _address(memory)
+    size = at - start
+    found = memory.reshape(-1).view(np.uint8)[first : first + size]
+    return found.view(parts[0].dtype).reshape(-1, parts[0].shape[1])
+
+
+def _address(array: NDArray[Any]) -> int:
+    return int(array.__array_interface__["data"][0])

@@ -117,6 +117,5 @@ class _Intake:
 
 
 def _bytes(recorded: RecordedPass) -> int:
-    layers = recorded.batch.layers.values()
     images = 0 if recorded.thumbnails is None else recorded.thumbnails.pixels.nbytes
-    return images + sum(layer.values.numel() * layer.values.element_size() for layer in layers)
+    return images + recorded.batch.neuron_bytes

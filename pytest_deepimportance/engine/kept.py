@@ -32,7 +32,7 @@ def to_be_kept(batches: Sequence[ActivationBatch]) -> tuple[Sheet, ...]:
     if not 0 < rows <= _KEPT_ROWS or size > _KEPT_BYTES:
         return ()
     sheets = [Sheet.of(batch.layers) for batch in batches]
-    kept = tuple(sheet for sheet in sheets if sheet is not None)
+    kept = tuple(sheet.apart() for sheet in sheets if sheet is not None)
     return kept if len(kept) == len(batches) else ()
 
 
@@ -54,5 +54,5 @@ def take_in(criteria: Mapping[str, Criterion], batches: Iterable[ActivationBatch
 
 def _chunk_rows(batch: ActivationBatch) -> int:
     """Return how many rows to process at a time: fewer where there are many neurons."""
-    neurons = sum(layer.values.shape[1] for layer in batch.layers.values())
+    neurons = sum(batch.width(name) for name in batch.layers)
     return max(64, min(CHUNK, _CHUNK_VALUES // max(1, neurons)))

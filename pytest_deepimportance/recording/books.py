@@ -6,7 +6,6 @@ from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.counters import Counters
 from pytest_deepimportance.recording.flight import Flight, Measure
 from pytest_deepimportance.recording.gradients import GradientWatch
-from pytest_deepimportance.recording.slab import Slab
 
 
 class Books:
@@ -20,7 +19,6 @@ class Books:
     def __init__(self, totals: Counters, measure: Measure) -> None:
         self._totals = totals
         self._measure = measure
-        self._slab = Slab()
         self._gradients: list[GradientWatch] = []
 
     def book(self, flight: Flight) -> None:
@@ -56,7 +54,7 @@ class Books:
     def _commit(self, flight: Flight) -> None:
         block = flight.block
         assert block is not None
-        recorded = flight.recorded(self._measure, self._slab)
+        recorded = flight.recorded(self._measure)
         if not block.commit(recorded):
             self._drop(flight, "passes ended after their test")
             return

@@ -16,7 +16,9 @@ from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.data.outputs import class_scores
 from pytest_deepimportance.data.padding import named_arguments, padding_mask
+from pytest_deepimportance.data.sheets import SheetLayers
 from pytest_deepimportance.data.thumbnails import Thumbnails, thumbnails
+from pytest_deepimportance.formatting import describe_error
 from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.captured import captured_call
@@ -27,8 +29,8 @@ from pytest_deepimportance.recording.neurons import reduce_to_neurons
 from pytest_deepimportance.recording.pages import Inputs, Pages, Spot, inputs_of
 from pytest_deepimportance.recording.recorded import Content, Measured, RecordedPass, Written
 from pytest_deepimportance.recording.scores import ScoredRows, Scores
-from pytest_deepimportance.recording.slab import Slab
 from pytest_deepimportance.recording.slices import NO_SLICES, Slices
+from pytest_deepimportance.recording.strips import Strip, Strips
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Measure:
         output: Turns the model's output into class scores, or None.
         scores: Takes in the class scores.
         pages: What small passes are written on.
+        strips: What large passes leave is put there.
         images: Whether inputs that are images are kept, small.
     """
 
@@ -48,6 +51,7 @@ class Measure:
     output: Callable[[Any], Any] | None
     scores: Scores
     pages: Pages
+    strips: Strips
     images: bool = False
 
 
@@ -68,7 +72,7 @@ class Flight:
         failure: Why the pass could not be measured, else None.
         collecting: Whether sites visited now belong to it.
         apart: Counters of passes measured by a second forward that this one belongs to.
-        visited: By layer in their order its values, None while they are only written down.
+        visited: By layer in their order its values, None while they are on a page or a strip.
         skipped: By layer the rows it gave, where they are not those of the pass.
         unscored: Why the output gave no class, else None.
     """
@@ -83,6 +87,7 @@ class Flight:
     _rows = 0
     _lesson: Inputs | None = None
     _spot: Spot | None = None
+    _strip: Strip | None = None
     _scores: Part | None = None
     _mask: Tensor | None = None
     _digests: NDArray[np.uint64] | None = None
@@ -149,6 +154,8 @@ class Flight:
                 if self._spot is None:
                     self._digests = row_digests(call)
                     self._mask = padding_mask(call)
+                    if inputs is None and self._mask is None:
+                        self._strip = measure.strips.open(call.rows)
                 self._thumbnails = thumbnails(call) if measure.images else None
         if call.labels is not None:
             self._labels = call.labels.cpu().numpy().astype(np.int64)
@@ -177,12 +184,18 @@ class Flight:
         if self.failure is not None or site.name in self.visited:
             return
         try:
-            if self._spot is not None and self._spot.take(site.name, tensor):
+            if self._taken(site, tensor, measure):
                 self.visited[site.name] = None
             else:
                 self._reduce(site, tensor, measure)
         except Exception as error:
             self.fail(error)
+
+    def _taken(self, site: Site, tensor: Tensor, measure: Measure) -> bool:
+        if self._spot is not None:
+            return self._spot.take(site.name, tensor)
+        non_negative = site.non_negative(measure.tap)
+        return self._strip is not None and self._strip.take(site, tensor, non_negative)
 
     def _reduce(self, site: Site, tensor: Tensor, measure: Measure) -> None:
         # Copies made in inference mode would be inference tensors, unusable for later updates.
@@ -230,14 +243,14 @@ class Flight:
 
     # --- when it has landed -----------------------------------------------------------------
 
-    def recorded(self, measure: Measure, slab: Slab) -> RecordedPass:
-        """Return the finished pass; what is not on a page is copied into `slab`."""
+    def recorded(self, measure: Measure) -> RecordedPass:
+        """Return the finished pass; what is not on a page is copied, but for a strip."""
         if self._spot is not None and self._spot.complete:
             leaf, rows = self._spot.page.commit(self._spot)
             content: Content = Written(leaf, rows)
         else:
             with torch.inference_mode(False), torch.no_grad():
-                content = self._measured(measure, slab)
+                content = self._measured(measure)
         return RecordedPass(
             content,
             self._labels,
@@ -247,25 +260,26 @@ class Flight:
             self._thumbnails,
         )
 
-    def _measured(self, measure: Measure, slab: Slab) -> Measured:
+    def _measured(self, measure: Measure) -> Measured:
         """Return what was measured already; what is only written down is measured now."""
+        digests, scored, strip = self._digests, self._scored, self._strip
         layers = {name: values for name, values in self.visited.items() if values is not None}
-        digests, scored = self._digests, self._scored
+        if strip is not None and strip.complete and not layers:
+            assert digests is not None
+            return Measured(SheetLayers(strip.sheet()), digests, scored)
         if self._spot is not None:
             page, columns, rows = self._spot.page, self._spot.columns, self._spot.rows
             layers |= site_values(columns, self._spot.sites, rows, page.reading)
             digests = row_digests(call_of(page.form, columns, rows))
             if self._spot.scored:
                 scored = measure.scores.add(torch.from_numpy(columns["scores", ""][rows]))
+        elif strip is not None:
+            layers |= strip.sheet().layers()
         elif self._lesson is not None and not self.skipped:
             measure.pages.learn(self._lesson, self._parts, self._scores, self._rows)
         assert digests is not None
-        kept = iter(slab.keep_rows([t for n in self.visited for t in layers[n].tensors()]))
-        return Measured(
-            {name: layers[name].map(lambda _: next(kept)) for name in self.visited},
-            digests,
-            scored,
-        )
+        layers = {name: layers[name] for name in self.visited}
+        return Measured(measure.strips.keep(layers, self._rows), digests, scored)
 
     def release(self) -> None:
         """Let other passes be written down: this one is booked, or will not be."""
@@ -280,9 +294,3 @@ class Flight:
             self._spot.page.discard()
             self._spot = None
         self.gradient.close()
-
-
-def describe_error(error: Exception) -> str:
-    """Return the kind and the first line of an error."""
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:120]}" if text else type(error).__name__

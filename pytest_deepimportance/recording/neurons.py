@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.models.sitemap import Site
-from pytest_deepimportance.recording.packing import unpacked
+from pytest_deepimportance.recording.packing import packing_of, unpacked
 
 _LARGE = 1 << 13
 """Values of an input in one layer from which on a single neuron is looked at first."""
@@ -54,6 +54,51 @@ def sum_to_neurons(tensor: Tensor, site: Site, mask: Tensor | None = None) -> Te
     return rows.summed()
 
 
+def is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor is nothing but numbers in main memory, in order, none of them padding."""
+    return (
+        (type(tensor) is Tensor or type(tensor) is torch.nn.Parameter)
+        and tensor.is_cpu
+        and tensor.layout is torch.strided
+        and not tensor.is_nested
+        and tensor.is_contiguous()
+        and packing_of(tensor) is None
+    )
+
+
+def reduce_into(
+    tensor: Tensor,
+    channels: int,
+    sums: Tensor,
+    smallest: Tensor,
+    largest: Tensor,
+    *,
+    non_negative: bool = False,
+) -> None:
+    """Reduce a tensor as `reduce_to_neurons` does, but give sums over positions instead of means.
+
+    Divided by the number of positions they are the very means: that is how torch makes them on the
+    CPU, where the division costs as much as the sum, and can be done for all layers at once.
+
+    Args:
+        tensor: (N, ..., U, ...), a plain one (see `is_plain`): of others, where the result goes
+            decides in which order is added up.
+        channels: Its axis of U.
+        sums: (N, U), is written.
+        smallest, largest: (N,), are written.
+        non_negative: Whether no value can be below 0.
+    """
+    axes = list(range(1, tensor.dim()))
+    torch.amax(tensor, axes, out=largest)
+    low = _smallest_from_zero(tensor, 0, channels) if non_negative else None
+    if low is None:
+        torch.amin(tensor, axes, out=smallest)
+    else:
+        smallest.copy_(low)
+    axes.remove(channels)
+    torch.sum(tensor, axes, out=sums)
+
+
 class _Rows:
     """A site's tensor with the inputs first, the neurons last and the positions between.
 
@@ -89,20 +134,13 @@ class _Rows:
         axes = [a for a in range(self._tensor.dim()) if a != self._row_axis]
         if self._mask is None:
             high = torch.amax(self._tensor, axes)
-            low = self._smallest_from_zero(axes) if non_negative else None
+            low = None
+            if non_negative:
+                low = _smallest_from_zero(self._tensor, self._row_axis, self._channels)
             return torch.amin(self._tensor, axes) if low is None else low, high
         low = self._tensor.masked_fill(~self._mask, float("inf"))
         high = self._tensor.masked_fill(~self._mask, float("-inf"))
         return torch.amin(low, axes), torch.amax(high, axes)
-
-    def _smallest_from_zero(self, axes: list[int]) -> Tensor | None:
-        """Return the smallest value of each row where one neuron shows that it is 0, else None."""
-        if self._tensor.device.type != "cpu":  # to ask would be to wait for the device
-            return None
-        if self._tensor.numel() < _LARGE * self._tensor.shape[self._row_axis]:
-            return None  # to look at all is as fast
-        first = torch.amin(self._tensor.narrow(self._channels, 0, 1), axes)
-        return None if first.any() else first
 
     def reduced(self, how: str) -> Tensor:
         """Return (N, U), or (N, all elements) for "none"."""
@@ -162,6 +200,17 @@ class _Rows:
         if self._row_axis > place:
             mask = mask.t()
         return mask.unsqueeze(self._channels)
+
+
+def _smallest_from_zero(tensor: Tensor, row_axis: int, channels: int) -> Tensor | None:
+    """Return the smallest value of each row where one neuron shows that it is 0, else None."""
+    if tensor.device.type != "cpu":  # to ask would be to wait for the device
+        return None
+    if tensor.numel() < _LARGE * tensor.shape[row_axis]:
+        return None  # to look at all is as fast
+    axes = [axis for axis in range(tensor.dim()) if axis != row_axis]
+    first = torch.amin(tensor.narrow(channels, 0, 1), axes)
+    return None if first.any() else first
 
 
 def _padded(tensor: Tensor) -> tuple[Tensor, Tensor]:

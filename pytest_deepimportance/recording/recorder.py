@@ -26,6 +26,7 @@ from pytest_deepimportance.recording.leaves import Reading
 from pytest_deepimportance.recording.pages import Pages
 from pytest_deepimportance.recording.scores import Scores
 from pytest_deepimportance.recording.slices import NO_SLICES, Slices
+from pytest_deepimportance.recording.strips import Strips
 from pytest_deepimportance.recording.watching import Watch
 from pytest_deepimportance.recording.weights import WeightSample, WeightsCheck, refuse_other
 
@@ -81,7 +82,8 @@ class Recorder:
         read = tuple(sites.find(name) for name in layers)
         scale = scale_of(sites.output_activation, output is not None)
         reading = Reading({site.name: site for site in read}, reduce, tap, scale)
-        self.measure = Measure(read, reduce, tap, output, Scores(scale), Pages(reading), images)
+        scores, pages, strips = Scores(scale), Pages(reading), Strips(reduce)
+        self.measure = Measure(read, reduce, tap, output, scores, pages, strips, images)
         self.flights = Flights()
         self.totals = Counters()
         self._books = Books(self.totals, self.measure)

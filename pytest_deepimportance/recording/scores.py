@@ -83,7 +83,7 @@ class _Sheet:
         with self._lock:
             if self._found is not None or not alike or rows.stop > len(own):
                 return None
-            own[rows] = scores
+            own.narrow(0, rows.start, len(scores)).copy_(scores)
             self._used = rows.stop
             return rows
 

@@ -11,8 +11,11 @@ import mmap
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 _SIZE = 64 << 20
@@ -20,6 +23,9 @@ _SIZE = 64 << 20
 
 _LARGEST = 1 << 20
 """What is larger is left where it is."""
+
+LARGEST_STRIP = _SIZE // 2
+"""Bytes that may be asked for as rows, at most."""
 
 _ALIGNED = 64
 
@@ -29,6 +35,7 @@ class Slab:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._memory = np.empty(0, np.uint8)
         self._views: dict[torch.dtype, Tensor] = {}
         self._used = _SIZE
 
@@ -47,24 +54,33 @@ class Slab:
             flat = [_with_columns(tensors[number]) for number in numbers]
             widths = [tensor.shape[1] for tensor in flat]
             rows = len(flat[0])
-            memory, start = self._take(flat[0].dtype, sum(tensor.nbytes for tensor in flat))
-            joined = memory[start : start + rows * sum(widths)].view(rows, sum(widths))
+            joined = self._room_for(flat[0].dtype, rows, sum(widths))
             torch.cat(flat, dim=1, out=joined)
             for number, part in zip(numbers, joined.split_with_sizes(widths, dim=1), strict=True):
                 kept[number] = part if tensors[number].dim() == 2 else part.squeeze(1)
         return kept
 
-    def _take(self, dtype: torch.dtype, size: int) -> tuple[Tensor, int]:
-        """Return the slab as one long tensor of `dtype`, and where in it the space begins."""
+    def rows(self, kind: np.dtype[Any], rows: int, width: int) -> NDArray[Any]:
+        """Return room for (rows, width) values, right after what was asked for before."""
+        size = rows * width * kind.itemsize
         with self._lock:
-            if self._used + size > _SIZE:
-                self._views = {torch.uint8: _room(_SIZE)}
-                self._used = 0
+            start = self._reserve(size, kind.itemsize)
+            return self._memory[start : start + size].view(kind).reshape(rows, width)
+
+    def _room_for(self, dtype: torch.dtype, rows: int, width: int) -> Tensor:
+        with self._lock:
+            start = self._reserve(rows * width * dtype.itemsize, _ALIGNED) // dtype.itemsize
             if dtype not in self._views:
-                self._views[dtype] = self._views[torch.uint8].view(dtype)
-            start = self._used
-            self._used += -(-size // _ALIGNED) * _ALIGNED
-            return self._views[dtype], start // dtype.itemsize
+                self._views[dtype] = torch.from_numpy(self._memory).view(dtype)
+            return self._views[dtype][start : start + rows * width].view(rows, width)
+
+    def _reserve(self, size: int, aligned: int) -> int:
+        """Return where in the slab, or in a new one, so many bytes are free."""
+        start = -(-self._used // aligned) * aligned
+        if start + size > _SIZE:
+            self._memory, self._views, start = _room(_SIZE), {}, 0
+        self._used = start + size
+        return start
 
 
 def _is_kept(tensor: Tensor) -> bool:
@@ -75,13 +91,13 @@ def _with_columns(tensor: Tensor) -> Tensor:
     return tensor if tensor.dim() == 2 else tensor.unsqueeze(1)
 
 
-def _room(size: int) -> Tensor:
+def _room(size: int) -> NDArray[np.uint8]:
     """Return memory of so many bytes; in large pages where the system has them (Linux)."""
     advice = getattr(mmap, "MADV_HUGEPAGE", None)
     if advice is None:
-        return torch.empty(size, dtype=torch.uint8)
+        return np.empty(size, np.uint8)
     # A page of 4 KB that is touched first costs as much as copying 20 KB into it.
     pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     with suppress(OSError):  # a kernel without large pages: the same memory, a little slower
         pages.madvise(advice)
-    return torch.frombuffer(pages, dtype=torch.uint8)
+    return np.frombuffer(pages, np.uint8)

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_deepimportance.criteria import bits
 from pytest_deepimportance.criteria.base import get
+from pytest_deepimportance.criteria.ranking import most_active
 from pytest_deepimportance.errors import SettingsError
-from tests.criteria.against_twins import layers, measured, numbers
+from tests.criteria.against_twins import batch, layers, measured, numbers
 from tests.oracles.reference_cc import cc
 from tests.oracles.reference_kmnc import kmnc
 from tests.oracles.reference_nbc import nbc
@@ -69,6 +71,32 @@ def test_tknc(tests, k, positive):
     assert numbers(measured("TKNC", tests, tests, tknc_k=k, tknc_positive=positive)) == tknc(
         tests, k, positive
     )
+
+
+@pytest.mark.parametrize("below", [0.0, -0.4])
+def test_what_earlier_rows_covered_changes_no_number(below, monkeypatch):
+    monkeypatch.setattr(bits, "CHUNK", 7)
+    generator = np.random.default_rng(2)
+    for seed in range(20):
+        drawn = generator.normal(size=(60, 9)) * generator.choice([0.01, 0.3, 2], size=(60, 1))
+        drawn[:, seed % 9] = 0  # a dead neuron
+        tests = {"fc": np.maximum(drawn, below).astype(np.float32)}
+        for scale in ("map", "none"):
+            for threshold in (0.0, 0.2, 0.9):
+                found = measured("NC", tests, tests, nc_threshold=threshold, nc_scale=scale)
+                assert numbers(found) == nc(tests, threshold, scale)
+        assert numbers(measured("TKNC", tests, tests, tknc_k=2)) == tknc(tests, 2, False)
+        assert numbers(measured("KMNC", tests, tests, kmnc_sections=50)) == kmnc(tests, tests, 50)
+
+
+def test_ranks_go_on_where_they_ended():
+    values = np.random.default_rng(1).integers(0, 4, size=(30, 20)).astype(np.float32)
+    rows = batch({"fc": values})
+    order = np.argsort(-values, axis=1, kind="stable")
+    for count in (1, 3, 2, 12, 20, 5):
+        neurons, ranked = most_active(rows, "fc", count)
+        np.testing.assert_array_equal(neurons, order[:, :count])
+        np.testing.assert_array_equal(ranked, np.take_along_axis(values, order, 1)[:, :count])
 
 
 @many

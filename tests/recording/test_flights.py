@@ -9,8 +9,9 @@ import torch
 from pytest_deepimportance.data.batches import as_call
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.errors import BatchError
+from pytest_deepimportance.formatting import describe_error
 from pytest_deepimportance.recording.captured import captured_call
-from pytest_deepimportance.recording.flight import Flight, describe_error
+from pytest_deepimportance.recording.flight import Flight
 from pytest_deepimportance.recording.flights import Flights
 
 
