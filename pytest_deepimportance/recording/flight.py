@@ -161,23 +161,23 @@ class Flight:
             self._labels = call.labels.cpu().numpy().astype(np.int64)
         self.gradient.watch_inputs((args, kwargs))
 
-    @property
-    def as_it_is(self) -> Taker | None:
-        """What takes the output of a site's module; None where it must be looked at first."""
-        return None if self._spot is None or self.gradient.watching else self._write
+    def taker(self, measure: Measure) -> Taker | None:
+        """Return what takes the output of a site's module; None where it must be read with care."""
+        if self.gradient.watching or (self._spot is None and self._strip is None):
+            return None
 
-    def _write(self, site: Site, output: Any) -> bool:
-        """Write the output of a site's module down; False where the site must be read."""
-        spot, name = self._spot, site.name
-        if spot is None or name in self.visited or not self.collecting or self.failure is not None:
-            return False
-        try:
-            if not spot.take(name, output):
+        def take(site: Site, output: Tensor) -> bool:
+            if self.failure is not None or not self.collecting or site.name in self.visited:
                 return False
-        except Exception as error:
-            self.fail(error)
-        self.visited[name] = None
-        return True
+            try:
+                if not self._taken(site, output, measure):
+                    return False
+            except Exception as error:
+                self.fail(error)
+            self.visited[site.name] = None
+            return True
+
+        return take
 
     def take_site(self, site: Site, tensor: Tensor, measure: Measure) -> None:
         """Copy what a site holds, reduced unless it is small."""
@@ -223,17 +223,20 @@ class Flight:
             if self._spot is not None and measure.output is None and self._spot.take_scores(output):
                 self._classes = output.shape[1]
                 return
+            if measure.output is None and type(output) is Tensor and output.dim() == 2:
+                self._take_scores(class_scores(output), measure)
+                return
             with torch.inference_mode(False), torch.no_grad():
-                scores = class_scores(output, measure.output)
-                if scores is not None and len(scores) == self._rows:
-                    self._classes = scores.shape[1]
-                    self._take_scores(scores.detach(), measure.scores)
+                self._take_scores(class_scores(output, measure.output), measure)
         except Exception as error:
             self.unscored = describe_error(error)
 
-    def _take_scores(self, scores: Tensor, taken: Scores) -> None:
+    def _take_scores(self, scores: Tensor | None, measure: Measure) -> None:
+        if scores is None or len(scores) != self._rows:
+            return
+        self._classes = scores.shape[1]
         if self._spot is None or not self._spot.take_scores(scores):
-            self._scored = taken.add(scores)
+            self._scored = measure.scores.add(scores.detach())
             if self._lesson is not None:
                 self._scores = Part.of(scores)
 
@@ -245,9 +248,11 @@ class Flight:
 
     def recorded(self, measure: Measure) -> RecordedPass:
         """Return the finished pass; what is not on a page is copied, but for a strip."""
-        if self._spot is not None and self._spot.complete:
-            leaf, rows = self._spot.page.commit(self._spot)
-            content: Content = Written(leaf, rows)
+        spot, strip, digests = self._spot, self._strip, self._digests
+        if spot is not None and spot.complete:
+            content: Content = Written(*spot.page.commit(spot))
+        elif strip is not None and digests is not None and strip.complete(len(self.visited)):
+            content = Measured(SheetLayers(strip.sheet()), digests, self._scored)
         else:
             with torch.inference_mode(False), torch.no_grad():
                 content = self._measured(measure)
@@ -264,9 +269,6 @@ class Flight:
         """Return what was measured already; what is only written down is measured now."""
         digests, scored, strip = self._digests, self._scored, self._strip
         layers = {name: values for name, values in self.visited.items() if values is not None}
-        if strip is not None and strip.complete and not layers:
-            assert digests is not None
-            return Measured(SheetLayers(strip.sheet()), digests, scored)
         if self._spot is not None:
             page, columns, rows = self._spot.page, self._spot.columns, self._spot.rows
             layers |= site_values(columns, self._spot.sites, rows, page.reading)

@@ -250,15 +250,15 @@ class _ModuleHook(InertHook):
         here = self._by_call.get(number)
         if here is None:
             return None
-        take = passing.as_it_is
-        if take is not None and self._plain and take(here[0][0], output):
-            return None
         item = here[0][1].item
         tensor = output if item is None else _item(output, item)
         if not isinstance(tensor, Tensor):
             return None
         passing.quiet = True  # what is computed in here is not the model's
         try:
+            take = passing.as_it_is
+            if take is not None and self._plain and take(here[0][0], tensor):
+                return None
             replaced = self._read(here, tensor)
         finally:
             passing.quiet = False

@@ -55,7 +55,8 @@ class Scores:
             if self._sheet is None or rows is None:
                 if self._sheet is not None:
                     self._sheet.found()
-                self._sheet = _Sheet(scores, self._scale)
+                with torch.inference_mode(False):  # others may add to it
+                    self._sheet = _Sheet(scores, self._scale)
                 rows = self._sheet.add(scores)
             assert rows is not None
             return ScoredRows(self._sheet, rows)

@@ -99,10 +99,9 @@ class Strip:
         self._layer = self._part = 0
         self._positions: list[int] = []
 
-    @property
-    def complete(self) -> bool:
-        """Whether all layers were taken."""
-        return self._layer == len(self._form.columns)
+    def complete(self, visited: int) -> bool:
+        """Whether its layers were taken, all of them and all that a pass visited."""
+        return self._layer == len(self._form.columns) == visited
 
     def take(self, site: Site, tensor: Tensor, non_negative: bool) -> bool:
         """Take a layer; False where it is not the next one, or not as the form says.
@@ -110,7 +109,7 @@ class Strip:
         Args:
             non_negative: Whether no value can be below 0.
         """
-        if self.complete:
+        if self._layer == len(self._form.columns):
             return False
         name, neurons, reduced = self._form.columns[self._layer]
         if site.name != name or site.row_axis != 0 or tensor.dtype is not self._form.dtype:
@@ -143,7 +142,7 @@ class Strip:
         if self._positions:  # turned into means by one operation: few numbers cost as much as many
             divisors = _divisors(self._form, tuple(self._positions))
             self._memory[:, : len(divisors)] /= divisors
-        if self.complete:
+        if self._layer == len(self._form.columns):
             return Sheet(self._form.columns, self._memory)
         taken = sum(self._form.widths[: self._part])
         return Sheet(self._form.columns[: self._layer], self._memory[:, :taken])

@@ -218,7 +218,7 @@ class Watch:
         trains = self._mode_matters(module)
         if not (trains or compiled):
             flight.collecting = True
-            reader.begin(flight.as_it_is)
+            reader.begin(flight.taker(self.hub.measure))
             return
         flight.apart = ["train_mode_passes"] * trains + ["compiled_passes"] * compiled
         with untouched(module, (args, kwargs)):
