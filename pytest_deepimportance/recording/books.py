@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.counters import Counters
-from pytest_deepimportance.recording.flight import Flight, Measure
+from pytest_deepimportance.recording.flight import Flight
 from pytest_deepimportance.recording.gradients import GradientWatch
+from pytest_deepimportance.recording.measure import Measure
 
 
 class Books:

@@ -3,56 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.data.outputs import class_scores
-from pytest_deepimportance.data.padding import named_arguments, padding_mask
 from pytest_deepimportance.data.sheets import SheetLayers
-from pytest_deepimportance.data.thumbnails import Thumbnails, thumbnails
 from pytest_deepimportance.formatting import describe_error
 from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.blocks import Block
-from pytest_deepimportance.recording.captured import captured_call
 from pytest_deepimportance.recording.frames import Taker
+from pytest_deepimportance.recording.given import NOTHING, given_by
 from pytest_deepimportance.recording.gradients import GradientWatch
 from pytest_deepimportance.recording.leaves import Part, call_of, site_values
+from pytest_deepimportance.recording.measure import Measure
 from pytest_deepimportance.recording.neurons import reduce_to_neurons
-from pytest_deepimportance.recording.pages import Inputs, Pages, Spot, inputs_of
 from pytest_deepimportance.recording.recorded import Content, Measured, RecordedPass, Written
-from pytest_deepimportance.recording.scores import ScoredRows, Scores
+from pytest_deepimportance.recording.scores import ScoredRows
 from pytest_deepimportance.recording.slices import NO_SLICES, Slices
-from pytest_deepimportance.recording.strips import Strip, Strips
-
-
-@dataclass(frozen=True)
-class Measure:
-    """What is read in each pass, and how it is reduced.
-
-    Attributes:
-        output: Turns the model's output into class scores, or None.
-        scores: Takes in the class scores.
-        pages: What small passes are written on.
-        strips: What large passes leave is put there.
-        images: Whether inputs that are images are kept, small.
-    """
-
-    sites: tuple[Site, ...]
-    reduce: str
-    tap: str
-    output: Callable[[Any], Any] | None
-    scores: Scores
-    pages: Pages
-    strips: Strips
-    images: bool = False
 
 
 class Owner(Protocol):
@@ -84,15 +56,8 @@ class Flight:
     collecting = False
     apart: Sequence[str] = ()
     unscored: str | None = None
-    _rows = 0
-    _lesson: Inputs | None = None
-    _spot: Spot | None = None
-    _strip: Strip | None = None
+    _given = NOTHING
     _scores: Part | None = None
-    _mask: Tensor | None = None
-    _digests: NDArray[np.uint64] | None = None
-    _labels: NDArray[np.int64] | None = None
-    _thumbnails: Thumbnails | None = None
     _scored: ScoredRows | None = None
     _classes = 0
     _output_taken = False
@@ -110,7 +75,7 @@ class Flight:
     @property
     def sliced(self) -> bool:
         """Whether each of its rows has its own value of every slice that is given row by row."""
-        return self.slices.fits(self._rows)
+        return self.slices.fits(self._given.rows)
 
     @property
     def raised(self) -> bool:
@@ -123,47 +88,12 @@ class Flight:
         self, forward: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], measure: Measure
     ) -> None:
         """Take the rows, the padding mask and the labels; keep no tensor of the user's."""
-        if not self._take_tensor(args, kwargs, measure):
-            self._take_inputs(*named_arguments(forward, args, kwargs), measure)
-
-    def _take_tensor(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], measure: Measure
-    ) -> bool:
-        """Write the rows of a call with one tensor down if there is a page for them."""
-        # What `_take_inputs` would come to, without a look at what such a call cannot hold.
-        if kwargs or len(args) != 1 or measure.images:
-            return False
-        self._spot = measure.pages.open_tensor(args[0])
-        if self._spot is None:
-            return False
-        self._rows = self._spot.count
-        self.gradient.watch_inputs(args)
-        return True
-
-    def _take_inputs(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], measure: Measure
-    ) -> None:
-        call = captured_call(args, kwargs)
-        self._rows = call.rows
-        inputs = inputs_of(call)
-        if inputs is not None:
-            self._spot = measure.pages.open(call, inputs)
-            self._lesson = inputs if measure.pages.lacks(inputs) else None
-        if self._spot is None or measure.images:
-            with torch.inference_mode(False), torch.no_grad():
-                if self._spot is None:
-                    self._digests = row_digests(call)
-                    self._mask = padding_mask(call)
-                    if inputs is None and self._mask is None:
-                        self._strip = measure.strips.open(call.rows)
-                self._thumbnails = thumbnails(call) if measure.images else None
-        if call.labels is not None:
-            self._labels = call.labels.cpu().numpy().astype(np.int64)
+        self._given = given_by(forward, args, kwargs, measure)
         self.gradient.watch_inputs((args, kwargs))
 
     def taker(self, measure: Measure) -> Taker | None:
         """Return what takes the output of a site's module; None where it must be read with care."""
-        if self.gradient.watching or (self._spot is None and self._strip is None):
+        if self.gradient.watching or (self._given.spot is None and self._given.strip is None):
             return None
 
         def take(site: Site, output: Tensor) -> bool:
@@ -192,10 +122,10 @@ class Flight:
             self.fail(error)
 
     def _taken(self, site: Site, tensor: Tensor, measure: Measure) -> bool:
-        if self._spot is not None:
-            return self._spot.take(site.name, tensor)
-        non_negative = site.non_negative(measure.tap)
-        return self._strip is not None and self._strip.take(site, tensor, non_negative)
+        spot, strip = self._given.spot, self._given.strip
+        if spot is not None:
+            return spot.take(site.name, tensor)
+        return strip is not None and strip.take(site, tensor, site.non_negative(measure.tap))
 
     def _reduce(self, site: Site, tensor: Tensor, measure: Measure) -> None:
         # Copies made in inference mode would be inference tensors, unusable for later updates.
@@ -204,12 +134,12 @@ class Flight:
                 tensor,
                 site,
                 measure.reduce,
-                self._mask,
+                self._given.mask,
                 non_negative=site.non_negative(measure.tap),
             )
-        if len(values.values) == self._rows:
+        if len(values.values) == self._given.rows:
             self.visited[site.name] = values
-            if self._lesson is not None:
+            if self._given.lesson is not None:
                 self._parts[site.name] = Part.of(tensor)
         else:
             self.skipped[site.name] = len(values.values)
@@ -220,10 +150,8 @@ class Flight:
             return
         self._output_taken = True
         try:
-            if self._spot is not None and measure.output is None and self._spot.take_scores(output):
-                self._classes = output.shape[1]
-                return
             if measure.output is None and type(output) is Tensor and output.dim() == 2:
+                # No operation is needed that autograd or inference mode would have a part in.
                 self._take_scores(class_scores(output), measure)
                 return
             with torch.inference_mode(False), torch.no_grad():
@@ -232,12 +160,13 @@ class Flight:
             self.unscored = describe_error(error)
 
     def _take_scores(self, scores: Tensor | None, measure: Measure) -> None:
-        if scores is None or len(scores) != self._rows:
+        if scores is None or len(scores) != self._given.rows:
             return
         self._classes = scores.shape[1]
-        if self._spot is None or not self._spot.take_scores(scores):
+        spot = self._given.spot
+        if spot is None or not spot.take_scores(scores):
             self._scored = measure.scores.add(scores.detach())
-            if self._lesson is not None:
+            if self._given.lesson is not None:
                 self._scores = Part.of(scores)
 
     def fail(self, error: Exception) -> None:
@@ -248,7 +177,8 @@ class Flight:
 
     def recorded(self, measure: Measure) -> RecordedPass:
         """Return the finished pass; what is not on a page is copied, but for a strip."""
-        spot, strip, digests = self._spot, self._strip, self._digests
+        given = self._given
+        spot, strip, digests = given.spot, given.strip, given.digests
         if spot is not None and spot.complete:
             content: Content = Written(*spot.page.commit(spot))
         elif strip is not None and digests is not None and strip.complete(len(self.visited)):
@@ -258,41 +188,42 @@ class Flight:
                 content = self._measured(measure)
         return RecordedPass(
             content,
-            self._labels,
+            given.labels,
             self.gradient if self.gradient.watching else None,
             self._classes,
-            self.slices.of_rows(self._rows),
-            self._thumbnails,
+            self.slices.of_rows(given.rows),
+            given.thumbnails,
         )
 
     def _measured(self, measure: Measure) -> Measured:
         """Return what was measured already; what is only written down is measured now."""
-        digests, scored, strip = self._digests, self._scored, self._strip
+        digests, scored = self._given.digests, self._scored
+        spot, strip, lesson = self._given.spot, self._given.strip, self._given.lesson
         layers = {name: values for name, values in self.visited.items() if values is not None}
-        if self._spot is not None:
-            page, columns, rows = self._spot.page, self._spot.columns, self._spot.rows
-            layers |= site_values(columns, self._spot.sites, rows, page.reading)
+        if spot is not None:
+            page, columns, rows = spot.page, spot.columns, spot.rows
+            layers |= site_values(columns, spot.sites, rows, page.reading)
             digests = row_digests(call_of(page.form, columns, rows))
-            if self._spot.scored:
+            if spot.scored:
                 scored = measure.scores.add(torch.from_numpy(columns["scores", ""][rows]))
         elif strip is not None:
             layers |= strip.sheet().layers()
-        elif self._lesson is not None and not self.skipped:
-            measure.pages.learn(self._lesson, self._parts, self._scores, self._rows)
+        elif lesson is not None and not self.skipped:
+            measure.pages.learn(lesson, self._parts, self._scores, self._given.rows)
         assert digests is not None
         layers = {name: layers[name] for name in self.visited}
-        return Measured(measure.strips.keep(layers, self._rows), digests, scored)
+        return Measured(measure.strips.keep(layers, self._given.rows), digests, scored)
 
     def release(self) -> None:
         """Let other passes be written down: this one is booked, or will not be."""
-        if self._spot is not None:
-            self._spot.page.close()
-            self._spot = None
+        if self._given.spot is not None:
+            self._given.spot.page.close()
+            self._given.spot = None
 
     def give_up(self) -> None:
         """Forget a pass that no hook will see end; its call may still run in another thread."""
         self.abandoned = True
-        if self._spot is not None:
-            self._spot.page.discard()
-            self._spot = None
+        if self._given.spot is not None:
+            self._given.spot.page.discard()
+            self._given.spot = None
         self.gradient.close()

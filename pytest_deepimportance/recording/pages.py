@@ -18,7 +18,7 @@ from pytest_deepimportance.data.batches import ModelCall, is_row_list
 from pytest_deepimportance.data.padding import padding_mask
 from pytest_deepimportance.recording.leaves import Columns, Form, Leaf, Part, Reading
 
-_PASS_ROWS = 32
+PASS_ROWS = 32
 """Rows of a pass up to which it is written down; more are worth measuring by themselves."""
 
 _PASS_BYTES = 1 << 18
@@ -101,7 +101,7 @@ class Page:
     def __init__(self, form: Form, reading: Reading) -> None:
         self.form = form
         self.reading = reading
-        self._size = max(_PASS_ROWS, min(_PAGE_ROWS, _PAGE_BYTES // max(1, form.row_bytes)))
+        self._size = max(PASS_ROWS, min(_PAGE_ROWS, _PAGE_BYTES // max(1, form.row_bytes)))
         self._columns: Columns = {}
         self._next = 0
         self._open = False
@@ -123,7 +123,7 @@ class Page:
         return self._open_for({0: tensor}, rows)
 
     def _open_for(self, inputs: Mapping[str | int, Tensor], count: int) -> Spot | None:
-        if count > _PASS_ROWS or count * self.form.row_bytes > _PASS_BYTES:
+        if count > PASS_ROWS or count * self.form.row_bytes > _PASS_BYTES:
             return None
         with self._lock:
             if self._open:
@@ -209,7 +209,7 @@ class Spot:
 
 def inputs_of(call: ModelCall) -> Inputs | None:
     """Return what a call holds for each row; None where it cannot be written down row by row."""
-    if not 0 < call.rows <= _PASS_ROWS or padding_mask(call) is not None:
+    if not 0 < call.rows <= PASS_ROWS or padding_mask(call) is not None:
         return None
     found: list[tuple[str | int, Part]] = []
     given: list[tuple[str | int, Any]] = [*enumerate(call.args), *call.kwargs.items()]

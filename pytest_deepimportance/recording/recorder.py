@@ -20,9 +20,10 @@ from pytest_deepimportance.recording.books import Books
 from pytest_deepimportance.recording.callcounter import CallCounter
 from pytest_deepimportance.recording.causes import IN_COMPILED, cause_of_nothing
 from pytest_deepimportance.recording.counters import Counters
-from pytest_deepimportance.recording.flight import Flight, Measure
+from pytest_deepimportance.recording.flight import Flight
 from pytest_deepimportance.recording.flights import Flights
 from pytest_deepimportance.recording.leaves import Reading
+from pytest_deepimportance.recording.measure import Measure
 from pytest_deepimportance.recording.pages import Pages
 from pytest_deepimportance.recording.scores import Scores
 from pytest_deepimportance.recording.slices import NO_SLICES, Slices

@@ -95,7 +95,8 @@ class Strip:
     def __init__(self, form: _Form, memory: NDArray[Any]) -> None:
         self._form = form
         self._memory = memory
-        self._parts = torch.from_numpy(memory).split_with_sizes(form.widths, dim=1)
+        with torch.inference_mode(False):  # a forward may leave it between two layers
+            self._parts = torch.from_numpy(memory).split_with_sizes(form.widths, dim=1)
         self._layer = self._part = 0
         self._positions: list[int] = []
 

@@ -15,10 +15,11 @@ from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.apart import measuring_apart, untouched
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.calls import CompiledCall, without_idle
-from pytest_deepimportance.recording.flight import Flight, Measure
+from pytest_deepimportance.recording.flight import Flight
 from pytest_deepimportance.recording.flights import Flights
 from pytest_deepimportance.recording.gradients import detached
 from pytest_deepimportance.recording.inert import InertHook, undisturbed
+from pytest_deepimportance.recording.measure import Measure
 from pytest_deepimportance.recording.reader import SiteReader
 from pytest_deepimportance.recording.slices import Slices
 from pytest_deepimportance.recording.weights import WeightsCheck
@@ -27,11 +28,7 @@ _TRAINS = attrgetter("training")
 
 
 class Hub(Protocol):
-    """What a watch needs of the recorder it belongs to.
-
-    Attributes:
-        resting: Whether the hooks are on, but take note of nothing.
-    """
+    """What a watch needs of the recorder it belongs to; while that is resting, nothing is noted."""
 
     resting: bool
     flights: Flights

@@ -51,7 +51,7 @@ def taken(run: Callable[[nn.Module], object], together: bool, **options: object)
 
     recorder = recorder_of(model, X[:2], **options)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pages, "_PASS_ROWS", pages._PASS_ROWS if together else 0)
+        patch.setattr(pages, "PASS_ROWS", pages.PASS_ROWS if together else 0)
         handle = model.register_forward_pre_hook(new_block)
         recorder.attach()
         try:

@@ -229,3 +229,19 @@ def test_a_sum_into_a_strip_divided_by_the_positions_is_torchs_mean(
 
 def test_no_strip_before_a_pass_was_seen() -> None:
     assert Strips("mean").open(64) is None
+
+
+def test_a_forward_that_leaves_inference_mode_between_two_layers() -> None:
+    def run(model: nn.Module) -> None:
+        model.fc.register_forward_pre_hook(lambda *_: modes[-1].__exit__(None, None, None))
+        with torch.no_grad():
+            for part in X.split(100):
+                modes.append(torch.inference_mode())
+                modes[-1].__enter__()
+                handle = model.act.register_forward_hook(lambda _, __, out: out.clone())
+                model(part)
+                handle.remove()
+
+    modes: list[torch.inference_mode] = []
+    block = compare(run)
+    assert block.counted_passes == 3
