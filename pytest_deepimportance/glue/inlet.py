@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_deepimportance.glue.failing import fail
+from pytest_deepimportance.glue.keys import runs_nothing
 from pytest_deepimportance.glue.unjudged import (
     COLLECTED,
     Collected,
@@ -67,7 +68,7 @@ class Inlet:
             finish(self._collector, session, exitstatus)
             if self._collector.ran or self._collector.reports:
                 return
-        if not self._config.option.collectonly:
+        if not runs_nothing(self._config):
             self._finish_without_a_number(session)
 
     def _finish_without_a_number(self, session: pytest.Session) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pytest_deepimportance.glue.keys import MARKED, MISSPELLED, SKIPPED, UNWATCHED
+from pytest_deepimportance.glue.keys import MARKED, MISSPELLED, SKIPPED, UNWATCHED, runs_nothing
 from pytest_deepimportance.settings import Settings
 
 GATE = "idc::gate"
@@ -22,8 +22,6 @@ GATE = "idc::gate"
 
 COLLECTED = "idc_collected"
 """Key of a worker's output under which the controller finds it."""
-
-_NO_RUN = ("collectonly", "setupplan", "setuponly")
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ def may_fail(settings: Settings, session: pytest.Session) -> bool:
     """Whether thresholds that judged nothing fail this session, which is green otherwise."""
     return (
         int(session.exitstatus) == 0
-        and not any(getattr(session.config.option, name, False) for name in _NO_RUN)
+        and not runs_nothing(session.config)
         and not (session.shouldstop or session.shouldfail)
         and not settings.shard
         and settings.partial == "fail"
