@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.layer_values import LayerValues
@@ -53,6 +53,10 @@ class Measure:
 
 class Owner(Protocol):
     """Who measures a flight (a watch): told when the flight is given up."""
+
+    @property
+    def module(self) -> nn.Module | None:
+        """The module whose call it is."""
 
     def stop_collecting(self) -> None:
         """End the reading of sites in this thread."""
