@@ -44,6 +44,16 @@ def runs_nothing(config: pytest.Config) -> bool:
     return any(getattr(config.option, name, False) for name in _NO_RUN)
 
 
+def selects_in_silence(config: pytest.Config) -> bool:
+    """Whether tests are left out while they are collected, of which nobody is told.
+
+    So do --lf, pytest-testmon and pytest-picked.
+    """
+    chosen = config.option
+    testmon = getattr(chosen, "testmon", False) and not getattr(chosen, "testmon_noselect", False)
+    return bool(testmon or getattr(chosen, "lf", False) or getattr(chosen, "picked", False))
+
+
 def fixtures_of(item: pytest.Item) -> list[str]:
     """Return the fixture names an item uses (doctests and custom items may have none)."""
     return list(getattr(item, "fixturenames", ()))

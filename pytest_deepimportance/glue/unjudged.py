@@ -14,7 +14,14 @@ from typing import Any
 
 import pytest
 
-from pytest_deepimportance.glue.keys import MARKED, MISSPELLED, SKIPPED, UNWATCHED, runs_nothing
+from pytest_deepimportance.glue.keys import (
+    MARKED,
+    MISSPELLED,
+    SKIPPED,
+    UNWATCHED,
+    runs_nothing,
+    selects_in_silence,
+)
 from pytest_deepimportance.settings import Settings
 
 GATE = "idc::gate"
@@ -68,7 +75,7 @@ def reason(config: pytest.Config, settings: Settings, found: Collected) -> tuple
         return "no model is named (--idc-model, or a fixture idc_model)", False
     if found.marked:
         return f"no marked test ran: none of {found.marked} was selected", True
-    if settings.shard or config.getoption("lf", False) or config.getoption("ignore", None):
+    if settings.shard or selects_in_silence(config) or config.getoption("ignore", None):
         return "no marked test is among those selected", True
     if _names_a_part(config) and not _typed(config, settings):
         return "no marked test is among those selected", True
