@@ -34,8 +34,12 @@ class Inlet:
         self._workers: list[Collected] = []
         self._said = ""
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take what a test recorded off its report: serial runs and xdist use the same path."""
+        """Take what a test recorded off its report: serial runs and xdist use the same path.
+
+        First, so that no plugin that writes reports down (pytest-reportlog) meets it.
+        """
         payload = getattr(report, "idc", None)
         if str(report.when) == "???":  # pytest-xdist's own, for a worker that crashed
             self._crashed.append(report.nodeid)
