@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_deepimportance.glue.keys import MARKED, NODE_ID, UNWATCHED, fixtures_of
+from pytest_deepimportance.glue.keys import MARKED, NODE_ID, UNWATCHED, fixtures_of, runs_nothing
 from pytest_deepimportance.glue.markers import (
     SUITE,
     assign_suites,
@@ -33,7 +33,7 @@ def prepare(session: pytest.Session, items: list[pytest.Item], settings: Setting
     own_criteria = bool(config.hook.pytest_idc_criteria.get_hookimpls())
     marked = assign_suites(items, settings, own_criteria)
     config.stash[MARKED] = len(marked)
-    if not marked or config.option.collectonly:
+    if not marked or runs_nothing(config):
         return
     if not (settings.model or settings.profile or any(overrides_model(item) for item in marked)):
         config.stash[UNWATCHED] = True

@@ -88,6 +88,8 @@ class Collector:
 
     def _take_test(self, payload: Mapping[str, Any], *, rerun: bool) -> None:
         test = payload["test"]
+        for fingerprint, passes in test["earlier"].items():
+            self._traffic(fingerprint).reruns[test["nodeid"]] += passes
         if not rerun:
             self.tests[test["nodeid"]] = RAN
         for fingerprint, entry in payload["profiles"].items():

@@ -16,6 +16,7 @@ from pytest_deepimportance.engine.stored import plain_settings
 from pytest_deepimportance.glue.appending import appended
 from pytest_deepimportance.glue.collection import RECORDING
 from pytest_deepimportance.glue.collector import Collector, Traffic
+from pytest_deepimportance.glue.keys import selects_in_silence
 from pytest_deepimportance.glue.places import as_shown
 from pytest_deepimportance.profile.file import serialise
 from pytest_deepimportance.profile.model import Profile
@@ -68,17 +69,17 @@ def run_of(collector: Collector, session: pytest.Session, exitstatus: int) -> Ru
 def _expected(collector: Collector) -> int:
     """Return how many marked tests there are.
 
-    `--lf` drops tests while it collects, without telling anybody; the number of the last run
-    without it is remembered in pytest's cache.
+    Some options drop tests while they are collected, without telling anybody; the number of the
+    last run without them is remembered in pytest's cache.
     """
     collected = len(collector.tests)
     cache = getattr(collector.config, "cache", None)
     if cache is None:
         return collected
-    if not collector.config.getoption("lf", False):
-        cache.set(_CACHED_COUNT, collected)
-        return collected
-    return max(int(cache.get(_CACHED_COUNT, 0)), collected)
+    if selects_in_silence(collector.config):
+        collected = max(int(cache.get(_CACHED_COUNT, 0)), collected)
+    cache.set(_CACHED_COUNT, collected)
+    return collected
 
 
 def _profiles(collector: Collector) -> dict[str, Profile]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_deepimportance.glue.failing import fail
+from pytest_deepimportance.glue.keys import runs_nothing
 from pytest_deepimportance.glue.unjudged import (
     COLLECTED,
     Collected,
@@ -33,8 +34,12 @@ class Inlet:
         self._workers: list[Collected] = []
         self._said = ""
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take what a test recorded off its report: serial runs and xdist use the same path."""
+        """Take what a test recorded off its report: serial runs and xdist use the same path.
+
+        First, so that no plugin that writes reports down (pytest-reportlog) meets it.
+        """
         payload = getattr(report, "idc", None)
         if str(report.when) == "???":  # pytest-xdist's own, for a worker that crashed
             self._crashed.append(report.nodeid)
@@ -67,7 +72,7 @@ class Inlet:
             finish(self._collector, session, exitstatus)
             if self._collector.ran or self._collector.reports:
                 return
-        if not self._config.option.collectonly:
+        if not runs_nothing(self._config):
             self._finish_without_a_number(session)
 
     def _finish_without_a_number(self, session: pytest.Session) -> None:

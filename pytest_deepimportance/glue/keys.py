@@ -25,6 +25,8 @@ SKIPPED = pytest.StashKey[str]()
 NODE_ID = pytest.StashKey[str]()
 """On a collected item: its node id before pytest-xdist appended the name of its group."""
 
+_NO_RUN = ("collectonly", "setupplan", "setuponly", "showfixtures", "show_fixtures_per_test")
+
 PART_FAILED = pytest.StashKey[bool]()
 """On an item: whether one of its subtests failed in the attempt that runs."""
 
@@ -35,6 +37,21 @@ def node_id(node: pytest.Collector | pytest.Item) -> str:
     if NODE_ID in stash:
         return stash[NODE_ID]
     return node.nodeid
+
+
+def runs_nothing(config: pytest.Config) -> bool:
+    """Whether tests are only listed, or their fixtures: there is nothing to measure then."""
+    return any(getattr(config.option, name, False) for name in _NO_RUN)
+
+
+def selects_in_silence(config: pytest.Config) -> bool:
+    """Whether tests are left out while they are collected, of which nobody is told.
+
+    So do --lf, pytest-testmon and pytest-picked.
+    """
+    chosen = config.option
+    testmon = getattr(chosen, "testmon", False) and not getattr(chosen, "testmon_noselect", False)
+    return bool(testmon or getattr(chosen, "lf", False) or getattr(chosen, "picked", False))
 
 
 def fixtures_of(item: pytest.Item) -> list[str]:

@@ -59,6 +59,7 @@ class Recording:
         self._running = False
         self._attached = False
         self._counting = False
+        self._awaited = False
 
     # --- collection -------------------------------------------------------------------------
 
@@ -71,6 +72,7 @@ class Recording:
         from pytest_deepimportance.glue.resources import prepare_from_specs
 
         selected = [item for item in session.items if SUITE in item.stash]
+        self._awaited = bool(selected)
         watch = prepare_from_specs(self, selected) if selected else None
         if watch is not None:
             self._spare_fixture(session.items, watch)
@@ -114,7 +116,7 @@ class Recording:
     def say_before_tests(self, profile: Profile) -> None:
         """Say as soon as the profile exists which thresholds can never be met."""
         lines = sentences_before_tests(profile, self.settings, self.suites)
-        if hasattr(self.config, "workerinput"):
+        if self.sender.travels:
             self.sender.before += lines  # the controller says them
         else:
             with uncaptured(self.config):
@@ -157,8 +159,10 @@ class Recording:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Attach the hooks: fixtures set up for this test may run the model."""
         self._item = node_id(item)
+        self.sender.look_around()
         for watch in self.watches:
-            watch.start_test(self._item)
+            if passes := watch.start_test(self._item):
+                self.sender.count_unseen(watch.profile.fingerprint, self._item, passes)
         self._attach(recording=True)
 
     @pytest.hookimpl(wrapper=True)
@@ -168,8 +172,8 @@ class Recording:
         """Book the passes of a fixture's set-up to that fixture instance."""
         if fixturedef.argname in _SILENT_FIXTURES or is_parameter(fixturedef):
             result = yield
-            if fixturedef.argname == "idc_model":
-                self._prepare_early(request)
+            if fixturedef.argname == "idc_model" and self._awaited:
+                self._prepare_early(request, result)
             return result
         instance = self.ledger.begin(fixturedef, request)
         for watch in self.watches:
@@ -199,7 +203,7 @@ class Recording:
             for watch in self.watches:
                 watch.release(key)
 
-    def _prepare_early(self, request: pytest.FixtureRequest) -> None:
+    def _prepare_early(self, request: pytest.FixtureRequest, model: object) -> None:
         """Build the profile as soon as a user's model exists.
 
         A prediction fixture that depends on `idc_model` may be set up for an unmarked test, before
@@ -207,7 +211,7 @@ class Recording:
         """
         from pytest_deepimportance.glue.resources import try_profile
 
-        try_profile(self, request)
+        try_profile(self, request, model)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
@@ -260,19 +264,27 @@ class Recording:
             report.outcome, report.longrepr = "failed", f"idc: {error}"
         if payload is not None:
             report.idc = payload  # type: ignore[attr-defined]
+        if self.sender.forked:  # it ends with its test, and another process hands its reports on
+            self.sender.hand_on(report)
         return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Let a report bring what belongs to no single test, before anybody takes it."""
+        if report.when != "teardown" and not self._running:
+            self.sender.hand_on(report)
 
     def _payload(
         self, item: pytest.Item, when: str, report: pytest.TestReport
     ) -> dict[str, Any] | None:
         if when == "setup" and report.passed:
-            return self.sender.of_setup()
+            return None
         if when == "teardown":
             for watch in self.watches:
                 watch.release(node_id(item))  # it travels on the report that was made before
             return None
         if SUITE not in item.stash:
-            return self.sender.of_unmarked()
+            return None
         return self.sender.of_marked(item, report, reached_call=when == "call")
 
     def states_of_test(self, watch: Watch, item: pytest.Item) -> list[BlockState]:

@@ -157,14 +157,17 @@ def _has_folder(spec: str) -> bool:
     return True
 
 
-def try_profile(recording: Recording, request: pytest.FixtureRequest) -> None:
+_PROBLEMS = (Exception, pytest.fail.Exception, pytest.skip.Exception)
+"""What a user's fixture may raise; an unmarked test must not suffer from it: it never asked."""
+
+
+def try_profile(recording: Recording, request: pytest.FixtureRequest, model: Any) -> None:
     """Build the profile right after `idc_model` was set up; problems are left to marked tests."""
     try:
-        model = request.getfixturevalue("idc_model")
         reference = request.getfixturevalue("idc_reference")
         if recording.settings.profile is not None or reference is not None:
             obtain_watch(recording, model, reference)
-    except (Exception, pytest.fail.Exception):
+    except _PROBLEMS:
         # The marked test that needs the profile meets the same problem and reports it as its own.
         return
 
@@ -186,11 +189,9 @@ def profile_of(request: pytest.FixtureRequest) -> Any:
         if not marked:
             return None
         pytest.fail(str(error), pytrace=False)
-    except (Exception, pytest.fail.Exception):
+    except _PROBLEMS:
         if not marked:
-            # An unmarked test only lends its turn (a fixture it shares with marked tests); it must
-            # not fail for what it never asked for.
-            return None
+            return None  # it only lends its turn (a fixture it shares with marked tests)
         raise
     from pytest_deepimportance.glue.watch import WATCH
 

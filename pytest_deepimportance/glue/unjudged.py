@@ -14,7 +14,14 @@ from typing import Any
 
 import pytest
 
-from pytest_deepimportance.glue.keys import MARKED, MISSPELLED, SKIPPED, UNWATCHED
+from pytest_deepimportance.glue.keys import (
+    MARKED,
+    MISSPELLED,
+    SKIPPED,
+    UNWATCHED,
+    runs_nothing,
+    selects_in_silence,
+)
 from pytest_deepimportance.settings import Settings
 
 GATE = "idc::gate"
@@ -22,8 +29,6 @@ GATE = "idc::gate"
 
 COLLECTED = "idc_collected"
 """Key of a worker's output under which the controller finds it."""
-
-_NO_RUN = ("collectonly", "setupplan", "setuponly")
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ def reason(config: pytest.Config, settings: Settings, found: Collected) -> tuple
         return "no model is named (--idc-model, or a fixture idc_model)", False
     if found.marked:
         return f"no marked test ran: none of {found.marked} was selected", True
-    if settings.shard or config.getoption("lf", False) or config.getoption("ignore", None):
+    if settings.shard or selects_in_silence(config) or config.getoption("ignore", None):
         return "no marked test is among those selected", True
     if _names_a_part(config) and not _typed(config, settings):
         return "no marked test is among those selected", True
@@ -101,7 +106,7 @@ def may_fail(settings: Settings, session: pytest.Session) -> bool:
     """Whether thresholds that judged nothing fail this session, which is green otherwise."""
     return (
         int(session.exitstatus) == 0
-        and not any(getattr(session.config.option, name, False) for name in _NO_RUN)
+        and not runs_nothing(session.config)
         and not (session.shouldstop or session.shouldfail)
         and not settings.shard
         and settings.partial == "fail"

@@ -79,9 +79,15 @@ class Watch:
             self.blocks[key] = Block(key, kind)
         self.recorder.block = self.blocks[key]
 
-    def start_test(self, nodeid: str) -> None:
-        """Drop what an earlier attempt of this test recorded: only the last one counts."""
+    def start_test(self, nodeid: str) -> int:
+        """Drop what an earlier attempt of this test recorded: only the last one counts.
+
+        Returns:
+            How many passes that were.
+        """
+        passes = self.blocks[nodeid].counted_passes if nodeid in self.blocks else 0
         self._drop(nodeid)
+        return passes
 
     def release(self, key: str) -> None:
         """Free a block whose test has ended or whose fixture was torn down; its state is sent."""

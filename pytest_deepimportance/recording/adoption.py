@@ -168,14 +168,14 @@ class Adoption(InertHook):
         return watch.before_compiled(compiled)
 
     def _meet(self, module: nn.Module, args: tuple[Any, ...], caller: FrameType) -> None:
-        if self._hub.flights.here is not None or _hook_on(module, self._hub) is not None:
+        if _hook_on(module, self._hub) is not None or self._hub.flights.around() is not None:
             return
         watch = self.watch_of(module)
         if watch is not None:
             watch.begin(args, called_kwargs(caller))
 
     def _meet_compiled(self, module: nn.Module, args: tuple[Any, ...], caller: FrameType) -> None:
-        if self._hub.flights.here is not None:
+        if self._hub.flights.around() is not None:
             return
         inner = getattr(module, "_orig_mod", None)
         if not isinstance(inner, nn.Module):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.layer_values import LayerValues
@@ -29,6 +29,10 @@ from pytest_deepimportance.recording.slices import NO_SLICES, Slices
 
 class Owner(Protocol):
     """Who measures a flight (a watch): told when the flight is given up."""
+
+    @property
+    def module(self) -> nn.Module | None:
+        """The module whose call it is."""
 
     def stop_collecting(self) -> None:
         """End the reading of sites in this thread."""

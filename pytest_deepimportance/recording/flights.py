@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from pytest_deepimportance.recording.flight import Flight
+from pytest_deepimportance.recording.running import runs_around
 
 
 class Flights:
@@ -23,6 +24,20 @@ class Flights:
             self._drop(flight)
             return None
         return flight
+
+    def around(self) -> Flight | None:
+        """Return the flight of this thread that a call which begins now is a part of.
+
+        One whose call is gone is forgotten here, and counted with those that nobody saw end.
+        """
+        flight = self.here
+        if flight is None or runs_around(flight.owner.module):
+            return flight
+        if flight.collecting:
+            flight.owner.stop_collecting()
+        flight.give_up()
+        self._local.flight = None
+        return None
 
     def open(self, flight: Flight) -> None:
         """Begin a flight in this thread."""

@@ -157,7 +157,9 @@ class Recorder:
         self.resting = True
         for flight in self.flights.abandon_all():
             self._books.count(
-                flight.block, "dropped_passes", "passes still ran when their test ended"
+                flight.block,
+                "dropped_passes",
+                "passes were cut off, or still ran when the test ended",
             )
         self._books.close_gradients()
 

@@ -158,7 +158,7 @@ class Watch:
         """Take note that the module is being called."""
         if self.hub.resting:
             return
-        flight = self.hub.flights.here
+        flight = self.hub.flights.around()
         if flight is not None:
             flight.depth += 1
             return

@@ -65,7 +65,7 @@ def payload(
         entry["profile"] = rest.pop("sent", None)
     test = {
         "nodeid": nodeid, "suite": suite.name, "outcome": "passed", "counts": True,
-        "slice": [], "requirements": [],
+        "slice": [], "requirements": [], "earlier": {},
     }  # fmt: skip
     counters = {nodeid: {"paused_passes": 2}, "unmarked": {"unmarked_passes": 3}}
     return {

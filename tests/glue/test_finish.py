@@ -21,7 +21,7 @@ class Cache(dict[str, Any]):
 def state(
     collected: int, deselected: int = 0, *, lf: bool = False, cache: Cache | None = None
 ) -> Any:
-    config = SimpleNamespace(getoption=lambda name, default: lf, cache=cache, stash=pytest.Stash())
+    config = SimpleNamespace(option=SimpleNamespace(lf=lf), cache=cache, stash=pytest.Stash())
     left_out = ["deselected"] * deselected
     states = [*left_out, *["ran"] * (collected - deselected)]
     return SimpleNamespace(

@@ -82,3 +82,33 @@ def test_a_run_that_is_stopped_says_once_that_gates_are_not_judged(suite: Projec
     text = " ".join(" ".join(own_lines(suite.run("-q", *given))).split())
     assert "incomplete the run was stopped early: stopping after 3 failures" in text
     assert text.count("not judged") == 1
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "workers"])
+def test_plugins_that_write_reports_down_find_nothing_of_ours(
+    project: Project, workers: tuple[str, ...]
+) -> None:
+    project.write(
+        "conftest.py",
+        """
+        import os
+
+        def pytest_runtest_logreport(report):
+            if "PYTEST_XDIST_WORKER" not in os.environ:
+                with open("seen.txt", "a") as file:
+                    print(hasattr(report, "idc"), file=file)
+        """,
+    )
+    project.write(
+        "test_it.py",
+        """
+        import pytest, net
+
+        @pytest.mark.idc_suite
+        def test_it(idc_model):
+            idc_model(net.suite_points()[0])
+        """,
+    )
+    project.run(*workers)
+    assert project.report()["tests"][0]["inputs"] == 60
+    assert (project.path / "seen.txt").read_text().split() == ["False"] * 3

@@ -16,6 +16,7 @@ from pytest_deepimportance.recording.flights import Flights
 
 
 class Owner:
+    module = None
     stopped = 0
 
     def stop_collecting(self) -> None:

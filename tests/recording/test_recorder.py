@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import gc
 import threading
 import weakref
@@ -183,6 +184,56 @@ def test_an_exit_through_a_forward_does_not_swallow_the_next_test():
     assert [len(p) for p in follower.passes] == [3]
 
 
+@pytest.mark.parametrize("next_is", ["the model", "another", "a copy", "compiled", "in place"])
+def test_an_exit_that_the_test_catches_does_not_swallow_its_next_passes(next_is: str):
+    class Timeout(BaseException):
+        pass
+
+    def stop(*_: object) -> None:
+        raise Timeout
+
+    model = make()
+    other = {
+        "the model": lambda: model,
+        "another": lambda: make(),
+        "a copy": lambda: copy.deepcopy(model),
+        "compiled": lambda: torch.compile(model, backend="eager"),
+        "in place": lambda: compiled_in_place(model),
+    }[next_is]()
+    with recording(model) as (recorder, block):
+        handle = model.b.register_forward_hook(stop)
+        with pytest.raises(Timeout):
+            model(torch.randn(2, 4))
+        handle.remove()
+        other(torch.randn(3, 4))
+        model(torch.randn(5, 4))
+    assert [len(p) for p in block.passes] == [3, 5]
+    assert recorder.totals.dropped_passes == 1
+
+
+def compiled_in_place(model: nn.Module) -> nn.Module:
+    model.compile(backend="eager")
+    return model
+
+
+def test_a_model_that_calls_itself_is_one_pass_each_time():
+    class Twice(Net):
+        again = True
+
+        def forward(self, x: Tensor) -> Tensor:
+            if self.again:
+                self.again = False
+                self(x)
+                self.again = True
+            return super().forward(x)
+
+    model = make(Twice)
+    with recording(model) as (_, block):
+        model(torch.randn(2, 4))
+        model(torch.randn(3, 4))
+    assert [len(p) for p in block.passes] == [2, 3]
+
+
 def test_threads_do_not_mix():
     class Waiting(Net):
         def __init__(self) -> None:
@@ -267,7 +318,9 @@ def test_a_thread_that_outlives_the_hooks_is_counted_and_records_again_later():
     done = threading.Event()
     with recording(model) as (recorder, block):
         thread = _held_call(model)
-    assert recorder.totals.to_wire()["details"] == ["1 pass still ran when their test ended"]
+    assert recorder.totals.to_wire()["details"] == [
+        "1 pass was cut off, or still ran when the test ended"
+    ]
     model.go.set()
     thread.join()
     model.inside = None
