@@ -86,7 +86,7 @@ class Adoption(InertHook):
     def attach(self) -> None:
         """Look at every module call from now on, and put hooks on the modules the user named."""
         self._handle = nn.modules.module.register_module_forward_pre_hook(self)
-        self._silence()
+        self._ignore_warning()
         for module in list(self._explicit) if self._explicit else ():
             self.watch_of(module, named=True)
         for module in list(self._in_place) if self._in_place else ():
@@ -96,11 +96,11 @@ class Adoption(InertHook):
     def wake(self) -> None:
         """Take note of passes again, after a rest."""
         self.compiled = False
-        self._silence()
+        self._ignore_warning()
         for watch in self.watches():
             watch.wake()
 
-    def _silence(self) -> None:
+    def _ignore_warning(self) -> None:
         # A torch.compile wrapper warns at each call that a global hook meets it. That is intended.
         if self._silenced is None:
             warnings.filterwarnings("ignore", _COMPILE_WARNING, UserWarning)
