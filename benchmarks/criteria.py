@@ -21,7 +21,6 @@ from functools import partial
 
 import torch
 from threadpoolctl import threadpool_limits
-from torch import Tensor, nn
 from workloads import Workload, add_options, find, mnist_lenet5, random_resnet18, random_resnet50
 
 from pytest_deepimportance import Profile, build_profile
@@ -32,7 +31,6 @@ from pytest_deepimportance.engine.suites import evaluate
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.settings import Settings, from_keywords
 
-BATCH = 256
 BITS = ("IDC", "NC", "KMNC", "NBC", "SNAC", "TKNC", "TKNP")
 ALL = (*BITS, "CC", "LSC", "DSC", "MDSC", "NLC")
 TARGETS = {("lenet5", BITS): 1.30, ("lenet5", ALL): 2.50,
@@ -40,20 +38,20 @@ TARGETS = {("lenet5", BITS): 1.30, ("lenet5", ALL): 2.50,
 STATE_MB = 10
 
 
-def forward(model: nn.Module, images: Tensor) -> None:
+def forward(work: Workload, batch: int) -> None:
     """Run the bare forward pass, the yardstick."""
     with torch.inference_mode():
-        for part in images.split(BATCH):
-            model(part)
+        for part in work.test[0].split(batch):
+            work.model(part)
 
 
-def measure(work: Workload, profile: Profile, settings: Settings) -> BlockState:
+def measure(work: Workload, profile: Profile, settings: Settings, batch: int) -> BlockState:
     """Record the test images and measure every criterion."""
     recorder = recorder_for(work.model, profile, settings)
     block = recorder.block = Block("benchmark", "test")
     recorder.attach()
     try:
-        forward(work.model, work.test[0])
+        forward(work, batch)
     finally:
         recorder.detach()
     # What the surprise criteria derive from the reference once is part of the price each time.
@@ -71,9 +69,11 @@ def seconds(action: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def ratio(work: Workload, action: Callable[[], object], rounds: int) -> tuple[float, float]:
+def ratio(
+    work: Workload, action: Callable[[], object], rounds: int, batch: int
+) -> tuple[float, float]:
     """Return the median ratio of `action` to the bare pass around it, and the pass in seconds."""
-    bare = partial(forward, work.model, work.test[0])
+    bare = partial(forward, work, batch)
     found = []
     for _ in range(rounds):
         before, own, after = seconds(bare), seconds(action), seconds(bare)
@@ -81,24 +81,25 @@ def ratio(work: Workload, action: Callable[[], object], rounds: int) -> tuple[fl
     return statistics.median(r for r, _ in found), statistics.median(b for _, b in found)
 
 
-def show(name: str, work: Workload, rounds: int, *, alone: bool = True) -> None:
+def show(name: str, work: Workload, rounds: int, batch: int, *, alone: bool = True) -> None:
     """Measure one workload and print its rows."""
     print(f"\n{work.title}")
     start = time.process_time()
-    profile = build_profile(work.model, work.reference, batch_size=BATCH).with_m("auto")
+    profile = build_profile(work.model, work.reference, batch_size=batch).with_m("auto")
     print(f"  profile of the reference: {time.process_time() - start:.1f} s")
     for label, criteria in (("IDC", ("IDC",)), ("+ bits and TKNP", BITS), ("all twelve", ALL)):
         settings = from_keywords(criteria=criteria)
-        action = partial(measure, work, profile, settings)
+        action = partial(measure, work, profile, settings, batch)
         state = action()  # the warm-up
-        found, bare = ratio(work, action, rounds)
+        found, bare = ratio(work, action, rounds, batch)
         target = TARGETS.get((name, criteria))
         aim = f"target {target:.2f}x" if target else ""
         report = seconds(partial(evaluate, "all", [state], profile, settings, outcomes=["passed"]))
         print(f"  {label:17}{found:6.2f}x of {bare:.2f} s   {aim:14} report {report:.3f} s")
     for criterion in ALL if alone else ():
         settings = from_keywords(criteria=(criterion,))
-        found, _ = ratio(work, partial(measure, work, profile, settings), min(rounds, 3))
+        action = partial(measure, work, profile, settings, batch)
+        found, _ = ratio(work, action, min(rounds, 3), batch)
         print(f"    {criterion:15}{found:6.2f}x alone")
 
 
@@ -122,6 +123,7 @@ def main() -> None:
     parser.add_argument(
         "--only", choices=("lenet5", "resnet18", "small", "state"), help="one part (default all)"
     )
+    parser.add_argument("--batch", type=int, default=256, help="images a pass (default 256)")
     parser.add_argument("--reference", type=int, default=10_000, help="of the ResNet18")
     parser.add_argument("--images", type=int, default=2_500, help="to measure, of the ResNet18")
     options = parser.parse_args()
@@ -129,19 +131,20 @@ def main() -> None:
     threadpool_limits(options.threads)  # numpy has threads of its own
     print("command    python", " ".join(sys.argv))
     print(f"software   torch {torch.__version__}, Python {platform.python_version()}")
-    print(f"threads    {torch.get_num_threads()}, batches of {BATCH}, {options.repetitions} rounds")
+    threads, rounds = torch.get_num_threads(), options.repetitions
+    print(f"threads    {threads}, batches of {options.batch}, {rounds} rounds")
     if options.only in (None, "lenet5"):
         work = mnist_lenet5(*find(options), reference=10_000)
         if work is None:
             print("\nMNIST or the paper's weights not found (--data, --shared): LeNet-5 left out")
         else:
-            show("lenet5", work, options.repetitions)
+            show("lenet5", work, rounds, options.batch)
     if options.only in (None, "resnet18"):
         work = random_resnet18(options.reference, options.images)
-        show("resnet18", work, max(1, options.repetitions // 2), alone=False)
+        show("resnet18", work, max(1, rounds // 2), options.batch, alone=False)
     if options.only in (None, "small"):
         work = random_resnet18(options.reference, options.images, full=False)
-        show("small", work, max(1, options.repetitions // 2), alone=False)
+        show("small", work, max(1, rounds // 2), options.batch, alone=False)
     if options.only in (None, "state"):
         show_state(["NC", "KMNC", "NBC", "SNAC", "TKNC"])
 
