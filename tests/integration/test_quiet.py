@@ -91,10 +91,13 @@ def test_plugins_that_write_reports_down_find_nothing_of_ours(
     project.write(
         "conftest.py",
         """
-        import os
+        WORKER = []
+
+        def pytest_configure(config):
+            WORKER[:] = [1] * hasattr(config, "workerinput")
 
         def pytest_runtest_logreport(report):
-            if "PYTEST_XDIST_WORKER" not in os.environ:
+            if not WORKER:
                 with open("seen.txt", "a") as file:
                     print(hasattr(report, "idc"), file=file)
         """,
