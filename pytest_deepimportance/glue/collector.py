@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pytest_deepimportance.glue.collection import register_criteria
-from pytest_deepimportance.glue.entries import Entry, Waiting, plain_of
+from pytest_deepimportance.glue.entries import own_passes, plain_of
 from pytest_deepimportance.glue.markers import Suite, with_criteria_of
 from pytest_deepimportance.glue.payload import WIRE
 from pytest_deepimportance.glue.progress import say
@@ -93,12 +93,10 @@ class Collector:
         if not rerun:
             self.tests[test["nodeid"]] = RAN
         for fingerprint, entry in payload["profiles"].items():
-            later = isinstance(entry, (Entry, Waiting))
-            if not later:
+            if isinstance(entry, dict):
                 self._take_profile(fingerprint, entry.get("profile"), entry.get("origin", "built"))
             if rerun:
-                passes = entry.own_passes if later else entry["own_passes"]
-                self._traffic(fingerprint).reruns[test["nodeid"]] += passes
+                self._traffic(fingerprint).reruns[test["nodeid"]] += own_passes(entry)
             else:
                 self._waiting.append((fingerprint, entry, payload["worker"], test))
         if len(self._waiting) >= _TOGETHER:
@@ -122,11 +120,10 @@ class Collector:
 
     def _take_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
-        settled = iter(
-            plain_of([entry for _, entry, _, _ in waiting if isinstance(entry, (Entry, Waiting))])
-        )
+        unsettled = [entry for _, entry, _, _ in waiting if not isinstance(entry, dict)]
+        settled = iter(plain_of(unsettled))
         for fingerprint, entry, worker, test in waiting:
-            plain = next(settled) if isinstance(entry, (Entry, Waiting)) else entry
+            plain = entry if isinstance(entry, dict) else next(settled)
             self._take(fingerprint, plain, worker, test)
 
     def _take_session(self, session: Mapping[str, Any]) -> None:

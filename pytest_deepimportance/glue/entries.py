@@ -152,6 +152,11 @@ def _plain(
     }
 
 
+def own_passes(entry: Entry | Waiting | Plain) -> int:
+    """Return the passes of the test itself, settled or not."""
+    return int(entry["own_passes"]) if isinstance(entry, dict) else entry.own_passes
+
+
 def plain_of(entries: Sequence[Entry | Waiting]) -> list[Plain]:
     """Return what each of these tests recorded; those of one watch are measured together.
 

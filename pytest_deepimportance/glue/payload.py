@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_deepimportance import __version__
-from pytest_deepimportance.glue.entries import Entry, Waiting, plain_of
+from pytest_deepimportance.glue.entries import Entry, Waiting, own_passes, plain_of
 from pytest_deepimportance.glue.keys import PART_FAILED, node_id
 from pytest_deepimportance.glue.markers import REQUIREMENTS, SLICE, SUITE
 from pytest_deepimportance.glue.watch import WATCH
@@ -89,8 +89,7 @@ class Sender:
     def _earlier(self, nodeid: str) -> dict[str, int]:
         """Return the passes of attempts at a test that nobody was shown."""
         for fingerprint, entry in self._made.pop(nodeid, {}).items():
-            own = entry["own_passes"] if isinstance(entry, dict) else entry.own_passes
-            self.count_unseen(fingerprint, nodeid, own)
+            self.count_unseen(fingerprint, nodeid, own_passes(entry))
         return dict(self._unseen.get(nodeid, ()))
 
     def of_marked(

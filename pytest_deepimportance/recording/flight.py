@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -100,30 +101,27 @@ class Flight:
         if self.gradient.watching or (self._given.spot is None and self._given.strip is None):
             return None
 
-        def take(site: Site, output: Tensor) -> bool:
-            if self.failure is not None or not self.collecting or site.name in self.visited:
-                return False
-            try:
-                if not self._taken(site, output, measure):
-                    return False
-            except Exception as error:
-                self.fail(error)
-            self.visited[site.name] = None
-            return True
-
-        return take
+        return partial(self._written, measure=measure)
 
     def take_site(self, site: Site, tensor: Tensor, measure: Measure) -> None:
         """Copy what a site holds, reduced unless it is small."""
-        if self.failure is not None or site.name in self.visited:
-            return
         try:
-            if self._taken(site, tensor, measure):
-                self.visited[site.name] = None
-            else:
+            if not self._written(site, tensor, measure):
                 self._reduce(site, tensor, measure)
         except Exception as error:
             self.fail(error)
+
+    def _written(self, site: Site, tensor: Tensor, measure: Measure) -> bool:
+        """Put what a site holds on the page or the strip; False where it must be reduced first."""
+        if self.failure is not None or site.name in self.visited:
+            return True  # nothing is left to take
+        try:
+            if not self._taken(site, tensor, measure):
+                return False
+            self.visited[site.name] = None
+        except Exception as error:
+            self.fail(error)
+        return True
 
     def _taken(self, site: Site, tensor: Tensor, measure: Measure) -> bool:
         spot, strip = self._given.spot, self._given.strip

@@ -74,7 +74,7 @@ def _of_tensor(tensor: Any, measure: Measure) -> Given | None:
     if given.spot is not None:
         given.rows = given.spot.count
         return given
-    if not (isinstance(tensor, Tensor) and is_plain(tensor) and tensor.dim()):
+    if not (is_plain(tensor) and tensor.dim()):
         return None
     if len(tensor) <= PASS_ROWS:  # it may have a lesson to teach
         return None

@@ -20,7 +20,7 @@ from pytest_deepimportance.data.digests import row_digests
 from pytest_deepimportance.data.layer_values import LayerValues
 from pytest_deepimportance.data.sheets import Sheet
 from pytest_deepimportance.models.sitemap import Site
-from pytest_deepimportance.recording.neurons import reduce_to_neurons
+from pytest_deepimportance.recording.neurons import is_plain, reduce_to_neurons
 from pytest_deepimportance.recording.scores import classified
 
 Columns = Mapping[tuple[str, str | int], NDArray[Any]]
@@ -47,19 +47,13 @@ class Part(NamedTuple):
     def of(cls, tensor: Tensor) -> Part | None:
         """Return what a tensor holds for each row; None where it cannot be written down."""
         shape = tuple(tensor.shape)
-        known = shape and tensor.dtype in _KINDS and _writable(tensor)
+        known = shape and tensor.dtype in _KINDS and is_plain(tensor)
         return cls(tensor.dtype, shape[1:]) if known else None
 
     def fits(self, tensor: Any, rows: int) -> bool:
         """Whether this is a tensor that holds this for so many rows, and can be written down."""
-        # All in one place: asked for each site of each pass.
         return (
-            (type(tensor) is Tensor or type(tensor) is torch.nn.Parameter)
-            and tensor.dtype is self.dtype
-            and tensor.shape == (rows, *self.shape)
-            and tensor.is_cpu
-            and tensor.layout is torch.strided
-            and tensor.is_contiguous()
+            is_plain(tensor) and tensor.dtype is self.dtype and tensor.shape == (rows, *self.shape)
         )
 
     @property
@@ -70,15 +64,6 @@ class Part(NamedTuple):
     def room(self, rows: int) -> NDArray[Any]:
         """Return memory for so many rows."""
         return np.empty((rows, *self.shape), _KINDS[self.dtype])
-
-
-def _writable(tensor: Tensor) -> bool:
-    return (
-        (type(tensor) is Tensor or type(tensor) is torch.nn.Parameter)
-        and tensor.is_cpu
-        and tensor.layout is torch.strided
-        and tensor.is_contiguous()
-    )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -54,8 +56,8 @@ def sum_to_neurons(tensor: Tensor, site: Site, mask: Tensor | None = None) -> Te
     return rows.summed()
 
 
-def is_plain(tensor: Tensor) -> bool:
-    """Whether a tensor is nothing but numbers in main memory, in order, none of them padding."""
+def is_plain(tensor: Any) -> bool:
+    """Whether this is a tensor of nothing but numbers in main memory, in order, none packed."""
     return (
         (type(tensor) is Tensor or type(tensor) is torch.nn.Parameter)
         and tensor.is_cpu

@@ -236,8 +236,9 @@ class Watch:
             self._reader = SiteReader(
                 module, measure.sites, self._on_site, tap=measure.tap, on_stray=self._on_stray
             )
-        if self._structure != self.weights.structure:
-            self._structure = self.weights.structure
+        structure = self.weights.structure  # empty before the first pass
+        if structure and structure != self._structure:
+            self._structure = structure
             self._reader.detach()  # a layer was put in another's place
         self._reader.attach()
         return self._reader
