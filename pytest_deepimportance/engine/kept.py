@@ -29,11 +29,16 @@ def to_be_kept(batches: Sequence[ActivationBatch]) -> tuple[Sheet, ...]:
     for batch in batches:
         rows += len(batch)
         size += batch.nbytes
-    if not 0 < rows <= _KEPT_ROWS or size > _KEPT_BYTES:
+    if not fits(rows, size):
         return ()
     sheets = [Sheet.of(batch.layers) for batch in batches]
     kept = tuple(sheet.apart() for sheet in sheets if sheet is not None)
     return kept if len(kept) == len(batches) else ()
+
+
+def fits(rows: int, size: int) -> bool:
+    """Whether a block of so many rows, of so many bytes in all, keeps them."""
+    return 0 < rows <= _KEPT_ROWS and size <= _KEPT_BYTES
 
 
 def take_in(criteria: Mapping[str, Criterion], batches: Iterable[ActivationBatch]) -> None:

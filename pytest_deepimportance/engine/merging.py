@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -124,8 +123,7 @@ def _by_sheet(state: BlockState) -> Iterator[BlockState]:
     for sheet in state.kept:
         rows = slice(start, start + len(sheet))
         start = rows.stop
-        yield replace(
-            state,
+        yield state._replace(
             digests=state.digests[rows],
             labels=state.labels[rows],
             predictions=state.predictions[rows],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -47,8 +46,8 @@ def state_of(
         train_mode_passes=block.train_mode_passes,
         scored=block.scored,
     )
-    return replace(
-        state, kept=kept if waiting else (), waiting=waiting, thumbnails=_thumbnails(block, idc)
+    return state._replace(
+        kept=kept if waiting else (), waiting=waiting, thumbnails=_thumbnails(block, idc)
     )
 
 

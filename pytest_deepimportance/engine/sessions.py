@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_deepimportance.data.tags import Tags
 from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.results import RunInfo
 
 
-@dataclass(frozen=True)
-class TestState:
+class TestState(NamedTuple):
     """One marked test as its report told it.
 
     Attributes:

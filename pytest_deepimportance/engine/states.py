@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,13 @@ from pytest_deepimportance.settings import Settings
 UNVISITED = np.uint8(255)
 """In place of every cluster of a row without a combination."""
 
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
-@dataclass(frozen=True)
-class BlockState:
+
+class BlockState(NamedTuple):
     """One block (a test's call phase, or a fixture instance), reduced to what reports need.
+
+    A tuple, since ten thousand are made at a time.
 
     Attributes:
         passes: Counted forward passes.
@@ -58,11 +61,11 @@ class BlockState:
     train_mode_passes: int = 0
     scored: int = 0
     confidence: NDArray[np.float32] | None = None
-    codes: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    codes: Mapping[str, NDArray[np.uint8]] = _NOTHING
     without_leaks: Mapping[str, Any] | None = None
     tags: NDArray[np.int32] | None = None
     devices: tuple[str, ...] = ()
-    thumbnails: Mapping[int, Thumbnail] = field(default_factory=dict)
+    thumbnails: Mapping[int, Thumbnail] = _NOTHING
     kept: tuple[Sheet, ...] = ()
     waiting: tuple[str, ...] = ()
 

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_deepimportance.criteria.base import Criterion
-from pytest_deepimportance.data.activations import ActivationBatch
 from pytest_deepimportance.data.digests import among
-from pytest_deepimportance.data.sheets import Sheet
-from pytest_deepimportance.engine.kept import to_be_kept
+from pytest_deepimportance.data.sheets import Sheet, SheetLayers
+from pytest_deepimportance.engine.kept import fits, to_be_kept
 from pytest_deepimportance.engine.reducing import state_of
 from pytest_deepimportance.engine.states import BlockState
 from pytest_deepimportance.recording.blocks import Block
@@ -51,11 +50,14 @@ class Alone(NamedTuple):
 
 
 class _Small(NamedTuple):
-    """A block of one small pass, whose rows are kept."""
+    """A block of one small pass, whose rows are kept; names as in `BlockState`."""
 
     of: Alone
-    batch: ActivationBatch
-    kept: tuple[Sheet, ...]
+    digests: NDArray[np.uint64]
+    predictions: NDArray[np.int64]
+    confidence: NDArray[np.float32] | None
+    kept: Sheet
+    devices: tuple[str, ...]
 
 
 def states_of(
@@ -85,47 +87,56 @@ def _whole(block: Block | Alone) -> Block:
 
 
 def _small(alone: Alone) -> _Small | None:
-    batch = alone.recorded.batch
-    kept = to_be_kept((batch,))
-    return _Small(alone, batch, kept) if kept else None
+    recorded = alone.recorded
+    if recorded.written:
+        layers, digests, predictions, confidence = recorded.found()
+        sheet = layers.sheet if isinstance(layers, SheetLayers) else None
+        if sheet is not None and fits(len(digests), sheet.values.nbytes):
+            return _Small(alone, digests, predictions, confidence, sheet.apart(), ("cpu",))
+    batch = recorded.batch
+    devices = tuple(sorted(batch.devices))
+    for kept in to_be_kept((batch,)):
+        return _Small(alone, batch.digests, batch.predictions, batch.confidence, kept, devices)
+    return None
 
 
 def _finite(small: list[_Small]) -> list[_Small]:
     """Return the blocks all of whose rows are finite."""
-    values = [sheet.values for found in small for sheet in found.kept]
+    values = [found.kept.values for found in small]
     if not values or np.isfinite(np.concatenate(values, axis=None)).all():
         return small
-    return [found for found in small if found.batch.finite().all()]
+    return [found for found in small if np.isfinite(found.kept.values).all()]
 
 
 def _leaked(small: Sequence[_Small], reference: NDArray[np.uint64] | None) -> set[int]:
     """Return the digests that are in the reference too."""
     if reference is None or not small:
         return set()
-    digests = np.concatenate([found.batch.digests for found in small])
+    digests = np.concatenate([found.digests for found in small])
     return set(digests[among(digests, reference)].tolist())
 
 
 def _state(found: _Small, waiting: tuple[str, ...], leaked: set[int]) -> BlockState:
-    alone, batch = found.of, found.batch
-    leaks = bool(leaked) and not leaked.isdisjoint(batch.digests.tolist())
+    alone = found.of
+    recorded = alone.recorded
+    leaks = bool(leaked) and not leaked.isdisjoint(found.digests.tolist())
     return BlockState(
         alone.key,
         alone.kind,
         1,
-        batch.digests,
-        batch.labels,
-        batch.predictions,
+        found.digests,
+        recorded.labels,
+        found.predictions,
         _NOTHING,
         _NOTHING,
         0,
-        alone.recorded.classes,
-        batch.confidence,
+        recorded.classes,
+        found.confidence,
         _NOTHING,
         _NOTHING if leaks else None,
-        batch.tags,
-        tuple(sorted(batch.devices)),
+        recorded.tags,
+        found.devices,
         _NOTHING,
-        found.kept,
+        (found.kept,),
         waiting,
     )

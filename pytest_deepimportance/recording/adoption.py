@@ -27,6 +27,9 @@ class _Kind(Enum):
     COMPILED = 2
 
 
+_OTHER = _Kind.OTHER
+
+
 class AdoptingHub(Hub, Protocol):
     """What adoption needs of the recorder."""
 
@@ -64,14 +67,19 @@ class Adoption(InertHook):
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         """Look at a module that is being called."""
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_dynamo_compiling():
             if type(module) is self._class:
                 self.compiled = True
             return
         kind = self._kinds.get(type(module))
+        if kind is _OTHER:
+            return
         if kind is None:
             kind = self._kinds[type(module)] = self._classify(type(module))
-        if kind is _Kind.OTHER or self._hub.resting:
+        if kind is _OTHER or self._hub.resting:
+            return
+        if torch.compiler.is_compiling():  # exported, without Dynamo
+            self.compiled = self.compiled or type(module) is self._class
             return
         if kind is _Kind.SAME:
             self._meet(module, args, sys._getframe(1))
@@ -200,7 +208,7 @@ class Adoption(InertHook):
     def _classify(self, kind: type) -> _Kind:
         if kind.__name__ == "OptimizedModule" and kind.__module__.startswith("torch._dynamo"):
             return _Kind.COMPILED
-        return _Kind.SAME if same_class(kind, type(self._hub.model)) else _Kind.OTHER
+        return _Kind.SAME if same_class(kind, type(self._hub.model)) else _OTHER
 
     def _comparable(self, module: nn.Module) -> bool:
         """Whether other weights of this module are worth naming.

@@ -96,38 +96,37 @@ class Flight:
         self._given = given_by(forward, args, kwargs, measure)
         self.gradient.watch_inputs((args, kwargs))
 
-    def taker(self, measure: Measure) -> Taker | None:
+    def taker(self) -> Taker | None:
         """Return what takes the output of a site's module; None where it must be read with care."""
-        if self.gradient.watching or (self._given.spot is None and self._given.strip is None):
-            return None
-
-        return partial(self._written, measure=measure)
+        put = self._put
+        return None if put is None or self.gradient.watching else partial(self._written, put)
 
     def take_site(self, site: Site, tensor: Tensor, measure: Measure) -> None:
         """Copy what a site holds, reduced unless it is small."""
+        if self._written(self._put or _nowhere, site, tensor):
+            return
         try:
-            if not self._written(site, tensor, measure):
-                self._reduce(site, tensor, measure)
+            self._reduce(site, tensor, measure)
         except Exception as error:
             self.fail(error)
 
-    def _written(self, site: Site, tensor: Tensor, measure: Measure) -> bool:
-        """Put what a site holds on the page or the strip; False where it must be reduced first."""
+    @property
+    def _put(self) -> Taker | None:
+        """What puts a site on the page or the strip of the pass; None where it has neither."""
+        place = self._given.spot or self._given.strip
+        return None if place is None else place.take
+
+    def _written(self, put: Taker, site: Site, tensor: Any) -> bool:
+        """Let `put` have what a site holds; False where it must be reduced first."""
         if self.failure is not None or site.name in self.visited:
             return True  # nothing is left to take
         try:
-            if not self._taken(site, tensor, measure):
+            if not put(site, tensor):
                 return False
             self.visited[site.name] = None
         except Exception as error:
             self.fail(error)
         return True
-
-    def _taken(self, site: Site, tensor: Tensor, measure: Measure) -> bool:
-        spot, strip = self._given.spot, self._given.strip
-        if spot is not None:
-            return spot.take(site.name, tensor)
-        return strip is not None and strip.take(site, tensor, site.non_negative(measure.tap))
 
     def _reduce(self, site: Site, tensor: Tensor, measure: Measure) -> None:
         # Copies made in inference mode would be inference tensors, unusable for later updates.
@@ -206,8 +205,8 @@ class Flight:
             page, columns, rows = spot.page, spot.columns, spot.rows
             layers |= site_values(columns, spot.sites, rows, page.reading)
             digests = row_digests(call_of(page.form, columns, rows))
-            if spot.scored:
-                scored = measure.scores.add(torch.from_numpy(columns["scores", ""][rows]))
+            if spot.scored and columns.scores is not None:
+                scored = measure.scores.add(torch.from_numpy(columns.scores[rows]))
         elif strip is not None:
             layers |= strip.sheet().layers()
         elif lesson is not None and not self.skipped:
@@ -229,3 +228,7 @@ class Flight:
             self._given.spot.page.discard()
             self._given.spot = None
         self.gradient.close()
+
+
+def _nowhere(site: Site, tensor: Any) -> bool:
+    return False

@@ -20,7 +20,7 @@ from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.models.tracing import is_countable
 from pytest_deepimportance.recording.inert import InertHook
 
-Taker = Callable[[Site, Tensor], bool]
+Taker = Callable[[Site, Any], bool]
 """Called with a site and the output of its module; whether that was taken."""
 
 

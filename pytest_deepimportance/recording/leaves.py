@@ -23,8 +23,22 @@ from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.neurons import is_plain, reduce_to_neurons
 from pytest_deepimportance.recording.scores import classified
 
-Columns = Mapping[tuple[str, str | int], NDArray[Any]]
-"""By ("input", name), ("site", layer) and ("scores", ""): one line for each row of a page."""
+
+class Columns(NamedTuple):
+    """Memory with one line for each row of a page.
+
+    Attributes:
+        inputs: By place or name, what the model is called with.
+        sites: By layer, what its site holds.
+        scores: The class scores, or None.
+    """
+
+    inputs: Mapping[str | int, NDArray[Any]]
+    sites: Mapping[str, NDArray[Any]]
+    scores: NDArray[Any] | None
+
+
+NO_COLUMNS = Columns({}, {}, None)
 
 _KINDS: Mapping[torch.dtype, type[np.generic]] = {
     torch.float32: np.float32,
@@ -88,17 +102,16 @@ class Form:
     @cached_property
     def row_bytes(self) -> int:
         """Bytes of a row."""
-        return sum(part.nbytes for part in self._parts().values())
+        parts = [*self.inputs.values(), *self.sites.values(), self.scores]
+        return sum(part.nbytes for part in parts if part is not None)
 
     def columns(self, rows: int) -> Columns:
         """Return memory for so many rows."""
-        return {name: part.room(rows) for name, part in self._parts().items()}
-
-    def _parts(self) -> dict[tuple[str, str | int], Part]:
-        parts: dict[tuple[str, str | int], Part] = {}
-        parts.update({("input", name): part for name, part in self.inputs.items()})
-        parts.update({("site", name): part for name, part in self.sites.items()})
-        return parts if self.scores is None else {**parts, ("scores", ""): self.scores}
+        return Columns(
+            {name: part.room(rows) for name, part in self.inputs.items()},
+            {name: part.room(rows) for name, part in self.sites.items()},
+            None if self.scores is None else self.scores.room(rows),
+        )
 
 
 @dataclass(frozen=True)
@@ -157,7 +170,7 @@ class Leaf:
                     self._rows = measured(
                         self.form, self.columns, slice(self.start, self.stop), self.reading
                     )
-                self.columns = {}  # the page is written anew
+                self.columns = NO_COLUMNS  # the page is written anew
             return self._rows
 
 
@@ -167,10 +180,9 @@ def measured(form: Form, columns: Columns, rows: slice, reading: Reading) -> Row
     sheet = Sheet.of(layers)
     assert sheet is not None
     digests = row_digests(call_of(form, columns, rows))
-    scores = None if form.scores is None else torch.from_numpy(columns["scores", ""][rows])
-    if scores is None:
+    if columns.scores is None:
         return Rows(sheet, digests, np.full(len(digests), UNKNOWN, np.int64), None)
-    classes, sure = classified(scores, reading.scale)
+    classes, sure = classified(torch.from_numpy(columns.scores[rows]), reading.scale)
     return Rows(sheet, digests, classes.numpy(), None if sure is None else sure.numpy())
 
 
@@ -180,7 +192,7 @@ def site_values(
     """Return the values of layers, from what their sites held."""
     return {
         name: reduce_to_neurons(
-            torch.from_numpy(columns["site", name][rows]),
+            torch.from_numpy(columns.sites[name][rows]),
             reading.sites[name],
             reading.reduce,
             non_negative=reading.sites[name].non_negative(reading.tap),
@@ -191,7 +203,7 @@ def site_values(
 
 def call_of(form: Form, columns: Columns, rows: slice) -> ModelCall:
     """Return the call that some rows of a page were made by, without what all rows shared."""
-    given = {name: torch.from_numpy(columns["input", name][rows]) for name in form.inputs}
+    given = {name: torch.from_numpy(columns.inputs[name][rows]) for name in form.inputs}
     places = [name for name in given if isinstance(name, int)]
     args = [given.get(place) for place in range(max(places, default=-1) + 1)]
     kwargs = {name: value for name, value in given.items() if isinstance(name, str)}

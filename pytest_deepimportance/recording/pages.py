@@ -16,7 +16,8 @@ from torch import Tensor
 
 from pytest_deepimportance.data.batches import ModelCall, is_row_list
 from pytest_deepimportance.data.padding import padding_mask
-from pytest_deepimportance.recording.leaves import Columns, Form, Leaf, Part, Reading
+from pytest_deepimportance.models.sitemap import Site
+from pytest_deepimportance.recording.leaves import NO_COLUMNS, Columns, Form, Leaf, Part, Reading
 
 PASS_ROWS = 32
 """Rows of a pass up to which it is written down; more are worth measuring by themselves."""
@@ -102,7 +103,7 @@ class Page:
         self.form = form
         self.reading = reading
         self._size = max(PASS_ROWS, min(_PAGE_ROWS, _PAGE_BYTES // max(1, form.row_bytes)))
-        self._columns: Columns = {}
+        self._columns = NO_COLUMNS
         self._next = 0
         self._open = False
         self._leaf: Leaf | None = None
@@ -128,7 +129,7 @@ class Page:
         with self._lock:
             if self._open:
                 return None
-            if not self._columns:
+            if self._columns is NO_COLUMNS:
                 self._columns = self.form.columns(self._size)
             if self._next + count > self._size:
                 if self._leaf is not None:
@@ -136,7 +137,7 @@ class Page:
                 self._next = 0
             rows = slice(self._next, self._next + count)
             for name, tensor in inputs.items():
-                self._columns["input", name][rows] = tensor.detach().numpy()
+                self._columns.inputs[name][rows] = tensor.detach().numpy()
             self._open, self._next = True, rows.stop
             return Spot(self, self._columns, rows)
 
@@ -147,7 +148,7 @@ class Page:
     def discard(self) -> None:
         """Take other memory: a pass that was given up may still write to this."""
         with self._lock:
-            self._columns, self._leaf, self._next, self._open = {}, None, 0, False
+            self._columns, self._leaf, self._next, self._open = NO_COLUMNS, None, 0, False
 
     def commit(self, spot: Spot) -> tuple[Leaf, slice]:
         """Return the leaf that the newest pass belongs to, and where its rows stand in it."""
@@ -188,21 +189,21 @@ class Spot:
         form = self.page.form
         return len(self.sites) == len(form.sites) and self.scored == (form.scores is not None)
 
-    def take(self, name: str, tensor: Tensor) -> bool:
+    def take(self, site: Site, tensor: Any) -> bool:
         """Write what a site holds; False where the form says otherwise."""
-        part = self.page.form.sites.get(name)
+        part = self.page.form.sites.get(site.name)
         if part is None or not part.fits(tensor, self.count):
             return False
-        self.columns["site", name][self.rows] = tensor.detach().numpy()
-        self.sites.append(name)
+        self.columns.sites[site.name][self.rows] = tensor.detach().numpy()
+        self.sites.append(site.name)
         return True
 
     def take_scores(self, scores: Any) -> bool:
         """Write the class scores; False where the form says otherwise."""
-        part = self.page.form.scores
-        if part is None or not part.fits(scores, self.count):
+        part, column = self.page.form.scores, self.columns.scores
+        if part is None or column is None or not part.fits(scores, self.count):
             return False
-        self.columns["scores", ""][self.rows] = scores.detach().numpy()
+        column[self.rows] = scores.detach().numpy()
         self.scored = True
         return True
 

@@ -237,31 +237,35 @@ class _ModuleHook(InertHook):
         )
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> Any:
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_dynamo_compiling():
             return None
         passing = self._passes.here
         if passing is None:
-            every = [site for items in self._by_call.values() for site, _ in items]
-            self._reader._stray(every)
+            if not torch.compiler.is_compiling():
+                self._reader._stray([s for items in self._by_call.values() for s, _ in items])
             return None
-        calls = passing.calls
-        number = calls.get(self._name, 0)
-        calls[self._name] = number + 1
+        calls, name = passing.calls, self._name
+        number = calls.get(name, 0)
+        calls[name] = number + 1
         here = self._by_call.get(number)
         if here is None:
             return None
+        take = passing.as_it_is
+        passing.quiet = True  # what is computed in here is not the model's
+        try:
+            if take is not None and self._plain and take(here[0][0], output):
+                return None
+            return self._replaced(here, output)
+        finally:
+            passing.quiet = False
+
+    def _replaced(self, here: list[tuple[Site, Reading]], output: Any) -> Any:
+        """Read the sites of one call; return what takes the place of its output, or None."""
         item = here[0][1].item
         tensor = output if item is None else _item(output, item)
         if not isinstance(tensor, Tensor):
             return None
-        passing.quiet = True  # what is computed in here is not the model's
-        try:
-            take = passing.as_it_is
-            if take is not None and self._plain and take(here[0][0], tensor):
-                return None
-            replaced = self._read(here, tensor)
-        finally:
-            passing.quiet = False
+        replaced = self._read(here, tensor)
         return replaced if item is None or replaced is None else _put(output, item, replaced)
 
     def _read(self, here: list[tuple[Site, Reading]], output: Tensor) -> Tensor | None:

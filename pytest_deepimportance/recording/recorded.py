@@ -134,8 +134,8 @@ class RecordedPass:
         self.labelled = labels is not None
         self.gradient = gradient
         self.thumbnails = thumbnails
+        self.tags = tags
         self._content = content
-        self._tags = tags
         self._labels = labels
         self._batch: ActivationBatch | None = None
 
@@ -147,13 +147,17 @@ class RecordedPass:
         """Whether it is only written down so far."""
         return isinstance(self._content, Written) and self._batch is None
 
+    def found(self) -> Found:
+        """Return what is known of its rows beside their labels and tags."""
+        return self._content.found()
+
     @property
     def batch(self) -> ActivationBatch:
         """All rows, those with NaN or infinity included (see `finite`)."""
         if self._batch is None:
             layers, digests, predictions, sure = self._content.found()
             self._batch = ActivationBatch(
-                layers, digests, predictions, self.labels, sure, self._tags
+                layers, digests, predictions, self.labels, sure, self.tags
             )
         return self._batch
 

@@ -83,7 +83,7 @@ class Recorder:
         read = tuple(sites.find(name) for name in layers)
         scale = scale_of(sites.output_activation, output is not None)
         reading = Reading({site.name: site for site in read}, reduce, tap, scale)
-        scores, pages, strips = Scores(scale), Pages(reading), Strips(reduce)
+        scores, pages, strips = Scores(scale), Pages(reading), Strips(reduce, tap)
         self.measure = Measure(read, reduce, tap, output, scores, pages, strips, images)
         self.flights = Flights()
         self.totals = Counters()

@@ -53,14 +53,16 @@ class Strips:
 
     Args:
         reduce: What a neuron's positions become; means only are taken straight into a strip.
+        tap: Which side of the activation is read.
 
     Attributes:
         slab: Where the strips are.
     """
 
-    def __init__(self, reduce: str) -> None:
+    def __init__(self, reduce: str, tap: str) -> None:
         self.slab = Slab()
         self._reduce = reduce
+        self._tap = tap
         self._form: _Form | None = None
 
     def open(self, rows: int) -> Strip | None:
@@ -86,14 +88,15 @@ class Strips:
     def _strip(self, form: _Form, rows: int) -> Strip | None:
         if rows * form.width * form.dtype.itemsize > LARGEST_STRIP:
             return None
-        return Strip(form, self.slab.rows(form.kind, rows, form.width))
+        return Strip(form, self.slab.rows(form.kind, rows, form.width), self._tap)
 
 
 class Strip:
     """The rows of one pass, (N, W); layers are taken in the order of its columns."""
 
-    def __init__(self, form: _Form, memory: NDArray[Any]) -> None:
+    def __init__(self, form: _Form, memory: NDArray[Any], tap: str) -> None:
         self._form = form
+        self._tap = tap
         self._memory = memory
         with torch.inference_mode(False):  # a forward may leave it between two layers
             self._parts = torch.from_numpy(memory).split_with_sizes(form.widths, dim=1)
@@ -104,27 +107,25 @@ class Strip:
         """Whether its layers were taken, all of them and all that a pass visited."""
         return self._layer == len(self._form.columns) == visited
 
-    def take(self, site: Site, tensor: Tensor, non_negative: bool) -> bool:
-        """Take a layer; False where it is not the next one, or not as the form says.
-
-        Args:
-            non_negative: Whether no value can be below 0.
-        """
+    def take(self, site: Site, tensor: Any) -> bool:
+        """Take a layer; False where it is not the next one, or not as the form says."""
         if self._layer == len(self._form.columns):
             return False
         name, neurons, reduced = self._form.columns[self._layer]
-        if site.name != name or site.row_axis != 0 or tensor.dtype is not self._form.dtype:
+        if site.name != name or site.row_axis != 0 or not is_plain(tensor):
             return False
         shape, part = tensor.shape, self._part
         channels = site.channel_axis % len(shape) if shape else 0
         if channels == 0 or shape[channels] != neurons or shape[0] != len(self._memory):
             return False
-        if reduced != (len(shape) > 2) or not is_plain(tensor):
+        if reduced != (len(shape) > 2) or tensor.dtype is not self._form.dtype:
             return False
         values, tensor = self._parts[part], tensor.detach()
         if reduced:
             low, high = self._parts[part + 1].squeeze(1), self._parts[part + 2].squeeze(1)
-            reduce_into(tensor, channels, values, low, high, non_negative=non_negative)
+            reduce_into(
+                tensor, channels, values, low, high, non_negative=site.non_negative(self._tap)
+            )
             self._positions.append(shape[1:].numel() // neurons)
         else:
             values.copy_(tensor)

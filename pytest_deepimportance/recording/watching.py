@@ -215,7 +215,7 @@ class Watch:
         trains = self._mode_matters(module)
         if not (trains or compiled):
             flight.collecting = True
-            reader.begin(flight.taker(self.hub.measure))
+            reader.begin(flight.taker())
             return
         flight.apart = ["train_mode_passes"] * trains + ["compiled_passes"] * compiled
         with untouched(module, (args, kwargs)):

@@ -139,7 +139,7 @@ def test_count_passed_leaves_failed_tests_out(profile: Profile) -> None:
 
 
 def test_exclusions_of_all_workers_are_added_up(profile: Profile) -> None:
-    bad = dataclasses.replace(block(profile, "a", 0, 5), non_finite={"fc2": 3, "fc1": 1})
+    bad = block(profile, "a", 0, 5)._replace(non_finite={"fc2": 3, "fc1": 1})
     names = ("attack_passes", "paused_passes", "unmarked_passes", "unclaimed_passes",
              "other_weights_passes", "partial_model_calls", "dropped_passes",
              "raised_passes")  # fmt: skip

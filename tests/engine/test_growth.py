@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import torch
 
@@ -22,7 +20,7 @@ def recorded(found: Profile, key: str, x: torch.Tensor) -> BlockState:
     """A block's state as the recorder leaves it: with the clusters of every row."""
     space = found.whole_spaces[0]
     state = state_of_rows(found, key, x)
-    return dataclasses.replace(state, codes={space.name: space.encode(batch_of(x))})
+    return state._replace(codes={space.name: space.encode(batch_of(x))})
 
 
 def combinations(found: Profile, x: torch.Tensor) -> list[tuple[int, ...]]:

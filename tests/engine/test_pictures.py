@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 import pytest
@@ -29,7 +28,7 @@ def recorded(found: Profile, key: str, seed: int, labelled: bool = True) -> Bloc
         for row, digest in enumerate(state.digests.tolist())
     }
     codes = {space.name: space.encode(batch_of(x))}
-    return dataclasses.replace(state, codes=codes, thumbnails=images)
+    return state._replace(codes=codes, thumbnails=images)
 
 
 def claiming(nodeid: str, *keys: str) -> TestState:
@@ -86,10 +85,10 @@ def test_reference_inputs_that_show_it_are_counted(profile: Profile) -> None:  #
 
 
 def test_without_images_or_without_one_space_there_are_none(profile: Profile) -> None:  # noqa: F811
-    plain = [dataclasses.replace(state, thumbnails={}) for state in blocks(profile)]
+    plain = [state._replace(thumbnails={}) for state in blocks(profile)]
     assert pictures(profile, plain, TESTS) is None
     assert pictures(profile, [], TESTS) is None
-    blind = [dataclasses.replace(state, codes={}) for state in blocks(profile)]
+    blind = [state._replace(codes={}) for state in blocks(profile)]
     assert pictures(profile, blind, TESTS) is None
 
 
@@ -105,7 +104,7 @@ def test_blocks_of_one_test_are_counted_on(profile: Profile) -> None:  # noqa: F
 def test_images_travel(profile: Profile) -> None:  # noqa: F811
     state = recorded(profile, "a", 2)
     largest = {2**64 - 1: Thumbnail(b"png", -0.5, 2.0)}
-    state = dataclasses.replace(state, thumbnails={**state.thumbnails, **largest})
+    state = state._replace(thumbnails={**state.thumbnails, **largest})
     (again,) = unpacked([(state.key, packed([state])[0])])
     assert again.thumbnails == state.thumbnails
 

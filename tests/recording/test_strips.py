@@ -228,7 +228,7 @@ def test_a_sum_into_a_strip_divided_by_the_positions_is_torchs_mean(
 
 
 def test_no_strip_before_a_pass_was_seen() -> None:
-    assert Strips("mean").open(64) is None
+    assert Strips("mean", "post").open(64) is None
 
 
 def test_a_forward_that_leaves_inference_mode_between_two_layers() -> None:
