@@ -39,7 +39,8 @@ class TestState(NamedTuple):
     slice: Tags = ()
     requirements: tuple[str, ...] = ()
 
-    __test__ = False
+
+TestState.__test__ = False  # type: ignore[attr-defined]  # to pytest it looks like a test
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,8 @@ PART_FAILED = pytest.StashKey[bool]()
 
 def node_id(node: pytest.Collector | pytest.Item) -> str:
     """Return the node id, the same under any distribution."""
-    stash = node.stash
-    if NODE_ID in stash:
-        return stash[NODE_ID]
-    return node.nodeid
+    known = node.stash.get(NODE_ID, None)
+    return node.nodeid if known is None else known
 
 
 def runs_nothing(config: pytest.Config) -> bool:

@@ -143,6 +143,8 @@ class Adoption(InertHook):
 
     def watches(self) -> list[Watch]:
         """Return the adopted watches that are attached now."""
+        if not self._watches:
+            return []
         met = [watch() for watch in self._watches]
         return [watch for watch in met if watch is not None and watch.attached]
 

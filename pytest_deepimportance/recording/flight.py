@@ -161,7 +161,7 @@ class Flight:
             self.unscored = describe_error(error)
 
     def _take_scores(self, scores: Tensor | None, measure: Measure) -> None:
-        if scores is None or len(scores) != self._given.rows:
+        if scores is None or scores.shape[0] != self._given.rows:
             return
         self._classes = scores.shape[1]
         spot = self._given.spot

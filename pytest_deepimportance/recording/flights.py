@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 from pytest_deepimportance.recording.flight import Flight
 from pytest_deepimportance.recording.running import runs_around
@@ -14,7 +15,6 @@ class Flights:
     def __init__(self) -> None:
         self._local = threading.local()
         self._active: set[Flight] = set()
-        self._lock = threading.Lock()
 
     @property
     def here(self) -> Flight | None:
@@ -43,14 +43,12 @@ class Flights:
         """Begin a flight in this thread."""
         self._local.flight = flight
         self._local.last_site = None
-        with self._lock:
-            self._active.add(flight)
+        self._active.add(flight)
 
     def close(self, flight: Flight) -> None:
         """End this thread's flight."""
         self._local.flight = None
-        with self._lock:
-            self._active.discard(flight)
+        self._active.discard(flight)
 
     def abandon_here(self) -> None:
         """Give up this thread's flight: an exit or timeout unwound it past every hook."""
@@ -60,9 +58,10 @@ class Flights:
 
     def abandon_all(self) -> list[Flight]:
         """Give up the flights of all threads and return them: no hook will see them end."""
-        with self._lock:
-            lost = list(self._active)
-            self._active.clear()
+        lost = []
+        while self._active:  # other threads may open and close theirs meanwhile
+            with suppress(KeyError):
+                lost.append(self._active.pop())
         for flight in lost:
             flight.give_up()
         self.abandon_here()

@@ -76,9 +76,9 @@ def _of_tensor(tensor: Any, measure: Measure) -> Given | None:
         return given
     if not (is_plain(tensor) and tensor.dim()):
         return None
-    if len(tensor) <= PASS_ROWS:  # it may have a lesson to teach
+    given.rows = tensor.shape[0]
+    if given.rows <= PASS_ROWS:  # it may have a lesson to teach
         return None
-    given.rows = len(tensor)
     given.digests = row_digests(ModelCall((tensor.detach(),), {}, None, given.rows))
     given.strip = measure.strips.open(given.rows)
     return given

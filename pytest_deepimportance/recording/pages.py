@@ -118,7 +118,7 @@ class Page:
 
     def open_tensor(self, tensor: Tensor) -> Spot | None:
         """Return where a pass called with this one tensor is written; else None."""
-        rows = len(tensor) if tensor.dim() else 0
+        rows = tensor.shape[0] if tensor.dim() else 0
         if not rows or not self.form.inputs[0].fits(tensor, rows):
             return None
         return self._open_for({0: tensor}, rows)
