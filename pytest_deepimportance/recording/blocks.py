@@ -38,19 +38,26 @@ class Block:
     Attributes:
         key: Equal in every process that runs the same test or fixture.
         kind: "test" or "fixture".
-        counters: What was seen but not recorded while this block was current.
         version: Grows with every change.
     """
 
     def __init__(self, key: str, kind: Literal["test", "fixture"] | str) -> None:
         self.key = key
         self.kind = kind
-        self.counters = Counters()
         self.version = 0
         self._passes: list[RecordedPass] = []
         self._frozen = False
         self._lock = threading.RLock()
         self._settled: _Settled | None = None
+        self._counters: Counters | None = None  # ten thousand blocks need none
+
+    @property
+    def counters(self) -> Counters:
+        """What was seen but not recorded while this block was current."""
+        with self._lock:
+            if self._counters is None:
+                self._counters = Counters()
+            return self._counters
 
     @property
     def passes(self) -> list[RecordedPass]:
@@ -76,7 +83,7 @@ class Block:
     @property
     def train_mode_passes(self) -> int:
         """Passes of a model in training mode, measured in evaluation mode."""
-        return self.counters.train_mode_passes
+        return 0 if self._counters is None else self._counters.train_mode_passes
 
     @property
     def scored(self) -> int:
@@ -86,7 +93,7 @@ class Block:
     @property
     def touched(self) -> bool:
         """Whether anything at all happened: a pass, or something left out."""
-        return bool(self._passes) or self.counters.any
+        return bool(self._passes) or (self._counters is not None and self._counters.any)
 
     @property
     def non_finite(self) -> Mapping[str, int]:

@@ -206,7 +206,7 @@ class Flight:
             layers |= site_values(columns, spot.sites, rows, page.reading)
             digests = row_digests(call_of(page.form, columns, rows))
             if spot.scored and columns.scores is not None:
-                scored = measure.scores.add(torch.from_numpy(columns.scores[rows]))
+                scored = measure.scores.add(torch.from_numpy(columns.scores.lines[rows]))
         elif strip is not None:
             layers |= strip.sheet().layers()
         elif lesson is not None and not self.skipped:

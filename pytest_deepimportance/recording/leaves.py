@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import threading
 from collections.abc import Mapping
@@ -22,23 +23,6 @@ from pytest_deepimportance.data.sheets import Sheet
 from pytest_deepimportance.models.sitemap import Site
 from pytest_deepimportance.recording.neurons import is_plain, reduce_to_neurons
 from pytest_deepimportance.recording.scores import classified
-
-
-class Columns(NamedTuple):
-    """Memory with one line for each row of a page.
-
-    Attributes:
-        inputs: By place or name, what the model is called with.
-        sites: By layer, what its site holds.
-        scores: The class scores, or None.
-    """
-
-    inputs: Mapping[str | int, NDArray[Any]]
-    sites: Mapping[str, NDArray[Any]]
-    scores: NDArray[Any] | None
-
-
-NO_COLUMNS = Columns({}, {}, None)
 
 _KINDS: Mapping[torch.dtype, type[np.generic]] = {
     torch.float32: np.float32,
@@ -75,9 +59,53 @@ class Part(NamedTuple):
         """Bytes of a row."""
         return math.prod(self.shape) * self.dtype.itemsize
 
-    def room(self, rows: int) -> NDArray[Any]:
-        """Return memory for so many rows."""
-        return np.empty((rows, *self.shape), _KINDS[self.dtype])
+
+class Column:
+    """What one tensor holds for each row of a page.
+
+    Args:
+        part: That.
+        rows: Of the page.
+
+    Attributes:
+        lines: The memory, (rows, ...).
+    """
+
+    __slots__ = ("_address", "_part", "_row_bytes", "lines")
+
+    def __init__(self, part: Part, rows: int) -> None:
+        self.lines: NDArray[Any] = np.empty((rows, *part.shape), _KINDS[part.dtype])
+        self._part = part
+        self._address: int = self.lines.ctypes.data
+        self._row_bytes = part.nbytes
+
+    def write(self, tensor: Any, rows: slice) -> bool:
+        """Copy a tensor; False where it is none that holds this for so many rows."""
+        start = rows.start
+        count = rows.stop - start
+        if not self._part.fits(tensor, count):
+            return False
+        # Known to lie here in order, so that no operation of torch, which costs more, is needed.
+        size = self._row_bytes
+        ctypes.memmove(self._address + start * size, tensor.data_ptr(), count * size)
+        return True
+
+
+class Columns(NamedTuple):
+    """The memory of a page.
+
+    Attributes:
+        inputs: By place or name, what the model is called with.
+        sites: By layer, what its site holds.
+        scores: The class scores, or None.
+    """
+
+    inputs: Mapping[str | int, Column]
+    sites: Mapping[str, Column]
+    scores: Column | None
+
+
+NO_COLUMNS = Columns({}, {}, None)
 
 
 @dataclass(frozen=True)
@@ -108,9 +136,9 @@ class Form:
     def columns(self, rows: int) -> Columns:
         """Return memory for so many rows."""
         return Columns(
-            {name: part.room(rows) for name, part in self.inputs.items()},
-            {name: part.room(rows) for name, part in self.sites.items()},
-            None if self.scores is None else self.scores.room(rows),
+            {name: Column(part, rows) for name, part in self.inputs.items()},
+            {name: Column(part, rows) for name, part in self.sites.items()},
+            None if self.scores is None else Column(self.scores, rows),
         )
 
 
@@ -182,7 +210,7 @@ def measured(form: Form, columns: Columns, rows: slice, reading: Reading) -> Row
     digests = row_digests(call_of(form, columns, rows))
     if columns.scores is None:
         return Rows(sheet, digests, np.full(len(digests), UNKNOWN, np.int64), None)
-    classes, sure = classified(torch.from_numpy(columns.scores[rows]), reading.scale)
+    classes, sure = classified(torch.from_numpy(columns.scores.lines[rows]), reading.scale)
     return Rows(sheet, digests, classes.numpy(), None if sure is None else sure.numpy())
 
 
@@ -192,7 +220,7 @@ def site_values(
     """Return the values of layers, from what their sites held."""
     return {
         name: reduce_to_neurons(
-            torch.from_numpy(columns.sites[name][rows]),
+            torch.from_numpy(columns.sites[name].lines[rows]),
             reading.sites[name],
             reading.reduce,
             non_negative=reading.sites[name].non_negative(reading.tap),
@@ -203,7 +231,7 @@ def site_values(
 
 def call_of(form: Form, columns: Columns, rows: slice) -> ModelCall:
     """Return the call that some rows of a page were made by, without what all rows shared."""
-    given = {name: torch.from_numpy(columns.inputs[name][rows]) for name in form.inputs}
+    given = {name: torch.from_numpy(columns.inputs[name].lines[rows]) for name in form.inputs}
     places = [name for name in given if isinstance(name, int)]
     args = [given.get(place) for place in range(max(places, default=-1) + 1)]
     kwargs = {name: value for name, value in given.items() if isinstance(name, str)}

@@ -64,6 +64,7 @@ def is_plain(tensor: Any) -> bool:
         and tensor.layout is torch.strided
         and not tensor.is_nested
         and tensor.is_contiguous()
+        and not tensor.is_neg()
         and packing_of(tensor) is None
     )
 

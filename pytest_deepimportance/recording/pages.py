@@ -119,12 +119,10 @@ class Page:
     def open_tensor(self, tensor: Tensor) -> Spot | None:
         """Return where a pass called with this one tensor is written; else None."""
         rows = tensor.shape[0] if tensor.dim() else 0
-        if not rows or not self.form.inputs[0].fits(tensor, rows):
-            return None
         return self._open_for({0: tensor}, rows)
 
     def _open_for(self, inputs: Mapping[str | int, Tensor], count: int) -> Spot | None:
-        if count > PASS_ROWS or count * self.form.row_bytes > _PASS_BYTES:
+        if not 0 < count <= PASS_ROWS or count * self.form.row_bytes > _PASS_BYTES:
             return None
         with self._lock:
             if self._open:
@@ -137,7 +135,8 @@ class Page:
                 self._next = 0
             rows = slice(self._next, self._next + count)
             for name, tensor in inputs.items():
-                self._columns.inputs[name][rows] = tensor.detach().numpy()
+                if not self._columns.inputs[name].write(tensor, rows):
+                    return None
             self._open, self._next = True, rows.stop
             return Spot(self, self._columns, rows)
 
@@ -191,19 +190,17 @@ class Spot:
 
     def take(self, site: Site, tensor: Any) -> bool:
         """Write what a site holds; False where the form says otherwise."""
-        part = self.page.form.sites.get(site.name)
-        if part is None or not part.fits(tensor, self.count):
+        column = self.columns.sites.get(site.name)
+        if column is None or not column.write(tensor, self.rows):
             return False
-        self.columns.sites[site.name][self.rows] = tensor.detach().numpy()
         self.sites.append(site.name)
         return True
 
     def take_scores(self, scores: Any) -> bool:
         """Write the class scores; False where the form says otherwise."""
-        part, column = self.page.form.scores, self.columns.scores
-        if part is None or column is None or not part.fits(scores, self.count):
+        column = self.columns.scores
+        if column is None or not column.write(scores, self.rows):
             return False
-        column[self.rows] = scores.detach().numpy()
         self.scored = True
         return True
 

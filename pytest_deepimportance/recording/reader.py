@@ -32,7 +32,7 @@ OnSite = Callable[[Site, Tensor], Tensor | None]
 
 _NO_FUNCTIONS_INSIDE = frozenset(
     f"torch.nn.modules.{room}"
-    for room in (
+    for room in [
         "container",
         "conv",
         "dropout",
@@ -41,7 +41,7 @@ _NO_FUNCTIONS_INSIDE = frozenset(
         "padding",
         "pooling",
         "sparse",
-    )
+    ]
 )
 """Rooms of torch.nn whose modules call none of the functions that a site is read at."""
 
