@@ -30,19 +30,8 @@ from pytest_deepimportance.recording.packing import tokens_of, with_tokens
 
 OnSite = Callable[[Site, Tensor], Tensor | None]
 
-_NO_FUNCTIONS_INSIDE = frozenset(
-    f"torch.nn.modules.{room}"
-    for room in [
-        "container",
-        "conv",
-        "dropout",
-        "flatten",
-        "linear",
-        "padding",
-        "pooling",
-        "sparse",
-    ]
-)
+_QUIET = ("container", "conv", "dropout", "flatten", "linear", "padding", "pooling", "sparse")
+_NO_FUNCTIONS_INSIDE = frozenset(f"torch.nn.modules.{room}" for room in _QUIET)
 """Rooms of torch.nn whose modules call none of the functions that a site is read at."""
 
 
