@@ -24,6 +24,8 @@ _PART_BITS = 10
 _PARTS = 1 << _PART_BITS
 """Parts of a section in which a first position is told."""
 
+_ALL = slice(None)
+
 _COMMON = 16
 """Parts of a section that may be left to exact computation for the sake of one common number."""
 
@@ -79,9 +81,8 @@ class Grid:
 
     def sections_of(self, values: NDArray[np.floating]) -> Indices:
         """Return the section of each value (N, U), -1 for none, (N, U)."""
-        units = np.tile(np.arange(len(self.low)), len(values))
-        section, _, _ = self._exact(values.astype(np.float64).reshape(-1), units)
-        return section.reshape(values.shape)
+        _, section = self._section(values.astype(np.float64))
+        return section.astype(np.int64)
 
     def hits(self, own: BlockValues) -> tuple[Indices, Indices, Indices]:
         """Return what the values hit, as flat indices neuron x k + section, in three parts.
@@ -136,21 +137,9 @@ class Grid:
         self, values: Floats, units: Indices
     ) -> tuple[Indices, NDArray[np.bool_], tuple[Indices, Indices]]:
         """Return section (-1: none), whether it is beyond doubt, and the sections on both sides."""
+        position, section = self._section(values, units)
         low, high, allowed = self.low[units], self.high[units], self.allowed[units]
-        position = (values - low) / self.width[units] * self.sections
-        if self.edges == "right":
-            inside = (values > low) & (values <= high + allowed)
-            section = np.ceil(position) - 1
-        elif self.edges == "left":
-            inside = (values >= low - allowed) & (values < high)
-            section = np.floor(position)
-        else:
-            inside = (values >= low - allowed) & (values <= high + allowed)
-            section = np.floor(position)
-        if self.edges != "both":
-            inside &= ~self.constant[units]
         last = self.sections - 1
-        section = np.where(inside, np.clip(section, 0, last), -1)
         # In doubt: within rounding of a limit between sections, or of where the range ends.
         room = allowed / 2
         shift = room / self.width[units] * self.sections
@@ -168,6 +157,28 @@ class Grid:
         )
         sure = ~(between | outer)
         return (section.astype(np.int64), sure, (_whole(sides[0]), _whole(sides[1])))
+
+    def _section(self, values: Floats, units: Indices | slice = _ALL) -> tuple[Floats, Floats]:
+        """Return the position of each value in its range, in sections, and its section (-1: none).
+
+        Args:
+            values: (E,), or (N, U).
+            units: Their neurons, (E,); all U.
+        """
+        low, high, allowed = self.low[units], self.high[units], self.allowed[units]
+        position = (values - low) / self.width[units] * self.sections
+        if self.edges == "right":
+            inside = (values > low) & (values <= high + allowed)
+            section = np.ceil(position) - 1
+        elif self.edges == "left":
+            inside = (values >= low - allowed) & (values < high)
+            section = np.floor(position)
+        else:
+            inside = (values >= low - allowed) & (values <= high + allowed)
+            section = np.floor(position)
+        if self.edges != "both":
+            inside &= ~self.constant[units]
+        return position, np.where(inside, np.clip(section, 0, self.sections - 1), -1)
 
 
 class Steps(NamedTuple):

@@ -21,6 +21,10 @@ _LARGE = 1 << 20
 """Bytes of memory that a few rows must not keep alive."""
 
 
+_WORTH_A_LOOK = 1 << 13
+"""Bytes of a part: to copy fewer is faster than to find out whether they follow those before."""
+
+
 class Columns(NamedTuple):
     """The columns of one layer.
 
@@ -123,7 +127,7 @@ class Sheet:
     def joined(sheets: Sequence[Sheet]) -> Sheet:
         """Join the rows of sheets with equal columns; those that follow one another lie joined."""
         parts = [sheet.values for sheet in sheets]
-        values = following(parts)
+        values = following(parts) if parts[0].nbytes >= _WORTH_A_LOOK else None
         return Sheet(sheets[0].columns, np.concatenate(parts) if values is None else values)
 
     def fits(self, other: Sheet) -> bool:

@@ -48,12 +48,6 @@ class Part(NamedTuple):
         known = shape and tensor.dtype in _KINDS and is_plain(tensor)
         return cls(tensor.dtype, shape[1:]) if known else None
 
-    def fits(self, tensor: Any, rows: int) -> bool:
-        """Whether this is a tensor that holds this for so many rows, and can be written down."""
-        return (
-            is_plain(tensor) and tensor.dtype is self.dtype and tensor.shape == (rows, *self.shape)
-        )
-
     @property
     def nbytes(self) -> int:
         """Bytes of a row."""
@@ -71,19 +65,20 @@ class Column:
         lines: The memory, (rows, ...).
     """
 
-    __slots__ = ("_address", "_part", "_row_bytes", "lines")
+    __slots__ = ("_address", "_dtype", "_row_bytes", "_shape", "lines")
 
     def __init__(self, part: Part, rows: int) -> None:
         self.lines: NDArray[Any] = np.empty((rows, *part.shape), _KINDS[part.dtype])
-        self._part = part
+        self._dtype, self._shape = part
         self._address: int = self.lines.ctypes.data
         self._row_bytes = part.nbytes
 
     def write(self, tensor: Any, rows: slice) -> bool:
         """Copy a tensor; False where it is none that holds this for so many rows."""
-        start = rows.start
-        count = rows.stop - start
-        if not self._part.fits(tensor, count):
+        start, count = rows.start, rows.stop - rows.start
+        if not is_plain(tensor) or tensor.dtype is not self._dtype:
+            return False
+        if tensor.shape != (count, *self._shape):
             return False
         # Known to lie here in order, so that no operation of torch, which costs more, is needed.
         size = self._row_bytes

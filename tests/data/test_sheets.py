@@ -76,12 +76,15 @@ def test_a_batch_on_a_sheet_answers_as_one_layer_by_layer() -> None:
 
 def test_sheets_that_follow_one_another_are_joined_where_they_are() -> None:
     columns = columns_of(batch(2).layers)
-    memory = np.arange(900, dtype=np.float32)
-    parts = [memory[at * 9 : (at + 4) * 9].reshape(4, 9) for at in (0, 4, 8)]
+    memory = np.arange(9000, dtype=np.float32)
+    parts = [memory[at * 9 : (at + 300) * 9].reshape(300, 9) for at in (0, 300, 600)]
     joined = Sheet.joined([Sheet(columns, part) for part in parts]).values
-    assert joined.shape == (12, 9)
+    assert joined.shape == (900, 9)
     assert joined.base is memory
-    np.testing.assert_array_equal(joined.reshape(-1), memory[:108])
+    np.testing.assert_array_equal(joined.reshape(-1), memory[:8100])
+    small = [part[:2] for part in (memory[:36].reshape(4, 9), memory[18:36].reshape(2, 9))]
+    few = Sheet.joined([Sheet(columns, part) for part in small]).values
+    np.testing.assert_array_equal(few.reshape(-1), memory[:36])
     for apart in (parts[::-1], [parts[0], parts[2]], [parts[0], parts[1].copy()]):
         assert following(apart) is None
         np.testing.assert_array_equal(
