@@ -21,7 +21,7 @@ _LARGE = 1 << 20
 """Bytes of memory that a few rows must not keep alive."""
 
 
-_WORTH_A_LOOK = 1 << 13
+_WORTH_A_LOOK = 1 << 12
 """Bytes of a part: to copy fewer is faster than to find out whether they follow those before."""
 
 

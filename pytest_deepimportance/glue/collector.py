@@ -156,7 +156,8 @@ class Collector:
             "suite": test["suite"],
             "outcome": test["outcome"],
             "counts": test["counts"],
-            "claims": [[key, f"{worker}#{serial}"] for key, serial in entry["claims"]],
+            # Tuples of text, which Python stops looking through for garbage.
+            "claims": tuple([(key, f"{worker}#{serial}") for key, serial in entry["claims"]]),
             "passes": entry["passes"],
             "inputs": entry["inputs"],
             "cause": entry["cause"],
