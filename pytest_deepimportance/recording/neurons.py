@@ -72,22 +72,19 @@ def is_plain(tensor: Any) -> bool:
 def reduce_into(
     tensor: Tensor,
     channels: int,
-    sums: Tensor,
+    means: Tensor,
     smallest: Tensor,
     largest: Tensor,
     *,
     non_negative: bool = False,
 ) -> None:
-    """Reduce a tensor as `reduce_to_neurons` does, but give sums over positions instead of means.
-
-    Divided by the number of positions they are the very means: that is how torch makes them on the
-    CPU, where the division costs as much as the sum, and can be done for all layers at once.
+    """Reduce a tensor as `reduce_to_neurons` does for means, to given places.
 
     Args:
         tensor: (N, ..., U, ...), a plain one (see `is_plain`): of others, where the result goes
             decides in which order is added up.
         channels: Its axis of U.
-        sums: (N, U), is written.
+        means: (N, U), is written.
         smallest, largest: (N,), are written.
         non_negative: Whether no value can be below 0.
     """
@@ -99,7 +96,7 @@ def reduce_into(
     else:
         smallest.copy_(low)
     axes.remove(channels)
-    torch.sum(tensor, axes, out=sums)
+    means.copy_(tensor.mean(axes))  # in less time than with out=, where the rows lie apart
 
 
 class _Rows:

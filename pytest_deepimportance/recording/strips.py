@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,6 @@ class Strip:
         with torch.inference_mode(False):  # a forward may leave it between two layers
             self._parts = torch.from_numpy(memory).split_with_sizes(form.widths, dim=1)
         self._layer = self._part = 0
-        self._positions: list[int] = []
 
     def complete(self, visited: int) -> bool:
         """Whether its layers were taken, all of them and all that a pass visited."""
@@ -126,7 +125,6 @@ class Strip:
             reduce_into(
                 tensor, channels, values, low, high, non_negative=site.non_negative(self._tap)
             )
-            self._positions.append(shape[1:].numel() // neurons)
         else:
             values.copy_(tensor)
         self._layer += 1
@@ -140,28 +138,8 @@ class Strip:
         return Sheet(self._form.columns, self._memory)
 
     def sheet(self) -> Sheet:
-        """Return what was taken; to be asked once."""
-        if self._positions:  # turned into means by one operation: few numbers cost as much as many
-            divisors = _divisors(self._form, tuple(self._positions))
-            self._memory[:, : len(divisors)] /= divisors
+        """Return what was taken."""
         if self._layer == len(self._form.columns):
             return Sheet(self._form.columns, self._memory)
         taken = sum(self._form.widths[: self._part])
         return Sheet(self._form.columns[: self._layer], self._memory[:, :taken])
-
-
-@lru_cache(maxsize=64)
-def _divisors(form: _Form, positions: tuple[int, ...]) -> NDArray[np.floating]:
-    """Return what each column is divided by, as far as there are sums; what is none, by 1.
-
-    Args:
-        positions: Of the first layers that have any.
-    """
-    found: list[int] = []
-    left = list(reversed(positions))
-    for column in form.columns:
-        if not left:
-            break
-        count = left.pop() if column.reduced else 1
-        found += [count] * column.neurons + [1] * (column.width - column.neurons)
-    return np.array(found, dtype=form.kind)
