@@ -180,7 +180,7 @@ class Flight:
         """Return the finished pass; what is not on a page is copied, but for a strip."""
         given = self._given
         spot, strip, digests = given.spot, given.strip, given.digests
-        if spot is not None and spot.complete:
+        if spot is not None and spot.complete and self._scored is None:
             content: Content = Written(*spot.page.commit(spot))
         elif strip is not None and digests is not None and strip.complete(len(self.visited)):
             content = Measured(SheetLayers(strip.sheet()), digests, self._scored)
@@ -209,7 +209,7 @@ class Flight:
                 scored = measure.scores.add(torch.from_numpy(columns.scores.lines[rows]))
         elif strip is not None:
             layers |= strip.sheet().layers()
-        elif lesson is not None and not self.skipped:
+        elif lesson is not None and not self.skipped and (self._scores or scored is None):
             measure.pages.learn(lesson, self._parts, self._scores, self._given.rows)
         assert digests is not None
         layers = {name: layers[name] for name in self.visited}

@@ -259,3 +259,57 @@ def test_large_passes_are_measured_by_themselves(monkeypatch: pytest.MonkeyPatch
 def test_forms_are_kept_for_a_few_kinds_of_inputs_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "_FORMS", 0)
     assert not any(block.written for block in taken(in_parts([1, 1, 1]), True))
+
+
+def recorded(model: nn.Module, parts: Sequence[Tensor]) -> ActivationBatch:
+    recorder = recorder_of(model)
+    block = recorder.block = Block("test_it", "test")
+    recorder.attach()
+    with torch.no_grad():
+        for part in parts:
+            model(part)
+    recorder.detach()
+    batch = block.activations()
+    assert batch is not None
+    return batch
+
+
+class Turned(nn.Linear):
+    """Its output lies in memory with the other sign."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        turned: Tensor = torch._neg_view(-super().forward(x))
+        return turned
+
+
+def test_values_that_lie_in_memory_with_the_other_sign() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(Turned(4, 6), Turned(6, 3)).eval()
+    inputs = torch.randn(5, 4)
+    batch = recorded(model, inputs.split(1))
+    with torch.no_grad():
+        inside, output = model[0](inputs), model(inputs)
+    assert inside.is_neg()
+    assert output.is_neg()
+    torch.testing.assert_close(batch.layers["0"].values, inside.resolve_neg(), rtol=1e-6, atol=1e-6)
+    assert batch.predictions.tolist() == output.argmax(dim=1).tolist()
+
+
+class Sliced(nn.Sequential):
+    """Its scores have gaps between them in memory."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: Tensor = super().forward(x)
+        return scores[:, ::2]
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_scores_that_cannot_be_written_down_are_classes_all_the_same(first: int) -> None:
+    torch.manual_seed(0)
+    model = Sliced(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 6)).eval()
+    inputs = torch.randn(7, 4)
+    batch = recorded(model, inputs.split([first, 1, 2, 4 - first]))
+    with torch.no_grad():
+        assert batch.predictions.tolist() == model(inputs).argmax(dim=1).tolist()
+    assert batch.confidence is not None
+    assert np.isfinite(batch.confidence).all()
