@@ -19,7 +19,8 @@ from pytest_deepimportance.settings import Settings
 UNVISITED = np.uint8(255)
 """In place of every cluster of a row without a combination."""
 
-_NOTHING: Mapping[Any, Any] = MappingProxyType({})
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
+"""What most blocks have of what few have."""
 
 
 class BlockState(NamedTuple):
@@ -61,11 +62,11 @@ class BlockState(NamedTuple):
     train_mode_passes: int = 0
     scored: int = 0
     confidence: NDArray[np.float32] | None = None
-    codes: Mapping[str, NDArray[np.uint8]] = _NOTHING
+    codes: Mapping[str, NDArray[np.uint8]] = NOTHING
     without_leaks: Mapping[str, Any] | None = None
     tags: NDArray[np.int32] | None = None
     devices: tuple[str, ...] = ()
-    thumbnails: Mapping[int, Thumbnail] = _NOTHING
+    thumbnails: Mapping[int, Thumbnail] = NOTHING
     kept: tuple[Sheet, ...] = ()
     waiting: tuple[str, ...] = ()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,10 @@ from pytest_deepimportance.data.digests import among
 from pytest_deepimportance.data.sheets import Sheet, SheetLayers
 from pytest_deepimportance.engine.kept import fits, to_be_kept
 from pytest_deepimportance.engine.reducing import state_of
-from pytest_deepimportance.engine.states import BlockState
+from pytest_deepimportance.engine.states import NOTHING, BlockState
 from pytest_deepimportance.recording.blocks import Block
 from pytest_deepimportance.recording.recorded import RecordedPass
 from pytest_deepimportance.thresholds import MEASURED
-
-_NOTHING: Mapping[Any, Any] = {}
 
 
 class Alone(NamedTuple):
@@ -94,10 +92,11 @@ def _small(alone: Alone) -> _Small | None:
         if sheet is not None and fits(len(digests), sheet.values.nbytes):
             return _Small(alone, digests, predictions, confidence, sheet.apart(), ("cpu",))
     batch = recorded.batch
+    kept = to_be_kept((batch,))
+    if not kept:
+        return None
     devices = tuple(sorted(batch.devices))
-    for kept in to_be_kept((batch,)):
-        return _Small(alone, batch.digests, batch.predictions, batch.confidence, kept, devices)
-    return None
+    return _Small(alone, batch.digests, batch.predictions, batch.confidence, kept[0], devices)
 
 
 def _finite(small: list[_Small]) -> list[_Small]:
@@ -127,16 +126,16 @@ def _state(found: _Small, waiting: tuple[str, ...], leaked: set[int]) -> BlockSt
         found.digests,
         recorded.labels,
         found.predictions,
-        _NOTHING,
-        _NOTHING,
+        NOTHING,
+        NOTHING,
         0,
         recorded.classes,
         found.confidence,
-        _NOTHING,
-        _NOTHING if leaks else None,
+        NOTHING,
+        NOTHING if leaks else None,
         recorded.tags,
         found.devices,
-        _NOTHING,
+        NOTHING,
         (found.kept,),
         waiting,
     )
