@@ -115,11 +115,9 @@ def _scores(output: Any) -> Tensor | None:
 def _as_scores(value: Any) -> Tensor | None:
     if not isinstance(value, Tensor) or not value.is_floating_point() or value.dim() < 2:
         return None
-    if value.shape[1] < 2:
+    if value.shape[1] < 2 or any(size != 1 for size in value.shape[2:]):
         return None
-    if value.dim() == 2:
-        return value
-    return value.flatten(1) if all(size == 1 for size in value.shape[2:]) else None
+    return value.flatten(1)  # also of two dimensions: LRP's mode must meet the output once more
 
 
 def check_labels(
