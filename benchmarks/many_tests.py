@@ -54,7 +54,7 @@ RUNS = {
 }
 
 
-def seconds(project: Path, *arguments: str, tests: str = "test_many.py") -> float:
+def seconds(project: Path, *arguments: str, tests: str) -> float:
     """Run the tests and return the processor time they took."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
@@ -68,13 +68,19 @@ def seconds(project: Path, *arguments: str, tests: str = "test_many.py") -> floa
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def fastest(project: Path, extra: Sequence[str], repeats: int, tests: str) -> dict[str, float]:
+    """Return the smallest processor time of each kind of run, the kinds in turn."""
+    seconds(project, *extra, tests=tests)  # makes the cached profile
+    best: dict[str, float] = {}
+    for label, arguments in list(RUNS.items()) * repeats:
+        took = seconds(project, *extra, *arguments, tests=tests)
+        best[label] = min(took, best.get(label, took))
+    return best
+
+
 def show_sample(project: Path, extra: Sequence[str], repeats: int) -> None:
     """Print what whole runs of the sample project take."""
-    seconds(project, *extra, tests="tests")  # makes the cached profile
-    took: dict[str, float] = {}
-    for label, arguments in list(RUNS.items()) * repeats:
-        spent = seconds(project, *extra, *arguments, tests="tests")
-        took[label] = min(spent, took.get(label, spent))
+    took = fastest(project, extra, repeats, "tests")
     for label, spent in took.items():
         print(f"{label:20} {spent:8.2f} s   ratio {spent / took['--no-idc']:5.2f}")
 
@@ -94,14 +100,12 @@ def main() -> None:
         if options.sample:
             show_sample(project, extra, options.repeats)
             return
-        best: dict[tuple[str, int], float] = {}
+        best = []
         for tests in (1, options.tests):
             (project / "test_many.py").write_text(TEST.format(tests=tests))
-            seconds(project, *extra)  # makes the cached profile
-            for label, arguments in list(RUNS.items()) * options.repeats:
-                took = seconds(project, *extra, *arguments)
-                best[label, tests] = min(took, best.get((label, tests), took))
-    spent = {label: best[label, options.tests] - best[label, 1] for label in RUNS}
+            best.append(fastest(project, extra, options.repeats, "test_many.py"))
+    one, many = best
+    spent = {label: many[label] - one[label] for label in RUNS}
     bare = spent["--no-idc"]
     print(f"{options.tests:,} tests of one image, criteria {options.criteria}")
     for label, took in spent.items():

@@ -81,8 +81,7 @@ def reduce_into(
     """Reduce a tensor as `reduce_to_neurons` does for means, to given places.
 
     Args:
-        tensor: (N, ..., U, ...), a plain one (see `is_plain`): of others, where the result goes
-            decides in which order is added up.
+        tensor: (N, ..., U, ...), a plain one (see `is_plain`).
         channels: Its axis of U.
         means: (N, U), is written.
         smallest, largest: (N,), are written.

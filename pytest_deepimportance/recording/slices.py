@@ -60,7 +60,7 @@ class Slices:
 
     def fits(self, rows: int) -> bool:
         """Return whether each column has one value for each of so many rows."""
-        return not self.columns or all(len(column) == rows for column in self.columns.values())
+        return all(len(column) == rows for column in self.columns.values())
 
 
 NO_SLICES = Slices()

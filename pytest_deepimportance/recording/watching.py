@@ -181,10 +181,8 @@ class Watch:
         """Whether the module is the very model of another recorder, which takes its passes."""
         if (module := self.module) is None or module is self.hub.model:
             return False
-        hooks = module._forward_pre_hooks
-        return len(hooks) > 1 and any(
-            isinstance(h, BeforeHook) and h.watch.hub.model is module for h in hooks.values()
-        )
+        hooks = module._forward_pre_hooks.values()
+        return any(isinstance(h, BeforeHook) and h.watch.hub.model is module for h in hooks)
 
     def end(self, output: Any) -> None:
         """Take note that the call returned, or raised."""
